@@ -1,0 +1,1 @@
+"""Table -> schema -> split -> fitted codec -> encoded inputs and targets with `present`."""

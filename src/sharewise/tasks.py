@@ -1,0 +1,118 @@
+"""What is to be predicted: a task, and the ordered set of tasks that gives the T axis its names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Label = str | int | float | bool
+"""A class label as it stands in the user's table."""
+
+
+class TaskKind(StrEnum):
+    """What kind of answer a task asks for."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    ORDINAL = "ordinal"
+    MULTILABEL = "multilabel"
+    REGRESSION = "regression"
+    RECONSTRUCTION = "reconstruction"
+    TOKEN_TAGGING = "token_tagging"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to predict.
+
+    `columns` are the table's columns that hold the labels: one for most kinds, several 0/1 columns (or one list
+    column) for `multilabel`, the inputs to rebuild for `reconstruction`. `classes` holds the labels in output
+    order: (negative, positive) for binary, ascending for ordinal. `metric` names an entry of
+    `sharewise.study.metrics`; `margin` is the change of that metric that counts as harm, on the metric's own
+    scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
+    carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
+    `where`; elsewhere its label is absent.
+    """
+
+    name: str
+    kind: TaskKind
+    columns: tuple[str, ...]
+    metric: str
+    margin: float = 0.02
+    classes: tuple[Label, ...] = ()
+    transform: str = "none"
+    class_weights: tuple[float, ...] = ()
+    weight: float = 1.0
+    primary: bool = False
+    family: str | None = None
+    where: tuple[str, str] | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the head's raw output."""
+        match self.kind:
+            case TaskKind.MULTICLASS | TaskKind.TOKEN_TAGGING:
+                return len(self.classes)
+            case TaskKind.ORDINAL:
+                return 1
+            case TaskKind.MULTILABEL:
+                return len(self.classes)
+            case TaskKind.RECONSTRUCTION:
+                return len(self.classes) or len(self.columns)
+            case _:
+                return 1
+
+    @property
+    def n_targets(self) -> int:
+        """Number of target cells a row has: labels of a multilabel task, cells to rebuild, else 1."""
+        if self.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
+            return self.n_outputs
+        return 1
+
+    @property
+    def is_classification(self) -> bool:
+        """True where the answer is a class (or several)."""
+        return self.kind not in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION)
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """The tasks of a study, in the order of the T axis. Names are unique."""
+
+    tasks: tuple[Task, ...]
+    _index: dict[str, int] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        index = {task.name: i for i, task in enumerate(self.tasks)}
+        if len(index) != len(self.tasks):
+            seen: set[str] = set()
+            twice = sorted({t.name for t in self.tasks if t.name in seen or seen.add(t.name)})  # type: ignore[func-returns-value]
+            raise ValueError(f"Task names must be unique; however, {twice} occur more than once.")
+        object.__setattr__(self, "_index", index)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    def __getitem__(self, name: str) -> Task:
+        return self.tasks[self._index[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Task names in order."""
+        return tuple(task.name for task in self.tasks)
+
+    def index(self, name: str) -> int:
+        """Position of a task on the T axis."""
+        return self._index[name]
+
+    def subset(self, names: Iterable[str]) -> TaskSet:
+        """The named tasks, in this set's order."""
+        wanted = set(names)
+        return TaskSet(tuple(task for task in self.tasks if task.name in wanted))
