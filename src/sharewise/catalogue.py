@@ -62,7 +62,9 @@ class Catalogue(Mapping[str, str], Generic[T]):
         valid = inspect.signature(kind).parameters
         for key in params:
             if key not in valid:
-                raise TypeError(f"A parameter of '{name}' must be known; however, '{key}' is not. {nearest(key, valid)}")
+                raise TypeError(
+                    f"A parameter of '{name}' must be known; however, '{key}' is not. {nearest(key, valid)}"
+                )
         return kind(**params)
 
     def parameters(self, name: str) -> tuple[Parameter, ...]:
@@ -82,7 +84,9 @@ class Catalogue(Mapping[str, str], Generic[T]):
             if key not in known
         ]
         found += [
-            Problem(f"'{name}' needs its parameter '{p.name}'", "it is not given", f"add {p.name}: {p.annotation}")
+            Problem(
+                f"'{name}' needs its parameter '{p.name}'", "it is not given", f"add {p.name}: {p.annotation}"
+            )
             for p in known.values()
             if p.required and p.name not in params
         ]
@@ -121,7 +125,10 @@ def _of_function(node: ast.FunctionDef, *, skip_self: bool) -> tuple[Parameter, 
     positional = node.args.args[1:] if skip_self else node.args.args
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults))
     defaults += node.args.defaults
-    pairs = [*zip(positional, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+    pairs = [
+        *zip(positional, defaults, strict=True),
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ]
     return tuple(
         Parameter(
             argument.arg,
