@@ -267,11 +267,11 @@ class DataSummary:
     """`data.json`: the table as the study saw it, written before the first run.
 
     `source` is what the user gave, `data_hash` the SHA-256 of its content; `n_rows` counts the table's rows,
-    `n_unlabelled` those without a label of any task; `rows` is the split and `split` how it was made, in words.
-    `inputs` counts input columns by kind. `tasks` holds the tasks of the study, in order, and `overlap` the rows
-    labelled for both of two tasks, in the same order (T×T, its diagonal the labelled rows of each); it may be
-    left empty when the tasks share no rows by construction. `n_entities` counts distinct entities when rows of
-    one entity count once.
+    `n_unlabelled` those without a label of any task; `rows` is the split and `split` how it was made, in
+    words. `inputs` counts input columns by kind. `tasks` holds the tasks of the study, in order, and
+    `overlap` the rows labelled for both of two tasks, in the same order (T×T, its diagonal the labelled rows
+    of each); it may be left empty when the tasks share no rows by construction. `n_entities` counts distinct
+    entities when rows of one entity count once.
     """
 
     source: str
@@ -330,12 +330,11 @@ class MetricFacts:
 
 @dataclass(frozen=True)
 class DesignRecord:
-    """`design.json`: everything that is frozen before the first run, as far as a reader needs it (the file may
-    hold more).
+    """`design.json`: everything frozen before the first run that a reader needs (the file may hold more).
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
-    `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of every
-    arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
     """
 
     name: str
@@ -357,7 +356,7 @@ class DesignRecord:
 @dataclass(frozen=True)
 class PooledEffect:
     """The effects of many tasks taken together, by the posterior that decides what ships: their mean with its
-    interval and the spread (standard deviation) between tasks. `family` is None for all tasks of the study."""
+    interval and the spread (standard deviation) between tasks. `family` is None for all tasks of a study."""
 
     family: str | None
     n_tasks: int
@@ -372,9 +371,10 @@ class PooledEffect:
 class StudySummary:
     """`summary.json`: written last, when everything else is on disk.
 
-    `selected` names the candidate that validation rows chose and test rows confirmed (None where none was worth
-    confirming), `selection_reason` why; `plan` is what ships. `design_digest` is the SHA-256 of design.json;
-    `versions` maps package to version; `threads` and `workers` describe the machine's share that was used.
+    `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
+    worth confirming), `selection_reason` why; `plan` is what ships. `design_digest` is the SHA-256 of
+    design.json; `versions` maps package to version; `threads` and `workers` describe the machine's share that
+    was used.
     """
 
     selected: str | None
