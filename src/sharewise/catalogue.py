@@ -84,9 +84,7 @@ class Catalogue(Mapping[str, str], Generic[T]):
             if key not in known
         ]
         found += [
-            Problem(
-                f"'{name}' needs its parameter '{p.name}'", "it is not given", f"add {p.name}: {p.annotation}"
-            )
+            Problem(f"'{name}' needs its parameter '{p.name}'", "it is not given", f"add {p.name}: {p.annotation}")
             for p in known.values()
             if p.required and p.name not in params
         ]

@@ -73,9 +73,6 @@ class Plan:
     def of(cls, name: str, groups: Sequence[Sequence[str]], tasks: Iterable[str]) -> Plan:
         """A plan from lists of task names; tasks that no list names stand alone."""
         named = {task for group in groups for task in group}
-        made = [
-            Group(f"single:{g[0]}" if len(g) == 1 else f"{name}:{i + 1}", tuple(g))
-            for i, g in enumerate(groups)
-        ]
+        made = [Group(f"single:{g[0]}" if len(g) == 1 else f"{name}:{i + 1}", tuple(g)) for i, g in enumerate(groups)]
         made += [Group(f"single:{task}", (task,)) for task in tasks if task not in named]
         return cls(name, tuple(made))

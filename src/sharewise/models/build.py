@@ -98,9 +98,7 @@ class GroupModel(nn.Module):
     def block_heads(self) -> list[tuple[tuple[int, ...], Head]]:
         """Slot numbers and head of every block."""
         return [
-            (members, head)
-            for members, head in zip(self.blocks, self.heads, strict=True)
-            if isinstance(head, Head)
+            (members, head) for members, head in zip(self.blocks, self.heads, strict=True) if isinstance(head, Head)
         ]
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
@@ -128,9 +126,7 @@ class GroupModel(nn.Module):
         """Loss of every slot, (M, S): mean over the slot's labelled cells, kept apart, in slot order."""
         parts = [
             head.losses(out, v, p, w)
-            for (_, head), out, v, p, w in zip(
-                self.block_heads, outputs, values, present, class_weights, strict=True
-            )
+            for (_, head), out, v, p, w in zip(self.block_heads, outputs, values, present, class_weights, strict=True)
         ]
         if len(parts) == 1:
             return parts[0]

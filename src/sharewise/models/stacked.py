@@ -31,9 +31,7 @@ class Init:
             return torch.randn(*shape, generator=generator) * self.value
         if self.law == "uniform":
             return (torch.rand(*shape, generator=generator) * 2 - 1) * self.value
-        raise ValueError(
-            f"An initial law is normal, uniform or constant; however, '{self.law}' was asked for."
-        )
+        raise ValueError(f"An initial law is normal, uniform or constant; however, '{self.law}' was asked for.")
 
 
 ZERO = Init("constant", 0.0)

@@ -60,9 +60,7 @@ class Tabular(Encoder):
         self.category_width = category_width
         for c in self.learnt:
             self.declare(f"category_{c}", (self.cardinalities[c], category_width), Init("normal", 0.3))
-        self.n_out = (
-            n_numeric + len(self.feature) + self.n_one_hot + category_width * len(self.learnt) + n_embedding
-        )
+        self.n_out = n_numeric + len(self.feature) + self.n_one_hot + category_width * len(self.learnt) + n_embedding
 
     def _set_bins(self, bins: Sequence[Sequence[float]]) -> None:
         feature, low, high, floor, ceiling = [], [], [], [], []
@@ -114,9 +112,7 @@ def quantile_bins(numeric: np.ndarray, most: int = 512, bins: int = 8) -> list[l
         return [[] for _ in range(n_features)]
     sample = numeric if len(numeric) <= 100_000 else numeric[:: len(numeric) // 100_000]
     edges = (
-        np.quantile(sample, np.linspace(0, 1, count + 1), axis=0)
-        if len(sample)
-        else np.zeros((count + 1, n_features))
+        np.quantile(sample, np.linspace(0, 1, count + 1), axis=0) if len(sample) else np.zeros((count + 1, n_features))
     )
     result = []
     for f in range(n_features):

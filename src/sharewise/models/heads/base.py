@@ -31,15 +31,11 @@ class Head(StackedModule, ABC):
         self.n_slots, self.n_outputs = n_slots, n_outputs
         families = tuple(families) or (-1,) * n_slots
         self.n_families = max(families, default=-1) + 1
-        self.declare(
-            "weight", (n_slots, n_in, n_outputs), ZERO if self.n_families else kaiming(n_in), per_slot=True
-        )
+        self.declare("weight", (n_slots, n_in, n_outputs), ZERO if self.n_families else kaiming(n_in), per_slot=True)
         self.declare("bias", (n_slots, 1, n_outputs), ZERO, per_slot=True)
         if self.n_families:
             if min(families) < 0:
-                raise ValueError(
-                    "The slots of one head are all of families or none is; however, they are mixed."
-                )
+                raise ValueError("The slots of one head are all of families or none is; however, they are mixed.")
             self.register_buffer("member_of", torch.tensor(families), persistent=False)
             self.declare("family", (self.n_families, n_in, n_outputs), kaiming(n_in))
 
@@ -66,9 +62,7 @@ class Head(StackedModule, ABC):
     def predict(self, outputs: Tensor) -> Tensor:
         """Probabilities (M, S, B, W), or standardised numbers for regression."""
 
-    def losses(
-        self, outputs: Tensor, values: Tensor, present: Tensor, class_weights: Tensor | None
-    ) -> Tensor:
+    def losses(self, outputs: Tensor, values: Tensor, present: Tensor, class_weights: Tensor | None) -> Tensor:
         """Mean loss over labelled cells, (M, S); 0 for a slot without any label in the batch."""
         cells = self.row_losses(outputs, values, class_weights) * present
         return cells.sum((-1, -2)) / present.sum((-1, -2)).clamp(min=1)

@@ -24,9 +24,7 @@ class Hard(Sharing):
     def __init__(self, *, n_in: int, n_slots: int, width: int = 128, depth: int = 2) -> None:
         super().__init__()
         if width < 1 or depth < 1:
-            raise ValueError(
-                f"A trunk needs a width and a depth of at least 1; however, they are {width} and {depth}."
-            )
+            raise ValueError(f"A trunk needs a width and a depth of at least 1; however, they are {width} and {depth}.")
         sizes = [n_in, *[width] * depth]
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.n_out = width
