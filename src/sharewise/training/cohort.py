@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sharewise.balance.contracts import TaskFacts
+from sharewise.balance.engine.balancer import Balancer
+from sharewise.balance.weighting.equal import Equal
 from sharewise.models.build import GroupModel
 from sharewise.models.sharing.base import Dropout
 from sharewise.models.stacked import Stack
@@ -63,15 +66,6 @@ class FitResult:
     seconds: float
 
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""Losses in comparable units (M, S) and which are present (M, S) -> one objective per member (M,)."""
-
-
-def mean_of_present(losses: Tensor, present: Tensor) -> Tensor:
-    """Mean over all slots of the present losses: an absent task adds nothing and frees no weight for others."""
-    return (losses * present).sum(1) / losses.shape[1]
-
-
 class _Rows:
     """Row numbers of every member's batches, made a few steps ahead so that no Python runs per row."""
 
@@ -119,12 +113,15 @@ class Cohort:
         model: GroupModel,
         data: TrainingData,
         recipe: Recipe,
-        objective: Objective = mean_of_present,
+        balancer: Balancer | None = None,
     ) -> None:
-        self.members, self.model, self.data, self.recipe, self.objective = list(members), model, data, recipe, objective
+        self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
         self.stack = Stack(model.to(data.device))
         names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
+        self.balancer = (balancer or Balancer(Equal())).build(
+            self._facts(), [derive(member.seed, "balance") for member in members]
+        )
         self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
         sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
@@ -144,6 +141,22 @@ class Cohort:
         self.messages: dict[int, str] = {}
         self.weights = torch.zeros(len(members), n_slots, device=data.device)
         self.steps_done = np.zeros(len(members), dtype=int)
+
+    def _facts(self) -> TaskFacts:
+        """What balancing may know: only a cohort whose members have the same tasks can name them."""
+        if len({member.tasks for member in self.members}) > 1:
+            return TaskFacts(len(self.model.slots))
+        numbers = self.members[0].tasks
+        tasks = [self.data.tasks.tasks[t] for t in numbers]
+        primary = [i for i, task in enumerate(tasks) if task.primary]
+        return TaskFacts(
+            len(tasks),
+            names=tuple(task.name for task in tasks),
+            label_counts=tuple(float(max(len(self.data.rows_of(t, "train")), 1)) for t in numbers),
+            label_variances=(1.0,) * len(tasks),
+            n_classes=tuple(max(len(task.classes), 1) for task in tasks),
+            primary=primary[0] if primary else None,
+        )
 
     def _padded(self, part: str, most: int | None = None) -> tuple[Tensor, Tensor]:
         """Rows of `part` of every member, padded to one length: numbers (M, V) and which are real (M, V)."""
@@ -194,6 +207,7 @@ class Cohort:
                     progress(int(leaving.sum()))
                 stay = torch.from_numpy(np.flatnonzero(~leaving)).to(device)
                 optimiser.keep(stay)
+                self.balancer.keep(stay)
                 self.stack.bind(self.stack.flat[stay].clone())
                 slots = slots.keep(stay)
                 validation = (validation[0][stay], validation[1][stay])
@@ -227,17 +241,15 @@ class Cohort:
         values, cells = slots.targets(rows)
         present = labelled(cells, self.model)
         drop = Dropout(dropout, step) if bool((dropout > 0).any()) else Dropout()
-        outputs = self.model.outputs(self.model.features(self.data.gather(rows), drop), drop)
-        losses = self.model.losses(outputs, values, cells, slots.class_weights)
-        relative = losses.detach() / slots.scales
-        relative.requires_grad_()
-        objective = self.objective(relative, present)
-        (weights,) = torch.autograd.grad(objective.sum(), relative)
-        grads = torch.autograd.grad((losses * (weights / slots.scales)).sum(), self.stack.parameters, allow_unused=True)
-        gradient = self.stack.gradient(grads)
+
+        def losses_from(z: Tensor) -> Tensor:
+            return self.model.losses(self.model.outputs(z, drop), values, cells, slots.class_weights) / slots.scales
+
+        done = self.balancer.backward_from(self.model.features(self.data.gather(rows), drop), losses_from, present)
+        gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
         optimiser.step(self.stack.flat, gradient, lr, weight_decay)
-        return losses.detach(), present, weights
+        return done.losses * slots.scales, done.present, done.weights
 
     def _due(self, step: int) -> np.ndarray:
         every, total = self.every[self.alive], self.total[self.alive]

@@ -36,6 +36,6 @@ class StackedAdamW:
 
 def clip_(gradient: Tensor, largest: float) -> Tensor:
     """Scale each member's gradient (M, P) in place to a norm of at most `largest`; returns the norms before, (M,)."""
-    norms = gradient.norm(dim=1)
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)
     gradient.mul_((largest / (norms + 1e-6)).clamp(max=1.0).unsqueeze(1))
     return norms

@@ -26,7 +26,7 @@ class Slots:
         starts = torch.tensor([s.start for s in data.targets.slices], device=data.device)
         self.columns: list[Tensor] = []
         self.class_weights: list[Tensor | None] = []
-        for members, head in model.block_heads:
+        for members in model.blocks:
             mine = numbers[:, list(members)]
             width = model.slots[members[0]].n_targets
             self.columns.append(starts[mine].unsqueeze(-1) + torch.arange(width, device=data.device))

@@ -59,9 +59,7 @@ class Balancer(nn.Module):
         self.heads = Heads(heads)
         if isinstance(method, Aggregator) and self.level is Level.LOSSES:
             raise ConfigError(
-                Problem(
-                    "An aggregator compares gradients", "the level is 'losses'", "set level='representation'"
-                )
+                Problem("An aggregator compares gradients", "the level is 'losses'", "set level='representation'")
             )
 
     @property
@@ -77,9 +75,7 @@ class Balancer(nn.Module):
         if self.scaling is not None:
             self.scaling.build(facts, seeds)
         members = (len(seeds),) if isinstance(seeds, Sequence) else ()
-        self.register_buffer(
-            "held", torch.full((*members, facts.n_tasks), 1.0 / facts.n_tasks, dtype=torch.float64)
-        )
+        self.register_buffer("held", torch.full((*members, facts.n_tasks), 1.0 / facts.n_tasks, dtype=torch.float64))
         self.register_buffer("tick", torch.zeros(members, dtype=torch.int64))
         return self
 
@@ -215,6 +211,4 @@ def _renormalised(held: Tensor, present: Tensor) -> Tensor:
     kept = held * present
     there, whole = kept.sum(-1, keepdim=True), held.sum(-1, keepdim=True)
     usable = (there > 0) & (whole > 0)
-    return kept * torch.where(
-        usable, whole / there.where(usable, torch.ones_like(there)), torch.ones_like(there)
-    )
+    return kept * torch.where(usable, whole / there.where(usable, torch.ones_like(there)), torch.ones_like(there))
