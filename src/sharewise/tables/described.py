@@ -55,14 +55,16 @@ def input_kind(word: str) -> InputKind:
 
 def _task(said: Mapping[str, Any]) -> TaskDeclaration:
     kind = TaskKind(str(said["kind"]).replace("-", "_"))
+    words = str(said.get("metric", ""))
     if kind is TaskKind.MULTILABEL:
-        kind = TaskKind.BINARY
+        # A card's "macro F1" is a mean over the labels; a label alone is judged by the default.
+        kind, words = TaskKind.BINARY, ""
     if kind is TaskKind.MULTICLASS and said.get("ordered"):
         kind = TaskKind.ORDINAL
     return TaskDeclaration(
         name=said["name"],
         kind=kind,
-        metric=metric(str(said.get("metric", "")), kind),
+        metric=metric(words, kind),
         classes=tuple(said.get("classes", ())) if kind is not TaskKind.BINARY else (),
         positive=said.get("positive"),
         transform="log1p" if said.get("count") else "none",
