@@ -242,7 +242,10 @@ def set_aside_tasks(
             aside.append(SetAside(task.name, reason))
     if not kept:
         raise DataError(
-            [Problem("A study needs a task that can be learned and judged", f"task '{a.task}' {a.reason}", file=file) for a in aside]
+            [
+                Problem("A study needs a task that can be learned and judged", f"task '{a.task}' {a.reason}", file=file)
+                for a in aside
+            ]
         )
     return TaskSet(tuple(kept)), tuple(aside)
 
@@ -279,7 +282,9 @@ def checked_candidates(n_tasks: int, names: Sequence[str]) -> None:
     """Raises ConfigError where a candidate plan is asked for but only one task is left to share."""
     if n_tasks == 1 and names:
         raise ConfigError(
-            Problem("A plan needs tasks to share", f"only one task is left, so '{names[0]}' is single-task", "remove it")
+            Problem(
+                "A plan needs tasks to share", f"only one task is left, so '{names[0]}' is single-task", "remove it"
+            )
         )
 
 
