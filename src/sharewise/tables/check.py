@@ -177,17 +177,18 @@ def _labels(table: Table, schema: Schema, split: Split | None, found: _Findings)
     for task in schema.tasks:
         values, present = targets.raw(table, task)
         labelled = present.any(axis=1)
-        if task.kind is not TaskKind.RECONSTRUCTION:
-            n_labels += labelled
         reason = _degenerate(task, values, present)
         if reason is None and parts:
             reason = _too_few(labelled, parts) or _degenerate(task, values[parts["train"]], present[parts["train"]], " in train")
         if reason is not None:
             found.set_aside[task.name] = reason
-        elif parts and task.kind is not TaskKind.REGRESSION:
+            continue
+        if task.kind is not TaskKind.RECONSTRUCTION:
+            n_labels += labelled
+        if parts and task.kind is not TaskKind.REGRESSION:
             found.notes += _one_sided(task, values, present, parts)
     n_used = int((n_labels > 0).sum())
-    n_real = sum(1 for t in schema.tasks if t.kind is not TaskKind.RECONSTRUCTION)
+    n_real = sum(1 for t in schema.tasks if t.kind is not TaskKind.RECONSTRUCTION and t.name not in found.set_aside)
     grouped = any(t.where is not None for t in schema.tasks)
     if n_real:
         full = "" if grouped or n_real == 1 else f"; {int((n_labels == n_real).sum()):,} have labels for all {n_real} tasks"

@@ -33,13 +33,10 @@ def prepare(table: Table, declaration: Declaration, spec: SplitSpec, seed: int) 
     except DataError as error:
         raise DataError([*problems, *error.problems]) from None
     schema = resolution.schema
-    problems = list(check(table, schema).problems)
     try:
         made = split(table, schema, spec, seed)
     except DataError as error:
-        raise DataError(_once([*problems, *error.problems])) from None
-    if problems:
-        raise DataError(problems)
+        raise DataError(_once([*check(table, schema).problems, *error.problems])) from None
     checked = check(table, schema, made)
     if checked.problems:
         raise DataError(checked.problems)

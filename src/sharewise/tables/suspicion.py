@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from sharewise.errors import DataError
 from sharewise.tables import columns as col
+from sharewise.tables import infer
 from sharewise.tables.read import Table
 from sharewise.tables.schema import UNREADABLE, InputKind
 
@@ -97,100 +98,131 @@ def _steady(column: pa.ChunkedArray) -> bool:
 # --- copies of a target -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Ranked:
+    """Dense ranks of some rows of a column, nan where missing; `is_text` where the order of the ranks means little."""
+
+    ranks: Ranks
+    is_text: bool
+
+    def at(self, rows: npt.NDArray[np.bool_]) -> _Ranked:
+        return _Ranked(self.ranks[rows], self.is_text)
+
+
 def copies(table: Table, inputs: Sequence[str], targets: Sequence[str]) -> list[Copy]:
     """Inputs that tell a target, exactly or nearly, on the rows where both have a value.
 
-    Every pair is screened on at most 2,000 labelled rows by the correlation of ranks (one matrix product a target;
-    text of few values by the best relabelling); what passes is compared on up to 50,000 rows.
+    Every pair is screened on some 2,000 rows by the correlation of ranks (one matrix product a target; text of few
+    values by the best relabelling); what passes is compared on up to 50,000 labelled rows.
     """
-    columns = [name for name in inputs if not col.is_list(table.column(name).type)]
+    names = [name for name in inputs if not col.is_list(table.column(name).type)]
+    goals = [name for name in targets if not col.is_list(table.column(name).type)]
+    if not names or not goals:
+        return []
+    every = np.arange(0, table.n_rows, max(table.n_rows // SCREEN, 1))
+    common = _rank_all(table, [*names, *goals], every)
     found: list[Copy] = []
-    for target in targets:
-        if col.is_list(table.column(target).type) or not columns:
-            continue
-        labelled = np.flatnonzero(table.column(target).is_valid().combine_chunks().to_numpy(zero_copy_only=False))
+    for target in goals:
+        ranked, y = common, common[target]
+        labelled = _labelled(table, target)
         if len(labelled) < MIN_ROWS:
             continue
-        few = labelled[:: max(len(labelled) // SCREEN, 1)]
-        sample = Table(table.arrow.select(list(dict.fromkeys([*columns, target]))).take(pa.array(few)), table.name)
-        more = labelled[:: max(len(labelled) // CLOSER, 1)]
-        for name in _likely(sample, columns, target):
-            close = similarity(table.column(name).take(pa.array(more)), table.column(target).take(pa.array(more)))
+        if np.isfinite(y.ranks).sum() < min(len(labelled), SCREEN // 4):
+            # Few of the common rows carry this label: it is screened on rows of its own.
+            ranked = _rank_all(table, [*names, target], labelled[:: max(len(labelled) // SCREEN, 1)])
+            y = ranked[target]
+        for name in _likely({n: ranked[n] for n in names}, y):
+            rows = labelled[:: max(len(labelled) // CLOSER, 1)]
+            closer = _rank_all(table, [name, target], rows) if name != target else {}
+            close = likeness(closer[name], closer[target]) if closer else 1.0
             if close is not None and close >= NEAR:
                 found.append(Copy(name, target, close))
     return found
 
 
-def _likely(sample: Table, columns: list[str], target: str) -> list[str]:
-    """Columns of a sample that may be copies of its target."""
-    y = _ranked(sample.column(target))
-    y_centred = y - y.mean()
-    spread = float(np.sqrt((y_centred**2).sum()))
-    if spread == 0.0:
-        return []
-    y_is_text = col.is_text(sample.column(target).type)
+def _labelled(table: Table, name: str) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(table.column(name).is_valid().combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _rank_all(table: Table, names: Sequence[str], rows: npt.NDArray[np.int64]) -> dict[str, _Ranked]:
+    few = table.arrow.select(list(dict.fromkeys(names))).take(pa.array(rows))
+    return {name: _rank(few.column(name)) for name in few.column_names}
+
+
+def _rank(column: pa.ChunkedArray) -> _Ranked:
+    """Equal values share a rank, ascending from 0; numeric text is ranked as numbers."""
+    present = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+    ranks = np.full(len(column), np.nan)
+    if not present.any():
+        return _Ranked(ranks, False)
+    seen = column.drop_null()
+    is_text = col.is_text(column.type)
+    if is_text and not infer.share(pc.unique(seen).slice(0, PROBE), col.parses_as_number) == 1.0:
+        codes = seen.combine_chunks().dictionary_encode()
+        order = np.argsort(np.asarray(codes.dictionary.to_pylist(), dtype=object))
+        place = np.empty(len(order))
+        place[order] = np.arange(len(order))
+        ranks[present] = place[codes.indices.to_numpy(zero_copy_only=False)]
+        return _Ranked(ranks, True)
+    try:
+        values = col.floats(seen, "")
+    except DataError:
+        return _Ranked(ranks, is_text)
+    ranks[present] = np.unique(values, return_inverse=True)[1]
+    return _Ranked(ranks, False)
+
+
+def _likely(inputs: Mapping[str, _Ranked], target: _Ranked) -> list[str]:
+    """Inputs that may be copies of the target, from a sample."""
+    rows = np.isfinite(target.ranks)
+    y = target.ranks[rows]
+    plain = [name for name, x in inputs.items() if not (x.is_text or target.is_text)]
     likely = []
-    for name in columns:
-        column = sample.column(name)
-        if column.null_count or col.is_text(column.type) or y_is_text:
-            close = similarity(column, sample.column(target))
-        else:
-            x = _ranked(column)
-            x -= x.mean()
-            norm = float(np.sqrt((x**2).sum()))
-            close = abs(float(x @ y_centred)) / (norm * spread) if norm else None
-        if close is not None and close >= LIKELY:
-            likely.append(name)
+    if plain:
+        x = np.stack([inputs[name].ranks[rows] for name in plain], axis=1)
+        likely = [name for name, r in zip(plain, _correlations(x, y), strict=True) if r >= LIKELY]
+    for name, words in inputs.items():
+        if words.is_text or target.is_text:
+            close = likeness(words.at(rows), target.at(rows))
+            if close is not None and close >= LIKELY:
+                likely.append(name)
     return likely
 
 
-def similarity(a: pa.ChunkedArray, b: pa.ChunkedArray) -> float | None:
+def _correlations(x: Ranks, y: Ranks) -> Ranks:
+    """|Pearson correlation| of every column of x (n, F) with y (n,), each over the rows where x is present."""
+    y = y - y.mean()
+    there = np.isfinite(x)
+    filled = np.where(there, x, 0.0)
+    n = np.maximum(there.sum(axis=0), 1)
+    mean_x, mean_y = filled.sum(axis=0) / n, y @ there / n
+    covariance = y @ filled / n - mean_x * mean_y
+    variance = ((filled**2).sum(axis=0) / n - mean_x**2) * ((y**2) @ there / n - mean_y**2)
+    safe = np.where((variance > 0) & (n >= MIN_ROWS), variance, np.inf)
+    return np.abs(covariance) / np.sqrt(safe)  # type: ignore[no-any-return]
+
+
+def likeness(a: _Ranked, b: _Ranked) -> float | None:
     """How nearly `a` tells `b`, on the rows where both have a value: 1 for equal values or a one-to-one relabelling,
     else |rank correlation| for numbers, the share of rows that the best relabelling explains for text of few values;
     None where too few rows, or constants, say nothing.
     """
-    both = pc.and_(a.is_valid(), b.is_valid())
-    if pc.sum(both).as_py() != len(a):
-        a, b = a.filter(both), b.filter(both)
-    if len(a) < MIN_ROWS:
+    both = np.isfinite(a.ranks) & np.isfinite(b.ranks)
+    if both.sum() < MIN_ROWS:
         return None
-    x, y = _ranked(a), _ranked(b)
+    x = np.unique(a.ranks[both], return_inverse=True)[1]
+    y = np.unique(b.ranks[both], return_inverse=True)[1]
     n_x, n_y = int(x.max()) + 1, int(y.max()) + 1
     if min(n_x, n_y) < 2:
         return None
-    if n_x == n_y and len(np.unique(x * n_y + y)) == n_x and (n_x <= min(FEW, len(x) // 2) or _monotone(x, y)):
+    few = n_x <= min(FEW, len(x) // 2)
+    if n_x == n_y and ((few and len(np.unique(x * n_y + y)) == n_x) or (x == y).all() or (x == y.max() - y).all()):
+        # Columns of all-distinct values pair off one to one whatever they hold: only their order tells.
         return 1.0
-    if col.is_text(a.type) or col.is_text(b.type):
-        return _purity(x, y) if n_x == n_y <= FEW else None
-    return float(min(abs(np.corrcoef(x, y)[0, 1]), np.nextafter(1.0, 0.0)))
-
-
-def _ranked(column: pa.ChunkedArray) -> Ranks:
-    """Dense ranks from 0: equal values share one, in ascending order."""
-    if col.is_text(column.type):
-        try:
-            values: npt.NDArray[np.generic] = col.floats(column, "")
-        except DataError:
-            codes = column.combine_chunks().dictionary_encode()
-            words = np.asarray(codes.dictionary.to_pylist(), dtype=object)
-            order = np.argsort(words)
-            place = np.empty(len(words))
-            place[order] = np.arange(len(words))
-            return place[codes.indices.to_numpy(zero_copy_only=False)]
-    else:
-        values = col.floats(column, "")
-    return np.unique(values, return_inverse=True)[1].astype(np.float64)
-
-
-def _monotone(x: Ranks, y: Ranks) -> bool:
-    """True where the ranks are equal or reversed: columns of all-distinct values pair off one to one whatever they hold."""
-    return bool((x == y).all() or (x == y.max() - y).all())
-
-
-def _purity(x: Ranks, y: Ranks) -> float:
-    """Share of rows that the best relabelling of x as y explains, below 1."""
-    pairs, counts = np.unique(np.stack([x, y], axis=1), axis=0, return_counts=True)
-    best: dict[float, int] = {}
-    for (key, _), n in zip(pairs, counts, strict=True):
-        best[float(key)] = max(best.get(float(key), 0), int(n))
-    return float(min(sum(best.values()) / len(x), np.nextafter(1.0, 0.0)))
+    below = float(np.nextafter(1.0, 0.0))
+    if a.is_text or b.is_text:
+        if n_x != n_y or n_x > FEW:
+            return None
+        table = np.bincount(x * n_y + y, minlength=n_x * n_y).reshape(n_x, n_y)
+        return min(float(table.max(axis=1).sum()) / len(x), below)
+    return min(float(_correlations(x[:, None].astype(np.float64), y.astype(np.float64))[0]), below)
