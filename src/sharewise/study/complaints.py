@@ -54,7 +54,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     found: list[Problem] = []
     seen: set[tuple[Step, ...]] = set()
     for item in error.errors(include_url=False):
-        path = _path(item["loc"], model)
+        path = _path(item["loc"])
         line = lines.of(*path)
         if item["type"] == "problems":
             found += [replace(p, file=file, line=line) for p in item["ctx"]["problems"]]
@@ -66,19 +66,10 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     return found
 
 
-def _path(loc: tuple[Step, ...], model: type[BaseModel]) -> tuple[Step, ...]:
+def _path(loc: tuple[Step, ...]) -> tuple[Step, ...]:
     """The location without the names that pydantic adds for the members of a union."""
-    path: list[Step] = []
-    here: Any = model
-    for step in loc:
-        if isinstance(step, int):
-            path.append(step)
-            continue
-        if "[" in step or step in ("str", "int", "float", "bool", "balanced") or step.startswith(("literal", "function-", "dict")):
-            continue
-        path.append(step)
-    del here
-    return tuple(path)
+    added = ("str", "int", "float", "bool")
+    return tuple(step for step in loc if isinstance(step, int) or not (step in added or "[" in step or step.startswith("function-")))
 
 
 def _named(path: tuple[Step, ...]) -> str:

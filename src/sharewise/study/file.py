@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -84,6 +85,13 @@ class StudyFile(Section):
         if path.is_absolute() or self._file is None:
             return str(path)
         return str(Path(self._file).parent / path)
+
+    def with_budget(self, level: str) -> Self:
+        """The same study at another budget level; numbers that the file sets itself stay."""
+        budget = BudgetSection.model_validate({**self.budget.model_dump(), "level": level})
+        made = self.model_copy(update={"budget": budget})
+        made._file, made._lines = self._file, self._lines
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` turns into an equal study."""
@@ -218,4 +226,4 @@ def _plain(value: Any) -> Any:
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    return value.value if hasattr(value, "value") else value
+    return value.value if isinstance(value, StrEnum) else value

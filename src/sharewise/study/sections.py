@@ -43,6 +43,19 @@ def _metric(name: object) -> object:
     return name
 
 
+def _class_weights(said: object) -> object:
+    """"balanced" or a mapping of labels to positive numbers."""
+    if said is None or said == "balanced":
+        return said
+    rule = "Class weights are 'balanced' or a mapping of labels to positive numbers"
+    if not isinstance(said, Mapping):
+        raise problem_error([Problem(rule, f"they are {said!r}", nearest(said, ["balanced"]) if isinstance(said, str) else "")])
+    odd = [(k, v) for k, v in said.items() if isinstance(v, bool) or not isinstance(v, int | float) or not 0 < v < float("inf")]
+    if odd:
+        raise problem_error([Problem(rule, f"the weight of '{k}' is {v!r}") for k, v in odd])
+    return {k: float(v) for k, v in said.items()}
+
+
 class Section(BaseModel):
     """A part of the study file: keys are known, values do not change."""
 
@@ -117,7 +130,9 @@ class TaskSection(Section):
     primary: Flag = Field(False, description="The study is done for this task; others may help it.")
     classes: tuple[LabelValue, ...] = Field((), description="Labels in order; needed for an ordinal task whose labels are words.")
     positive: LabelValue | None = Field(None, description="The label whose probability a binary task predicts.")
-    class_weights: Literal["balanced"] | dict[LabelValue, Number] | None = None
+    class_weights: Annotated[str | dict[Any, float] | None, BeforeValidator(_class_weights)] = Field(
+        None, description="balanced, or a mapping of labels to weights; a label that is not named weighs 1."
+    )
     transform: Literal["none", "log1p", "quantile"] = Field("none", description="Of a regression target, for training only; answers are in the original unit.")
     weight: Number = Field(1.0, gt=0, description="Of the task's loss.")
     by: Text | None = Field(None, description="Group column: the task is a task of its own for each of its values.")

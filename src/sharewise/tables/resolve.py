@@ -43,6 +43,15 @@ def resolve(table: Table, declaration: Declaration) -> Resolution:
     return _Resolver(table, declaration).run()
 
 
+def settle(table: Table, declaration: Declaration) -> list[Task]:
+    """The tasks alone; raises DataError where the labels contradict what is declared."""
+    resolver = _Resolver(table, declaration)
+    tasks = [task for said in declaration.tasks for task in resolver.tasks(said)]
+    if resolver.problems:
+        raise DataError(resolver.problems)
+    return tasks
+
+
 class _Resolver:
     """Collects problems and notes while it walks the declaration."""
 
