@@ -25,12 +25,21 @@ class HeavyTails(Check):
     min_rows: int = 200
 
     def run(self, view: AuditView) -> CheckResult:
-        """A warning for each such target, one info for all such inputs."""
-        found = []
+        """One warning for the targets that a log helps, one for other heavy targets, one info for inputs."""
+        logs, tails = {}, {}
         for task in view.schema.tasks:
             if task.kind is TaskKind.REGRESSION and task.transform == "none" and task.columns[0] in view.label_columns:
                 values = view.numbers(task.columns[0])[view.part == TRAIN]
-                found += self._target(task.name, task.columns[0], values[~np.isnan(values)])
+                values = values[~np.isnan(values)]
+                if len(values) < self.min_rows or values.min() == values.max():
+                    continue
+                bent = float(skew(values))
+                if values.min() >= 0 and bent > self.max_skew and abs(skew(np.log1p(values))) < bent / 2:
+                    logs[task.name] = bent
+                elif tail_share(values) > self.max_share:
+                    tails[task.name] = tail_share(values)
+        found = [*self._targets(logs, "skewness", self.max_skew, "declare transform: log1p")]
+        found += self._targets(tails, "share of the variance", self.max_share, "declare a transform, or a robust loss")
         shares = {}
         for name in view.numeric_inputs:
             values = view.numbers(name)[view.sample]
@@ -41,26 +50,24 @@ class HeavyTails(Check):
             found.append(self._inputs(shares))
         return CheckResult(tuple(found))
 
-    def _target(self, task: str, column: str, values: Floats) -> list[Found]:
-        if len(values) < self.min_rows or values.min() == values.max():
+    def _targets(self, values: dict[str, float], what: str, threshold: float, remedy: str) -> list[Found]:
+        if not values:
             return []
-        share, bent = tail_share(values), float(skew(values))
-        log_helps = values.min() >= 0 and bent > self.max_skew and abs(skew(np.log1p(values))) < bent / 2
-        if share <= self.max_share and not log_helps:
-            return []
-        heavy = share > self.max_share
-        fact = f"a thousandth of its rows carries {share:.0%} of the variance" if heavy else f"its skewness is {bent:.1f}"
+        names = sorted(values, key=lambda n: -values[n])
+        fact = f"a skewness of {values[names[0]]:.1f}"
+        if what != "skewness":
+            fact = f"{values[names[0]]:.0%} of the variance in a thousandth of the rows"
         return [
             Found(
                 Severity.WARNING,
-                f"The training labels of task '{task}' have a heavy tail: {fact}.",
-                "Under squared error a few rows set this task's gradient, which jerks the shared parameters whenever "
+                f"The training labels of {len(names)} regression task{'s' * (len(names) > 1)} have a heavy tail; "
+                f"'{names[0]}' has {fact}.",
+                "Under squared error a few rows set such a task's gradient, which jerks the shared parameters whenever "
                 "one of them is in the batch.",
-                "declare transform: log1p" if log_helps else "declare a transform, or a robust loss",
-                measured=share if heavy else bent,
-                threshold=self.max_share if heavy else self.max_skew,
-                tasks=(task,),
-                columns=(column,),
+                remedy,
+                measured=values[names[0]],
+                threshold=threshold,
+                tasks=tuple(names),
             )
         ]
 

@@ -32,30 +32,36 @@ class MissingCodes(Check):
     min_share: float = 0.001
 
     def run(self, view: AuditView) -> CheckResult:
-        """One finding for each column and code, with the rows that hold it."""
-        found: list[Found] = []
-        numbers = {k.column for k in view.labels if k.kind is TaskKind.REGRESSION}
-        for name in (*view.narrow_inputs, *(c for c in view.label_columns if c in numbers)):
+        """One finding for each code, with all its columns and the rows that hold it in the first of them."""
+        targets = {k.column for k in view.labels if k.kind is TaskKind.REGRESSION}
+        codes: dict[float, list[tuple[float, str, np.ndarray]]] = {}
+        words: list[Found] = []
+        for name in (*view.narrow_inputs, *(c for c in view.label_columns if c in targets)):
             if view.is_numeric(name):
                 if view.kind(name) not in (InputKind.DATETIME, InputKind.BOOLEAN, InputKind.CATEGORICAL):
-                    found += self._numbers(view, name)
+                    for code, gap, rows in self._numbers(view, name):
+                        codes.setdefault(code, []).append((gap, name, rows))
             elif is_text(view.arrow.schema.field(name).type):
-                found += self._words(view, name)
-        return CheckResult(tuple(found))
+                words += self._words(view, name)
+        return CheckResult((*(self._code(view, code, held) for code, held in codes.items()), *words))
 
-    def _numbers(self, view: AuditView, name: str) -> list[Found]:
+    def _numbers(self, view: AuditView, name: str) -> list[tuple[float, float, np.ndarray]]:
         values = view.numbers(name)
         known = values[~np.isnan(values)]
         distinct, counts = np.unique(known, return_counts=True)
-        found = []
-        if len(distinct) >= 20:
-            for edge, next_value in ((0, 1), (len(distinct) - 1, len(distinct) - 2)):
-                code, count = float(distinct[edge]), int(counts[edge])
-                if count < max(self.min_rows, self.min_share * len(known)):
-                    continue
-                gap = abs(float(distinct[next_value]) - code) / _spread(known[known != code])
-                if gap > self._limit(code, distinct):
-                    found.append(self._found(view, name, f"{code:g}", np.flatnonzero(values == code), gap, len(known)))
+        found: list[tuple[float, float, np.ndarray]] = []
+        if len(distinct) < 20:
+            return found
+        step = float(np.median(np.diff(distinct)))
+        for edge, beside in ((0, 1), (len(distinct) - 1, len(distinct) - 2)):
+            code, count = float(distinct[edge]), int(counts[edge])
+            if count < max(self.min_rows, self.min_share * len(known)):
+                continue
+            distance = abs(float(distinct[beside]) - code)
+            gap = distance / _spread(known[known != code])
+            # On a lattice (counts, grades) one step is no gap, however narrow the column.
+            if gap > self._limit(code, distinct) and distance > 3 * step:
+                found.append((code, gap, np.flatnonzero(values == code)))
         return found
 
     def _limit(self, code: float, distinct: Floats) -> float:
@@ -68,24 +74,33 @@ class MissingCodes(Check):
         for i, level in enumerate(levels):
             if str(level).strip().lower() in _WORDS and len(levels) > 2:
                 rows = np.flatnonzero(codes == i)
+                fact = f"Column '{name}' holds {level!r} on {len(rows):,} rows ({len(rows) / view.n_rows:.2%})"
                 # 'none' is an answer in many questionnaires, so that words are pointed out, not accused.
-                found.append(self._found(view, name, repr(level), rows, 0.0, view.n_rows, Severity.INFO))
+                found.append(self._found(view, fact, (name,), rows, 0.0, Severity.INFO))
         return found
 
+    def _code(self, view: AuditView, code: float, held: list[tuple[float, str, np.ndarray]]) -> Found:
+        held = sorted(held, key=lambda item: (-item[0], item[1]))
+        gap, name, rows = held[0]
+        more = f" (and {len(held) - 1} other columns do)" if len(held) > 1 else ""
+        fact = (
+            f"Column '{name}' holds {code:g} on {len(rows):,} rows ({len(rows) / view.n_rows:.2%}), {gap:.1f} "
+            f"interquartile ranges from every other value{more}"
+        )
+        return self._found(view, fact, tuple(n for _, n, _ in held), rows, gap, Severity.WARNING)
+
     def _found(
-        self, view: AuditView, name: str, code: str, rows: np.ndarray, gap: float, n: int, severity: Severity = Severity.WARNING
+        self, view: AuditView, fact: str, columns: tuple[str, ...], rows: np.ndarray, gap: float, severity: Severity
     ) -> Found:
-        how = f", {gap:.1f} interquartile ranges from every other value" if gap else ""
-        tasks = tuple(dict.fromkeys(k.task for k in view.labels if k.column == name))
         return Found(
             severity,
-            f"Column '{name}' holds {code} on {len(rows):,} rows ({len(rows) / n:.2%}){how}: it may stand for 'missing'.",
+            f"{fact}: it may stand for 'missing'.",
             "Read as a number it dominates scaling, and as a target it is a wrong label that pulls on shared parameters.",
             "replace it by a missing value if it is a code",
             measured=gap,
             threshold=self.max_gap,
-            tasks=tasks,
-            columns=(name,),
+            tasks=tuple(dict.fromkeys(k.task for k in view.labels if k.column in columns)),
+            columns=columns,
             rows=rows,
         )
 

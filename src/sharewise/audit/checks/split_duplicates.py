@@ -19,10 +19,12 @@ class SplitDuplicates(Check):
 
     Error above `max_share` = 5 % of the test rows (also deepchecks' line): a twin can at most turn an error into a
     hit, so that at 40 % errors 5 % of the rows move the score by 2 points, the default margin. Twins that coarse inputs make by chance (see `duplicates.chance_like`)
-    are told apart: they are a warning at most.
+    are told apart, and
+    mentioned as info above `max_chance` = 1 %.
     """
 
     max_share: float = 0.05
+    max_chance: float = 0.01
 
     def run(self, view: AuditView) -> CheckResult:
         """Findings for train-test and train-validation, and for labels that leak from another task's train rows."""
@@ -64,7 +66,7 @@ class SplitDuplicates(Check):
 
     def _by_chance(self, rows: Rows, n_part: int, part: int) -> list[Found]:
         share = len(rows) / n_part
-        if not len(rows):
+        if share <= self.max_chance:
             return []
         return [
             Found(
@@ -74,7 +76,7 @@ class SplitDuplicates(Check):
                 "The inputs do not tell these rows apart, so that no model, shared or not, can.",
                 "nothing, unless the rows should be distinct: then add the input that tells them apart",
                 measured=share,
-                threshold=self.max_share,
+                threshold=self.max_chance,
                 rows=rows,
             )
         ]

@@ -22,7 +22,7 @@ class TargetCopies(Check):
     On rows labelled for both (at least `min_overlap` = 200): |Spearman| at least `max_rank` = 0.99, or H(A|B) / H(A)
     at most `max_entropy` = 0.01, is "the same label twice" (error when it holds both ways between tasks, warning one
     way); a predictive power score of B for A of at least `max_skill` = 0.8 is a strong relation (info: good for
-    sharing, never an input). The error needs `permutation`-free certainty, as both limits are near 1.
+    sharing, never an input).
     """
 
     min_overlap: int = 200
@@ -42,8 +42,8 @@ class TargetCopies(Check):
                 if len(rows) < self.min_overlap:
                     skipped += 1
                     continue
-                forward = column_skill(view, label_bins(view, b), a)
-                backward = column_skill(view, label_bins(view, a), b)
+                forward = column_skill(view, label_bins(view, b), a, 10_000)
+                backward = column_skill(view, label_bins(view, a), b, 10_000)
                 skills[i, j] = np.nan if forward is None else forward.value
                 skills[j, i] = np.nan if backward is None else backward.value
                 found += self._pair(a, b, rows, skills[i, j], skills[j, i])
