@@ -158,13 +158,14 @@ class Stack:
         for entry in self.entries:
             entry.parameter.data = entry.of(flat)
 
-    def gradient(self, grads: Sequence[Tensor | None]) -> Tensor:
-        """Gradients of `parameters`, in order, as one (M, P) tensor; None counts as zero."""
+    def take_gradient(self) -> Tensor:
+        """The parameters' gradients as one (M, P) tensor, missing ones as zero; they are cleared."""
         m = self.n_members
-        parts = [
-            self.flat.new_zeros(m, entry.shape.numel()) if g is None else g.reshape(m, -1)
-            for g, entry in zip(grads, self.entries, strict=True)
-        ]
+        parts = []
+        for entry in self.entries:
+            grad = entry.parameter.grad
+            parts.append(self.flat.new_zeros(m, entry.shape.numel()) if grad is None else grad.reshape(m, -1))
+            entry.parameter.grad = None
         return torch.cat(parts, dim=1)
 
     def state(self, m: int) -> dict[str, Tensor]:
