@@ -1,28 +1,30 @@
-"""The real tables named by SHAREWISE_DATA as (Arrow table, Schema, parts), from the metadata in each file."""
+"""The real tables named by SHAREWISE_DATA, read, resolved and split as a study would."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from sharewise.errors import DataError
+from sharewise.tables.columns import distinct
+from sharewise.tables.described import declaration
+from sharewise.tables.read import Table, read
+from sharewise.tables.resolve import resolve
 from sharewise.tables.schema import Input, InputKind, Schema
+from sharewise.tables.split import Split, SplitSpec, split
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Row positions of the three parts."""
+class RealTable:
+    """A table, what its columns mean and its split."""
 
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    name: str
+    table: Table
+    schema: Schema
+    split: Split
 
 
 def folder() -> Path:
@@ -38,35 +40,24 @@ def names() -> list[str]:
     return sorted(p.stem for p in folder().glob("*.parquet"))
 
 
-def load(name: str) -> tuple[pa.Table, Schema, Parts | None]:
-    """One table with its schema and split."""
-    table = pq.read_table(folder() / f"{name}.parquet")
-    meta = json.loads(table.schema.metadata[b"mtl"])
-    schema = schema_of(meta)
-    return table.replace_schema_metadata(None), schema, parts_of(table, schema)
+def load(name: str) -> RealTable:
+    """One table with its schema and split, as its own metadata declares them."""
+    table = read(folder() / f"{name}.parquet")
+    try:
+        schema = resolve(table, declaration(table.described)).schema
+    except DataError:
+        schema = as_described(table)  # a study has no encoder for some inputs that the audit reads: texts, pictures
+    return RealTable(name, table, schema, split(table, schema, SplitSpec(), 0))
 
 
-def schema_of(meta: dict) -> Schema:
-    """The schema of a table's `mtl` metadata; labels of kind multilabel become one task."""
-    inputs = tuple(Input(i["name"], InputKind(i["kind"].split(":")[0])) for i in meta["inputs"])
-    tasks, multi = [], []
-    for item in meta["tasks"]:
-        kind = item["kind"].replace("-", "_")
-        if kind == "multilabel":
-            multi.append(item["name"])
-            continue
-        if kind == "multiclass" and item.get("ordered"):
-            kind = "ordinal"
-        classes = tuple(item.get("classes", ()))
-        tasks.append(Task(item["name"], TaskKind(kind), (item["name"],), "auto", classes=classes))
-    if multi:
-        tasks.append(Task("labels", TaskKind.MULTILABEL, tuple(multi), "auto", classes=tuple(multi)))
-    return Schema(inputs, TaskSet(tuple(tasks)), meta["row_id"], meta["split"], meta["time"], meta["group"])
-
-
-def parts_of(table: pa.Table, schema: Schema) -> Parts | None:
-    """The parts of the declared split column."""
-    if schema.split is None:
-        return None
-    values = np.array(table.column(schema.split).to_pylist(), dtype=object)
-    return Parts(*(np.flatnonzero(values == p) for p in ("train", "validation", "test")))
+def as_described(table: Table) -> Schema:
+    """The schema that a table's metadata describes, word by word."""
+    said = declaration(table.described)
+    tasks = []
+    for task in said.tasks:
+        kind = task.kind or TaskKind.MULTICLASS
+        values = [] if kind in (TaskKind.REGRESSION, TaskKind.TOKEN_TAGGING) else distinct(table.column(task.name))
+        classes = task.classes or tuple(sorted(values, key=str))
+        tasks.append(Task(task.name, kind, (task.name,), task.metric or "auto", classes=classes))
+    inputs = tuple(Input(i.name, i.kind or InputKind.NUMERIC) for i in said.inputs or ())
+    return Schema(inputs, TaskSet(tuple(tasks)), said.row_id, said.split, said.time, said.group)

@@ -17,6 +17,14 @@ CATALOGUE: Catalogue[Check] = Catalogue(
         "id_columns": f"{_HERE}.id_columns:IdColumns",
         "target_copies": f"{_HERE}.target_copies:TargetCopies",
         "shifted_targets": f"{_HERE}.shifted_targets:ShiftedTargets",
+        # inconsistent annotation
+        "label_conflicts": f"{_HERE}.label_conflicts:LabelConflicts",
+        "label_rules": f"{_HERE}.label_rules:LabelRules",
+        # temporal skew
+        "task_periods": f"{_HERE}.task_periods:TaskPeriods",
+        "label_drift": f"{_HERE}.label_drift:LabelDrift",
+        "test_period": f"{_HERE}.test_period:TestPeriod",
+        "frozen_inputs": f"{_HERE}.frozen_inputs:FrozenInputs",
         # imbalance and coverage
         "degenerate_tasks": f"{_HERE}.degenerate_tasks:DegenerateTasks",
         "task_volumes": f"{_HERE}.task_volumes:TaskVolumes",

@@ -12,6 +12,8 @@ from sharewise.audit.result import CheckResult, Found, Rows
 from sharewise.audit.view import AuditView, Labels
 from sharewise.records import Severity
 
+MAX_TARGETS = 24
+
 
 @dataclass(frozen=True)
 class ShiftedTargets(Check):
@@ -20,7 +22,7 @@ class ShiftedTargets(Check):
     Shift: equal numbers on at least `max_equal` = 95 % of the rows at some lag of 1 to `max_lag` = 24 rows in time
     order (row order without a time column), where at most half of them are equal at lag 0. Arithmetic: equal to float
     precision (1e-4 of the spread) on at least `max_equal` of at least `min_rows` = 50 rows; the rows that break it
-    are listed. Triples are tried for at most 24 regression targets.
+    are listed. At most 24 regression targets are looked at.
     """
 
     max_lag: int = 24
@@ -29,10 +31,11 @@ class ShiftedTargets(Check):
 
     def run(self, view: AuditView) -> CheckResult:
         """One finding for each shifted pair and each arithmetic relation."""
-        every = [k for k in view.labels if not k.is_class and _is_fine(k)]
+        alone = {t.name for t in view.schema.tasks if t.where is None}  # tasks of one group column never share a row
+        every = [k for k in view.labels if k.task in alone and not k.is_class and _is_fine(k)][:MAX_TARGETS]
         order = np.arange(view.n_rows) if view.time is None else np.argsort(view.time, kind="stable")
         found = [f for a in every for b in every if a is not b for f in self._shift(a, b, order)]
-        for trio in combinations(every[:24], 3):
+        for trio in combinations(every, 3):
             found += self._sum(trio)
         return CheckResult(tuple(found))
 

@@ -29,15 +29,17 @@ class TaskOverlap(Check):
             block = present[:, start : start + (1 << 16)]
             both += block @ block.T
         details = {"tasks": [t.name for t in tasks], "rows": both.astype(np.int64).tolist()}
-        low = [(i, j) for i in range(len(tasks)) for j in range(i) if both[i, j] < self.min_rows]
+        # Tasks made of one by a group column have no common row by design.
+        related = [t.family or t.name for t in tasks]
+        pairs = [(i, j) for i in range(len(tasks)) for j in range(i) if related[i] != related[j]]
+        low = [(i, j) for i, j in pairs if both[i, j] < self.min_rows]
         if not low:
             return CheckResult(details=details)
         disjoint = sum(both[i, j] == 0 for i, j in low)
         names = tuple(dict.fromkeys(tasks[k].name for pair in low for k in reversed(pair)))
-        pairs = len(tasks) * (len(tasks) - 1) // 2
         found = Found(
             Severity.WARNING,
-            f"{len(low)} of {pairs} pairs of tasks share fewer than {self.min_rows} labelled rows, {disjoint} of them "
+            f"{len(low)} of {len(pairs)} pairs of tasks share fewer than {self.min_rows} labelled rows, {disjoint} of them "
             "none at all.",
             "Tasks without common rows are linked through the inputs only: label relations, conflicts and per-row "
             "gains cannot be measured, and each batch must hold rows of both.",
