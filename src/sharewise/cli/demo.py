@@ -8,21 +8,22 @@ import click
 
 
 @click.command("demo", short_help="A complete small study on handwritten digits.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Directory.")
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Directory."
+)
 @click.option("--workers", "-j", type=click.IntRange(1), help="Processes of one thread each [default: one per core].")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
 def command(out: Path, workers: int | None, quiet: bool) -> None:
     """Find out which of six tasks on pictures of digits should share a model: digit, parity, ink, a task with few
     labels, a coin toss and the pixels themselves. Writes a table, a study file, a run with its report, a bundle.
     """
-    from sharewise.cli.console import log, progress
-    from sharewise.report import terminal
+    from sharewise.cli.console import log, progress, show
     from sharewise.study import demo
     from sharewise.study.study import Study
 
     study = demo.write(out)
     result = Study.from_file(study).run(out / "run", workers=workers, progress=progress(quiet), log=log(quiet))
-    terminal.show_run(result.directory)
+    show(result.directory)
     from sharewise.bundle import Bundle
     from sharewise.tables.read import read
 
