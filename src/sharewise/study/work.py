@@ -177,10 +177,7 @@ def _cohort(
 
 
 def _single(run: Run, prepared: Prepared, directory: Path) -> None:
-    from sharewise.models import boosted, linear
-
-    kinds: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
-    kind = kinds[run.kind]
+    kind = single_task_model(run.kind)
     task = prepared.tasks[run.group.tasks[0]]
     started = time.perf_counter()
     where = prepared.targets.slices[prepared.tasks.index(task.name)]
@@ -202,6 +199,14 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
         files = {f"{run.run_id}.{name}": content for name, content in model.to_files().items()}
     record = replace(record, seconds=time.perf_counter() - started)
     _write(record, predictions, files, prepared, directory)
+
+
+def single_task_model(kind: str) -> type[single.SingleTaskModel[Any]]:
+    """The class behind an alternative's name."""
+    from sharewise.models import boosted, linear
+
+    models: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
+    return models[kind]
 
 
 def _record(run: Run, arm: str) -> RunRecord:
