@@ -99,7 +99,10 @@ def answer(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        say(f"A run needs room on the disk; however, writing {error.filename or 'a file'} failed: the disk is full. Free some space and run the same command again.")
+        say(
+            f"A run needs room on the disk; however, writing {error.filename or 'a file'} failed: the disk is full. "
+            "Free some space and run the same command again."
+        )
         return 1
     return result if isinstance(result, int) else 0
 

@@ -12,7 +12,12 @@ import click
 @click.argument("table")
 @click.option("--task", "-t", "tasks", multiple=True, metavar="NAME", help="Column to predict; repeat for each task.")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), default=Path("study.yaml"), show_default=True, help="Where to write; - for stdout."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("study.yaml"),
+    show_default=True,
+    help="Where to write; - for stdout.",
 )
 @click.option("--force", "-f", is_flag=True, help="Overwrite the output.")
 def command(table: str, tasks: tuple[str, ...], output: Path, force: bool) -> None:
@@ -28,9 +33,15 @@ def command(table: str, tasks: tuple[str, ...], output: Path, force: bool) -> No
 
     to_stdout = str(output) == "-"
     if not to_stdout and output.exists() and not force:
-        raise ConfigError(Problem("A file is not overwritten unasked", f"'{output}' exists", "Choose another --output, or add --force"))
+        raise ConfigError(
+            Problem(
+                "A file is not overwritten unasked", f"'{output}' exists", "Choose another --output, or add --force"
+            )
+        )
     if not to_stdout and not output.parent.is_dir():
-        raise ConfigError(Problem("The output's folder must exist", f"there is no folder '{output.parent}'", "Create it"))
+        raise ConfigError(
+            Problem("The output's folder must exist", f"there is no folder '{output.parent}'", "Create it")
+        )
     made = template(read(table), tasks, Path() if to_stdout else output.parent)
     if to_stdout:
         sys.stdout.write(made.text)

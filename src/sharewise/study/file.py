@@ -117,7 +117,9 @@ class StudyFile(Section):
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
             split = own.split
-        roles = {key: lines.of("data", key) for key in ("id", "time", "group", "entity")} | {"split": lines.of("split", "column")}
+        roles = {key: lines.of("data", key) for key in ("id", "time", "group", "entity")} | {
+            "split": lines.of("split", "column")
+        }
         return Declaration(
             tasks=tuple(self._task(n, t) for n, t in enumerate(self.tasks)),
             inputs=inputs,
@@ -180,7 +182,15 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
     seen: set[object] = set()
     for n, name in names:
         if name in seen:
-            found.append(Problem("Task names must be unique", f"'{name}' occurs twice", "Rename one of them", file, lines.of("tasks", n, "name")))
+            found.append(
+                Problem(
+                    "Task names must be unique",
+                    f"'{name}' occurs twice",
+                    "Rename one of them",
+                    file,
+                    lines.of("tasks", n, "name"),
+                )
+            )
         seen.add(name)
     known = {str(name) for _, name in names}
     candidates = said.get("candidates")
@@ -209,7 +219,11 @@ def _groups(n: int, candidate: Mapping[str, Any], known: set[str], lines: Lines,
             if not isinstance(task, str):
                 continue
             if task.partition("@")[0] not in known and task not in known:
-                found.append(Problem("A candidate groups tasks of the study", f"'{task}' is none", nearest(task, known), file, line))
+                found.append(
+                    Problem(
+                        "A candidate groups tasks of the study", f"'{task}' is none", nearest(task, known), file, line
+                    )
+                )
             if task in placed:
                 fact = f"'{task}' occurs twice in candidate '{candidate.get('name')}'"
                 found.append(Problem("A task is in one group of a candidate", fact, "Remove one", file, line))

@@ -1,4 +1,4 @@
-"""JSON Schema of the study file, for editors: the typed sections, their short forms, and every catalogue's parameters."""
+"""JSON Schema of the study file, for editors: typed sections, their short forms, every catalogue's parameters."""
 
 from __future__ import annotations
 
@@ -29,8 +29,15 @@ def json_schema() -> dict[str, Any]:
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
     by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}
-    schema["properties"]["inputs"] = {"description": "Column to kind, or a list; inferred where left out.", "anyOf": [by_name, named]}
-    schema["properties"]["tasks"] = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("TaskSection")]}}
+    schema["properties"]["inputs"] = {
+        "description": "Column to kind, or a list; inferred where left out.",
+        "anyOf": [by_name, named],
+    }
+    schema["properties"]["tasks"] = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"anyOf": [{"type": "string"}, _ref("TaskSection")]},
+    }
     schema["properties"]["data"] = {"anyOf": [{"type": "string"}, _ref("DataSection")]}
     schema["properties"]["split"] = {"anyOf": [{"enum": ["auto", "random", "group", "time"]}, _ref("SplitSection")]}
     schema["properties"]["budget"] = {"anyOf": [{"enum": ["quick", "standard", "thorough"]}, _ref("BudgetSection")]}

@@ -74,7 +74,11 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
         "",
         *_rest(said),
     ]
-    left_out = f", {_some(len(columns) - len(kept), 'column')} commented out with the reason" if len(columns) > len(kept) else ""
+    left_out = (
+        f", {_some(len(columns) - len(kept), 'column')} commented out with the reason"
+        if len(columns) > len(kept)
+        else ""
+    )
     summary = f"{_some(len(kept), 'input')}{left_out}, {_some(len(said.tasks), 'task')}"
     if not said.tasks:
         summary += "; name what to predict under tasks (or use --task NAME)"
@@ -109,7 +113,13 @@ def _is_split(table: Table, name: str) -> bool:
 
 def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]:
     """Every column that is no role and no target, with its kind and why it should not be an input."""
-    targets = [c for t in said.tasks if t.kind is not TaskKind.RECONSTRUCTION for c in (t.columns or (t.name,)) if c in table.names]
+    targets = [
+        c
+        for t in said.tasks
+        if t.kind is not TaskKind.RECONSTRUCTION
+        for c in (t.columns or (t.name,))
+        if c in table.names
+    ]
     roles = {said.row_id, said.split}
     rest = [n for n in table.names if n not in roles and n not in targets]
     if own.inputs is None:
@@ -136,10 +146,16 @@ def _data(table: Table, said: Declaration, folder: Path) -> list[str]:
     path = Path(table.name)
     shown = table.name if path.is_absolute() else os.path.relpath(path, folder)
     lines = ["data:", _noted(f"  path: {scalar(shown)}", f"{table.n_rows:,} rows, {len(table.names)} columns")]
-    lines += [f"  {key}: {scalar(column)}" for key, column in (("id", said.row_id), ("time", said.time), ("group", said.group)) if column]
+    lines += [
+        f"  {key}: {scalar(column)}"
+        for key, column in (("id", said.row_id), ("time", said.time), ("group", said.group))
+        if column
+    ]
     if not said.time:
         lines.append("  # time: COLUMN                  # orders the rows in time; the split is then by time")
-    lines.append("  # entity: COLUMN                # rows about one thing (a patient, a station) stay on one side of the split")
+    lines.append(
+        "  # entity: COLUMN                # rows about one thing (a patient, a station) stay on one side of the split"
+    )
     return lines
 
 
@@ -187,7 +203,7 @@ def _percent(n: int, of: int) -> str:
 def _tasks(table: Table, said: Declaration) -> list[str]:
     if not said.tasks:
         return [
-            "tasks:                            # what to predict, an entry each; the kind is inferred where it is left out",
+            _noted("tasks:", "what to predict, an entry each; the kind is inferred where it is left out"),
             "  # - name: COLUMN",
             "  #   kind: binary                # multiclass, ordinal, multilabel, regression, reconstruction",
         ]
@@ -202,8 +218,15 @@ def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
     kind = task.kind or infer.task_kind(column)
     if kind is TaskKind.TOKEN_TAGGING:
         return [_noted(f"  # - name: {scalar(task.name)}", "left out: token tagging has no head yet")]
-    note = "" if not column.null_count else f"{_percent(len(column) - column.null_count, len(column))} of the rows are labelled"
-    lines = [_noted(f"  - name: {scalar(task.name)}", note), _noted(f"    kind: {kind.value}", _classes_note(table, said, task, kind))]
+    note = (
+        ""
+        if not column.null_count
+        else f"{_percent(len(column) - column.null_count, len(column))} of the rows are labelled"
+    )
+    lines = [
+        _noted(f"  - name: {scalar(task.name)}", note),
+        _noted(f"    kind: {kind.value}", _classes_note(table, said, task, kind)),
+    ]
     if task.by:
         n = len(pc.unique(table.column(task.by)))
         lines.append(_noted(f"    by: {scalar(task.by)}", f"a task of its own for each of its {n} values"))
