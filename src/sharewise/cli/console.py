@@ -31,4 +31,4 @@ def show(directory: Path) -> None:
 
     from sharewise.report import load, terminal
 
-    terminal.show(load.load(directory), Console())
+    terminal.show(load(directory), Console())
