@@ -22,9 +22,9 @@ from sharewise.tables.schema import InputKind, Schema
 from sharewise.tables.split import PARTS, Split
 from sharewise.tasks import Task, TaskKind
 
-MIN_LABELS = {"train": 10, "validation": 2, "test": 2}
+MIN_LABELS = {"train": 10, "validation": 3, "test": 3}
 """Labelled rows that a task needs in every part: fewer in train is nothing to learn from, fewer in the others is
-nothing to judge by (a variance needs two rows)."""
+nothing to judge by."""
 
 ROLES = {"row_id": "row id", "time": "time", "group": "group", "entity": "entity"}
 
@@ -58,7 +58,11 @@ def check(table: Table, schema: Schema, split: Split | None = None) -> Checked:
         _labels(table, schema, split, found)
     if len(schema.tasks) and len(found.set_aside) == len(schema.tasks):
         found.problems += [
-            Problem("A study needs a task that can be learned and judged", f"task '{task}' {reason}", "Label more rows, or predict something else")
+            Problem(
+                "A study needs a task that can be learned and judged",
+                f"task '{task}' {reason}",
+                "Label more rows, or predict something else",
+            )
             for task, reason in list(found.set_aside.items())[:10]
         ]
     return Checked(tuple(found.problems), tuple(found.notes), found.set_aside)
@@ -129,7 +133,10 @@ def _inputs(table: Table, schema: Schema, found: _Findings) -> None:
                 )
             )
         else:
-            found.notes.append(f"Input '{copy.column}' is nearly a copy of the target '{copy.target}' ({copy.likeness:.4f}): make sure that it is known before the target is.")
+            found.notes.append(
+                f"Input '{copy.column}' is nearly a copy of the target '{copy.target}' ({copy.likeness:.4f}): "
+                "make sure that it is known before the target is."
+            )
     for said in schema.inputs:
         if said.kind is InputKind.NUMERIC:
             _extremes(table, said.name, found)
@@ -144,7 +151,9 @@ def _extremes(table: Table, name: str, found: _Findings) -> None:
     with np.errstate(invalid="ignore"):
         n = int((np.abs(values) > targets.LARGEST).sum())
     if n:
-        found.notes.append(f"Input '{name}' has {n} infinite or absurdly large values (beyond {targets.LARGEST:g}); they are clipped.")
+        found.notes.append(
+            f"Input '{name}' has {n} infinite or absurdly large values (beyond {targets.LARGEST:g}); they are clipped."
+        )
 
 
 # --- targets ------------------------------------------------------------------------------------------------
@@ -161,7 +170,8 @@ def _unusable_targets(table: Table, schema: Schema, found: _Findings) -> None:
             found.problems.append(
                 Problem(
                     f"A regression target must be finite and within ±{targets.LARGEST:g}",
-                    f"the value is {values[row]:g}" + (f" ({int(bad.sum())} such rows in all)" if bad.sum() > 1 else ""),
+                    f"the value is {values[row]:g}"
+                    + (f" ({int(bad.sum())} such rows in all)" if bad.sum() > 1 else ""),
                     "Correct the value, or leave it empty",
                     table.name,
                     column=name,
@@ -176,60 +186,70 @@ def _labels(table: Table, schema: Schema, split: Split | None, found: _Findings)
     parts = {} if split is None else dict(zip(PARTS, (split.train, split.validation, split.test), strict=True))
     for task in schema.tasks:
         values, present = targets.raw(table, task)
-        labelled = present.any(axis=1)
+        labelled: npt.NDArray[np.bool_] = np.any(present, axis=1)
         reason = _degenerate(task, values, present)
         if reason is None and parts:
-            reason = _too_few(labelled, parts) or _degenerate(task, values[parts["train"]], present[parts["train"]], " in train")
+            reasons = (_degenerate(task, values[rows], present[rows], part) for part, rows in parts.items())
+            reason = _too_few(labelled, parts) or next((r for r in reasons if r is not None), None)
         if reason is not None:
             found.set_aside[task.name] = reason
             continue
         if task.kind is not TaskKind.RECONSTRUCTION:
             n_labels += labelled
-        if parts and task.kind is not TaskKind.REGRESSION:
-            found.notes += _one_sided(task, values, present, parts)
+        if parts:
+            found.notes += _unlearned(task, values, present, parts)
     n_used = int((n_labels > 0).sum())
     n_real = sum(1 for t in schema.tasks if t.kind is not TaskKind.RECONSTRUCTION and t.name not in found.set_aside)
     grouped = any(t.where is not None for t in schema.tasks)
     if n_real:
-        full = "" if grouped or n_real == 1 else f"; {int((n_labels == n_real).sum()):,} have labels for all {n_real} tasks"
-        found.notes.insert(0, f"{n_used:,} of {table.n_rows:,} rows have at least one label, and every one of them is used{full}.")
+        full = f"; {int((n_labels == n_real).sum()):,} have labels for all {n_real} tasks"
+        full = "" if grouped or n_real == 1 else full
+        found.notes.insert(
+            0, f"{n_used:,} of {table.n_rows:,} rows have at least one label, and every one of them is used{full}."
+        )
 
 
-def _degenerate(task: Task, values: col.Floats, present: npt.NDArray[np.bool_], where: str = "") -> str | None:
-    """Why labels teach nothing, as a phrase."""
+def _degenerate(task: Task, values: col.Floats, present: npt.NDArray[np.bool_], part: str = "") -> str | None:
+    """Why the labels (of a part) teach nothing, as a phrase."""
     n = int(present.any(axis=1).sum())
     if n == 0:
-        return f"has no labels at all{where}"
+        return f"has no {part} labels" if part else "has no labels at all"
+    rows = f"in its {n:,} labelled {part} rows" if part else f"in its {n:,} labelled rows"
     if task.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
         varied = any(np.ptp(values[present[:, k], k]) > 0 for k in range(values.shape[1]) if present[:, k].any())
-        return None if varied else f"has the same labels in all its {n} labelled rows{where}"
+        return None if varied else f"has the same labels everywhere {rows}"
     seen = np.unique(values[present[:, 0], 0])
     if len(seen) > 1:
         return None
     if task.kind is TaskKind.REGRESSION:
-        return f"has one value only, {seen[0]:g}, in its {n} labelled rows{where}"
-    return f"has one class only, '{task.classes[int(seen[0])]}', in its {n} labelled rows{where}"
+        return f"has one value only, {seen[0]:g}, {rows}"
+    return f"has one class only, '{task.classes[int(seen[0])]}', {rows}"
 
 
 def _too_few(labelled: npt.NDArray[np.bool_], parts: Mapping[str, npt.NDArray[np.int64]]) -> str | None:
     counts = {name: int(labelled[rows].sum()) for name, rows in parts.items()}
-    poor = [f"{counts[name] or 'none'} in {name} (at least {least} needed)" for name, least in MIN_LABELS.items() if counts[name] < least]
+    poor = [
+        f"{counts[name] or 'none'} in {name} (at least {least} needed)"
+        for name, least in MIN_LABELS.items()
+        if counts[name] < least
+    ]
     if not poor:
         return None
     return f"has {int(labelled.sum())} labelled rows, of them {' and '.join(poor)}"
 
 
-def _one_sided(task: Task, values: col.Floats, present: npt.NDArray[np.bool_], parts: Mapping[str, npt.NDArray[np.int64]]) -> list[str]:
-    """Classes that are judged but never learned, and parts that hold one class only."""
-    if task.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
+def _unlearned(
+    task: Task,
+    values: col.Floats,
+    present: npt.NDArray[np.bool_],
+    parts: Mapping[str, npt.NDArray[np.int64]],
+) -> list[str]:
+    """Classes that are judged but never learned."""
+    if task.kind not in (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL):
         return []
     held = {name: set(np.unique(values[rows][present[rows, 0], 0]).astype(int)) for name, rows in parts.items()}
-    notes = []
     unseen = sorted((held["validation"] | held["test"]) - held["train"])
-    if unseen:
-        named = ", ".join(f"'{task.classes[i]}'" for i in unseen[:5])
-        notes.append(f"Task '{task.name}' has no train row of {named}{' and others' if len(unseen) > 5 else ''}, which validation or test rows carry.")
-    for name in ("validation", "test"):
-        if len(held[name]) == 1:
-            notes.append(f"Task '{task.name}' has one class only in {name}; scores that compare classes are undefined there.")
-    return notes
+    if not unseen:
+        return []
+    named = ", ".join(f"'{task.classes[i]}'" for i in unseen[:5]) + (" and others" if len(unseen) > 5 else "")
+    return [f"Task '{task.name}' has no train row of {named}, which validation or test rows carry."]

@@ -95,9 +95,16 @@ def _line(error: BaseException) -> str:
 
 
 def _unreadable(path: str, error: BaseException) -> DataError:
-    kind = {"parquet": "Parquet file", "arrow": "Arrow file", "jsonl": "JSON Lines file"}.get(str(file_format(path)), "CSV")
+    kind = {"parquet": "Parquet file", "arrow": "Arrow file", "jsonl": "JSON Lines file"}.get(
+        str(file_format(path)), "CSV"
+    )
     return DataError(
-        Problem(f"A {kind} must be whole and readable", f"reading it failed ({_line(error)})", "Write or copy the file again", file=path)
+        Problem(
+            f"A {kind} must be whole and readable",
+            f"reading it failed ({_line(error)})",
+            "Write or copy the file again",
+            file=path,
+        )
     )
 
 
@@ -181,9 +188,17 @@ def _json_problem(path: str, error: BaseException) -> Problem:
             try:
                 row = json.loads(line)
             except ValueError as fault:
-                return Problem("A line must be one JSON object", f"it is not ({fault})", "Correct the line", file=path, line=number)
+                return Problem(
+                    "A line must be one JSON object", f"it is not ({fault})", "Correct the line", file=path, line=number
+                )
             if not isinstance(row, dict):
-                return Problem("A line must be one JSON object", f"it is a {type(row).__name__}", "Correct the line", file=path, line=number)
+                return Problem(
+                    "A line must be one JSON object",
+                    f"it is a {type(row).__name__}",
+                    "Correct the line",
+                    file=path,
+                    line=number,
+                )
             for key, value in row.items():
                 kind = _json_kind(value)
                 if kind is None:
@@ -198,14 +213,19 @@ def _json_problem(path: str, error: BaseException) -> Problem:
                         line=number,
                         column=key,
                     )
-    return Problem("A JSON Lines file must be whole and readable", f"reading it failed ({_line(error)})", "Write it again", file=path)
+    return Problem(
+        "A JSON Lines file must be whole and readable",
+        f"reading it failed ({_line(error)})",
+        "Write it again",
+        file=path,
+    )
 
 
 def _json_kind(value: object) -> str | None:
     if value is None:
         return None
     for kind, name in ((bool, "boolean"), ((int, float), "number"), (str, "text"), (list, "list")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
     return "object"
 
@@ -267,7 +287,13 @@ def _refuse_bytes(path: str, schema: pa.Schema) -> None:
     if odd:
         raise DataError(
             [
-                Problem("A CSV must be encoded in UTF-8", "this column is not", "Save the file again as UTF-8", file=path, column=name)
+                Problem(
+                    "A CSV must be encoded in UTF-8",
+                    "this column is not",
+                    "Save the file again as UTF-8",
+                    file=path,
+                    column=name,
+                )
                 for name in odd
             ]
         )
@@ -276,7 +302,9 @@ def _refuse_bytes(path: str, schema: pa.Schema) -> None:
 def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
     """Every ragged row (the first few of them) with its line; Arrow itself names only the first."""
     if "Empty CSV" in str(error):
-        return DataError(Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path))
+        return DataError(
+            Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path)
+        )
     found: list[Problem] = []
     n_ragged = 0
     try:
@@ -305,7 +333,9 @@ def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
         return _unreadable(path, error)
     if n_ragged > len(found):
         last = found[-1]
-        found[-1] = Problem(last.rule, f"{last.fact} ({n_ragged} such rows in all)", last.remedy, file=path, line=last.line)
+        found[-1] = Problem(
+            last.rule, f"{last.fact} ({n_ragged} such rows in all)", last.remedy, file=path, line=last.line
+        )
     return DataError(found)
 
 

@@ -1,4 +1,4 @@
-"""From a table and what is said about it to a schema and a split that training can rely on, or every problem at once."""
+"""From a table and what is said about it to a schema and a split to rely on, or every problem at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ class Prepared:
 
 def prepare(table: Table, declaration: Declaration, spec: SplitSpec, seed: int) -> Prepared:
     """Resolve, check, split and check the split; raises DataError with every problem found on the way."""
-    roles = {"row_id": declaration.row_id, "time": declaration.time, "group": declaration.group, "entity": declaration.entity}
+    roles = {
+        "row_id": declaration.row_id,
+        "time": declaration.time,
+        "group": declaration.group,
+        "entity": declaration.entity,
+    }
     problems = role_problems(table, {role: column for role, column in roles.items() if column is not None})
     try:
         resolution = resolve(table, declaration)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,8 @@ from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import files
 from sharewise.tables.files import FORMATS, file_format
 
-if TYPE_CHECKING:
-    from narwhals.typing import IntoDataFrame
-
-    Source = str | Path | IntoDataFrame | pa.Table
+Source: TypeAlias = Any
+"""A path (file, folder or glob), or a pandas, polars or pyarrow table; others are refused with a sentence."""
 
 METADATA_KEY = b"mtl"
 
@@ -125,17 +123,26 @@ def _paths(source: str) -> list[str]:
         raise DataError(Problem("A table must exist", f"there is no file '{source}'", hint))
     if not found:
         raise DataError(
-            Problem("A folder or pattern must hold tables", f"'{source}' matches no file", f"Formats: {', '.join(FORMATS)}.")
+            Problem(
+                "A folder or pattern must hold tables", f"'{source}' matches no file", f"Formats: {', '.join(FORMATS)}."
+            )
         )
     kinds = {file_format(p) for p in found}
     if None in kinds:
         odd = next(p for p in found if file_format(p) is None)
         raise DataError(
-            Problem("A table's format is known by its suffix", f"'{odd}' has none that is known", f"Use {', '.join(FORMATS)}.")
+            Problem(
+                "A table's format is known by its suffix",
+                f"'{odd}' has none that is known",
+                f"Use {', '.join(FORMATS)}.",
+            )
         )
     if len(kinds) > 1:
         raise DataError(
-            Problem("The files of one table must be of one format", f"'{source}' holds {', '.join(map(str, sorted(map(str, kinds))))}")
+            Problem(
+                "The files of one table must be of one format",
+                f"'{source}' holds {', '.join(map(str, sorted(map(str, kinds))))}",
+            )
         )
     return found
 
@@ -184,7 +191,11 @@ def _checked(table: pa.Table, name: str) -> Table:
     ]
     if table.num_rows == 0 or table.num_columns == 0:
         problems.append(
-            Problem("A table must have rows", f"{name} has {table.num_rows} rows and {table.num_columns} columns", "Check the export")
+            Problem(
+                "A table must have rows",
+                f"{name} has {table.num_rows} rows and {table.num_columns} columns",
+                "Check the export",
+            )
         )
     if problems:
         raise DataError(problems)

@@ -35,7 +35,7 @@ PROBE = 1_000
 
 @dataclass(frozen=True)
 class Copy:
-    """An input that tells a target: `likeness` 1 for equal values or a one-to-one relabelling, below 1 for a near-copy."""
+    """An input that tells a target: `likeness` 1 for equal values or a one-to-one relabelling, less for a near-copy."""
 
     column: str
     target: str
@@ -46,7 +46,7 @@ class Copy:
 
 
 def reasons(table: Table, kinds: Mapping[str, InputKind | None], targets: Sequence[str]) -> dict[str, str]:
-    """Column to the reason, as a phrase, why it should not be an input; columns that nothing speaks against are absent."""
+    """Why columns should not be inputs, as phrases; columns that nothing speaks against are absent."""
     found = {name: why for name, kind in kinds.items() if (why := _unfit(table.column(name), kind)) is not None}
     readable = [name for name in kinds if name not in found]
     for copy in copies(table, readable, targets):
@@ -157,7 +157,7 @@ def _rank(column: pa.ChunkedArray) -> _Ranked:
         return _Ranked(ranks, False)
     seen = column.drop_null()
     is_text = col.is_text(column.type)
-    if is_text and not infer.share(pc.unique(seen).slice(0, PROBE), col.parses_as_number) == 1.0:
+    if is_text and infer.share(pc.unique(seen).slice(0, PROBE), col.parses_as_number) < 1.0:
         codes = seen.combine_chunks().dictionary_encode()
         order = np.argsort(np.asarray(codes.dictionary.to_pylist(), dtype=object))
         place = np.empty(len(order))
@@ -199,7 +199,8 @@ def _correlations(x: Ranks, y: Ranks) -> Ranks:
     covariance = y @ filled / n - mean_x * mean_y
     variance = ((filled**2).sum(axis=0) / n - mean_x**2) * ((y**2) @ there / n - mean_y**2)
     safe = np.where((variance > 0) & (n >= MIN_ROWS), variance, np.inf)
-    return np.abs(covariance) / np.sqrt(safe)  # type: ignore[no-any-return]
+    correlations: Ranks = np.abs(covariance) / np.sqrt(safe)
+    return correlations
 
 
 def likeness(a: _Ranked, b: _Ranked) -> float | None:
