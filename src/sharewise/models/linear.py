@@ -88,9 +88,7 @@ class Linear(SingleTaskModel[Weights]):
         }
 
     @classmethod
-    def fit_problem(
-        cls, inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int
-    ) -> Weights:
+    def fit_problem(cls, inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int) -> Weights:
         """The weights at the best strength of the path."""
         from sharewise.models.path import fit_path
 

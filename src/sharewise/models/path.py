@@ -91,14 +91,16 @@ def fit_path(
 def _best(trials: list[Trial]) -> tuple[float, tuple[Array, Array]]:
     """The penalty with the lowest sum over all trials, and the first trial's solution there."""
     best, solution = ALPHAS[0], trials[0].path.at(ALPHAS[0])
-    lowest, idle = np.inf, 0
+    lowest, idle, first = np.inf, 0, None
     for alpha in ALPHAS:
         scored = [trial.score(alpha) for trial in trials]
         total = sum(loss for loss, _ in scored)
+        first = total if first is None else first
         idle = 0 if total < lowest * (1.0 - _SMALLEST_GAIN) else idle + 1
         if total < lowest:
             best, solution, lowest = alpha, scored[0][1], total
-        if idle == _IDLE_IN_A_ROW:
+        # A strong L1 part keeps every weight at zero for a while: the path has not begun until there is a gain.
+        if idle >= _IDLE_IN_A_ROW and lowest < first * (1.0 - _SMALLEST_GAIN):
             break
     return best, solution
 

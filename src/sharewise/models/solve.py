@@ -107,9 +107,7 @@ class ElasticPath(Path):
     W = P - N with P, N >= 0 carries the L1 part. Cost: two passes over the design per evaluation.
     """
 
-    def __init__(
-        self, design: Design, y: Array, weight: Array, loss: Loss, n_answers: int, l1_ratio: float
-    ) -> None:
+    def __init__(self, design: Design, y: Array, weight: Array, loss: Loss, n_answers: int, l1_ratio: float) -> None:
         self._design, self._loss, self._weight, self._l1 = design, loss, weight / weight.sum(), l1_ratio
         self._total = float(weight.sum())
         self._shape = (sum(design.widths), n_answers)
