@@ -11,7 +11,7 @@ from sharewise.batch import Inputs
 from sharewise.models.design import Design, Scaling
 from sharewise.models.path import ALPHAS, fit_path
 from sharewise.models.single import Problem
-from sharewise.models.solve import ElasticPath, NewtonPath, RidgePath, loss_and_slope
+from sharewise.models.solve import DescentPath, NewtonPath, RidgePath, loss_and_slope
 
 DRAW = np.random.default_rng(0)
 DENSE = DRAW.normal(size=(150, 5))
@@ -34,7 +34,7 @@ class TestAgainstScikitLearn:
             np.testing.assert_allclose(intercept, expected.intercept_, atol=1e-8)
 
     def test_ridge_by_lbfgs(self, alpha):
-        path = ElasticPath(MIXED, NUMBER, np.ones(150), "squared", 1, 0.0)
+        path = DescentPath(MIXED, NUMBER, np.ones(150), "squared", 1)
         weights = path.at(alpha)[0]
         np.testing.assert_allclose(weights[:, 0], Ridge(alpha=alpha).fit(X, NUMBER).coef_, atol=2e-3)
 
@@ -43,22 +43,13 @@ class TestAgainstScikitLearn:
         newton, intercept = NewtonPath(MIXED, YES, WEIGHT).at(alpha)
         np.testing.assert_allclose(newton[:, 0], expected.coef_[0], atol=1e-3)
         np.testing.assert_allclose(intercept, expected.intercept_, atol=1e-3)
-        other = ElasticPath(MIXED, YES, WEIGHT, "logistic", 1, 0.0).at(alpha)[0]
+        other = DescentPath(MIXED, YES, WEIGHT, "logistic", 1).at(alpha)[0]
         np.testing.assert_allclose(other[:, 0], expected.coef_[0], atol=2e-2)
 
     def test_softmax(self, alpha):
         expected = LogisticRegression(C=1 / alpha, tol=1e-10, max_iter=2000).fit(X, CODE)
-        weights = ElasticPath(MIXED, CODE, np.ones(150), "softmax", 3, 0.0).at(alpha)[0]
+        weights = DescentPath(MIXED, CODE, np.ones(150), "softmax", 3).at(alpha)[0]
         np.testing.assert_allclose(weights.T, expected.coef_, atol=3e-2)
-
-
-def test_a_strong_l1_part_leaves_few_inputs():
-    path = ElasticPath(MIXED, NUMBER, np.ones(150), "squared", 1, 1.0)
-    weights = path.at(20.0)[0]
-    assert 1 <= np.count_nonzero(np.abs(weights) > 1e-6) < 6
-    # KKT: the gradient of the loss is at most alpha where a weight is zero.
-    slope = X.T @ (X @ weights[:, 0] + path.at(20.0)[1] - NUMBER)
-    assert np.abs(slope).max() < 20.0 * 1.05
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic", "softmax"])
@@ -92,7 +83,7 @@ def test_folded_weights_answer_like_the_design(n_bins, dtype):
     folded = scaling.fold(weights, np.array([0.5, -1.0]), inputs)
     expected = design.times(weights) + np.array([0.5, -1.0])
     np.testing.assert_allclose(folded.linear(inputs), expected, atol=1e-3)
-    np.testing.assert_allclose(design.gram(), design.dense().T @ design.dense(), atol=1e-8)
+    np.testing.assert_allclose(design.gram(), design.dense().T @ design.dense(), rtol=1e-6, atol=1e-8)
 
 
 def test_more_rows_than_the_path_reads_are_all_used_in_the_end():
@@ -102,8 +93,8 @@ def test_more_rows_than_the_path_reads_are_all_used_in_the_end():
     y = (numeric[:, 0] + DRAW.normal(size=n) > 0).astype(float)
     rows = np.arange(n)
     problem = Problem("logistic", 0, rows[300:], y[300:], np.ones(n - 300), rows[:300], y[:300], np.ones(300))
-    made = fit_path(inputs, problem, l1_ratio=0.0, n_bins=0, embedding_scale=1.0, seed=0)
+    made = fit_path(inputs, problem, n_bins=0, embedding_scale=1.0, seed=0)
     answers = made.linear(inputs)[300:, 0]
     # The intercept is not penalised: at the optimum over all rows the mean answer is the mean label.
     assert np.mean(0.5 * (1 + np.tanh(answers / 2))) == pytest.approx(y[300:].mean(), abs=1e-3)
-    assert all(a > b for a, b in zip(ALPHAS, ALPHAS[1:], strict=False))
+    assert list(ALPHAS) == sorted(ALPHAS, reverse=True)
