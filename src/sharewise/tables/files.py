@@ -31,6 +31,7 @@ MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"]
 """Cells of a CSV that mean "no value"."""
 
 SHOWN_ROWS = 5
+BUFFER = 1 << 20
 JSON_LINES_PER_PIECE = 65_536
 
 
@@ -47,7 +48,7 @@ def read_file(path: str, columns: Sequence[str] | None) -> pa.Table:
     match file_format(path):
         case "parquet":
             with _parquet(path) as file:
-                return _guard(path, lambda: file.read(columns=_present(file.schema_arrow.names, columns)))
+                return _guard(path, lambda: _by_row_group(file, _present(file.schema_arrow.names, columns)))
         case "arrow":
             return _guard(path, lambda: _arrow_reader(path).read_all())
         case "jsonl":
@@ -123,9 +124,16 @@ def _parquet(path: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path, buffer_size=BUFFER)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
+
+
+def _by_row_group(file: Any, names: list[str] | None) -> pa.Table:
+    """One row group after the other: read at once, Arrow holds the compressed file beside the table."""
+    if file.num_row_groups < 2:
+        return file.read(columns=names)
+    return pa.concat_tables([file.read_row_group(i, columns=names) for i in range(file.num_row_groups)])
 
 
 def _arrow_reader(path: str) -> Any:

@@ -66,6 +66,8 @@ def task_kind(column: pa.ChunkedArray) -> TaskKind:
     other numbers regression, a list of labels multilabel."""
     if col.is_list(column.type):
         return TaskKind.MULTILABEL
+    if pa.types.is_floating(column.type) and len(pc.unique(column.slice(0, PROBE))) > FEW_CODES + 1:
+        return TaskKind.REGRESSION
     values = pc.unique(column).drop_null()
     if len(values) <= FEW_CODES and len(col.distinct(column)) == 2:
         return TaskKind.BINARY

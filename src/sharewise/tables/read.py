@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import files
@@ -198,12 +199,31 @@ def _counts(names: Sequence[str]) -> dict[str, int]:
 
 
 def _normal(table: pa.Table) -> pa.Table:
-    """Columns in the few types that the other modules read: dictionaries decoded, decimals as double, and so on."""
+    """Columns in the few types that the other modules read (dictionaries decoded, decimals as double, and so on), and
+    missing values in the one form they know: not-a-number and empty text become null."""
     for i, field in enumerate(table.schema):
         wanted = _plain_type(field.type)
-        if wanted != field.type:
-            table = table.set_column(i, pa.field(field.name, wanted), table.column(i).cast(wanted))
+        given = table.column(i)
+        column = _one_null(given if wanted == field.type else given.cast(wanted))
+        if column is not given:
+            table = table.set_column(i, pa.field(field.name, wanted), column)
     return table
+
+
+def _one_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same column where it has no not-a-number and no empty text; otherwise one with nulls for them."""
+    if pa.types.is_floating(column.type):
+        chunks = [_nulled(c, pc.is_nan(c)) for c in column.chunks]
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        chunks = [_nulled(c, pc.equal(pc.binary_length(c), 0)) for c in column.chunks]
+    else:
+        return column
+    same = all(a is b for a, b in zip(chunks, column.chunks, strict=True))
+    return column if same else pa.chunked_array(chunks, type=column.type)
+
+
+def _nulled(chunk: pa.Array, missing: pa.Array) -> pa.Array:
+    return pc.if_else(missing, None, chunk) if pc.any(missing).as_py() else chunk
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -115,7 +115,8 @@ class _Resolver:
         column = self.table.column(said.name)
         try:
             if kind is InputKind.DATETIME:
-                col.dates(column, said.name)
+                if not col.is_date(column.type):
+                    col.dates(column, said.name)
             elif kind is InputKind.EMBEDDING:
                 width = col.list_width(column) if col.is_list(column.type) else None
                 if width is None:
@@ -124,7 +125,9 @@ class _Resolver:
                     return False
                 col.vectors(column, said.name, width)
             elif kind is not InputKind.CATEGORICAL:
-                col.floats(column, said.name)
+                # Only text can hold what no number is; numbers and dates need no look.
+                if not (col.is_number(column.type) or col.is_date(column.type) or pa.types.is_boolean(column.type)):
+                    col.floats(column, said.name)
             elif col.is_list(column.type):
                 self.add("A categorical input holds one value a row", f"the column holds lists ({column.type})",
                          "Declare it an embedding", said.line, said.name)
@@ -148,17 +151,14 @@ class _Resolver:
             else:
                 targets.update(dict.fromkeys(named))
         known = tuple(c for c in targets if c in self.table.names)
-        made = []
-        for name in self.table.names:
-            if name in used or name in targets:
-                continue
-            kind = infer.input_kind(self.table.column(name))
-            why = suspicion.reason(self.table, name, kind, known)
-            if why is not None or kind is None:
-                self.notes.append(f"Column '{name}' is left out of the inputs: {why}.")
-            elif self.fits(InputDeclaration(name), kind):
-                made.append(Input(name, kind))
-        return made
+        kinds = {name: infer.input_kind(self.table.column(name)) for name in self.table.names if name not in used and name not in targets}
+        left_out = suspicion.reasons(self.table, kinds, known)
+        self.notes += [f"Column '{name}' is left out of the inputs: {why}." for name, why in left_out.items()]
+        return [
+            Input(name, kind)
+            for name, kind in kinds.items()
+            if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
+        ]
 
     def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
         """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
