@@ -16,6 +16,8 @@ from sharewise.report.blocks import (
     Figure,
     Fold,
     Grid,
+    Legend,
+    LegendItem,
     Notice,
     Notices,
     Section,
@@ -34,6 +36,7 @@ ROLES = {
 }
 """What an arm is, for a reader."""
 
+_PHASES = {Phase.TUNE: "tuning", Phase.SELECT: "selection", Phase.CONFIRM: "confirmation"}
 _RUNS_SHOWN = 200
 _CELLS = 40
 
@@ -90,12 +93,14 @@ def curves(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     if not figures:
         return None
     lead = (
-        f"Loss by epoch of the {phase.value} runs: validation solid, train dashed; ● shared ({shared_arm}), ■ alone ({alone_arm}), "
-        f"set at each run's best epoch."
+        f"Loss by epoch in the {_PHASES[phase]} runs: the shared model ({shared_arm}) against the same architecture alone "
+        f"({alone_arm}). Marks are set at each run's best epoch; the steep first epochs are cut off."
     )
     lead += " Faint lines are single runs, strong ones their mean." if faint else " Lines are means over runs."
     grid = Grid(tuple(figures))
-    blocks: tuple[Block, ...] = (grid,) if faint else (Fold(f"Learning curves of {words.plural(len(figures), 'task')}", (grid,)),)
+    legend = Legend(tuple(LegendItem(drawing, text) for drawing, text in drawings.swatches()))
+    fold = Fold(f"Learning curves of {words.plural(len(figures), 'task')}", (grid,))
+    blocks: tuple[Block, ...] = (legend, grid if faint else fold)
     return Section("curves", "Learning curves", lead, blocks)
 
 
@@ -224,7 +229,9 @@ def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     labels = Table("Labels of each task", ("Task", "Labelled rows", "Train / validation / test", "Classes or values"),
                    tuple(_label_row(row, d.n_rows) for row in rows if row.data is not None))  # fmt: skip
     if labels.rows:
-        blocks.append(labels if len(rows) <= MANY else Fold(f"Labels of {words.plural(len(rows), 'task')}", (labels,)))
+        legend = Legend(tuple(LegendItem(drawing, text) for drawing, text in drawings.part_swatches()))
+        fold = Fold(f"Labels of {words.plural(len(rows), 'task')}", (labels,))
+        blocks += [legend, labels if len(rows) <= MANY else fold]
     blocks += _overlap(records)
     return Section("data", "Data and labels", "The table as the study saw it.", tuple(blocks))
 
@@ -266,16 +273,25 @@ def _overlap(records: StudyRecords) -> list[Block]:
         return list(paragraph([say("overlap", "No two tasks share a labelled row by construction.", "data.json#/overlap")]) if not d.overlap else ())
     pairs = sorted(d.overlap[i][j] for i in range(n) for j in range(i))
     empty = sum(value == 0 for value in pairs)
-    text = (
-        f"Of {words.plural(len(pairs), 'pair')} of tasks, {words.count(empty) if empty else 'none'} "
-        f"{words.verb(empty, 'has', 'have') if empty else 'has'} no row labelled for both; the median pair has {words.count(pairs[len(pairs) // 2])}."
-    )
+    text = _pairs_text(len(pairs), empty, pairs[len(pairs) // 2])
     blocks: list[Block] = list(paragraph([say("overlap", text, "data.json#/overlap")]))
     if n <= _CELLS and pairs[-1] > 0:
         names = [task.task for task in d.tasks]
         caption = "Rows labelled for both of two tasks; the darker, the larger their share of the task with fewer labels."
         blocks.append(Figure(drawings.overlap_map(names, d.overlap), caption, "data.json#/overlap", scroll=True))
     return blocks
+
+
+def _pairs_text(pairs: int, empty: int, median: int) -> str:
+    if pairs == 1:
+        return f"The two tasks have {words.plural(median, 'row')} labelled for both." if not empty else "No row is labelled for both tasks."
+    if empty == pairs:
+        return "No row is labelled for two tasks."
+    if empty:
+        some = f"{words.count(empty)} of {words.count(pairs)} pairs of tasks {words.verb(empty, 'has', 'have')} no row labelled for both"
+    else:
+        some = f"Each of the {words.count(pairs)} pairs of tasks has rows labelled for both"
+    return f"{some}; the median pair has {words.count(median)}."
 
 
 # --- audit ------------------------------------------------------------------------------------------------
@@ -390,7 +406,7 @@ def _evidence_row(records: StudyRecords, row: TaskRow) -> tuple[Cell, ...]:
 
 def _ids(records: StudyRecords, named: Sequence[str], arm: str, task: str) -> str:
     ids = list(named) or [r.run_id for r in records.runs if r.phase is Phase.CONFIRM and r.arm == arm and task in r.tasks]
-    return ", ".join(ids) or words.MISSING
+    return words.ids(ids) or words.MISSING
 
 
 def _runs_fold(records: StudyRecords) -> Fold:

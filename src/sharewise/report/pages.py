@@ -38,7 +38,7 @@ from sharewise.report.rows import (
     task_rows,
     trained_with,
 )
-from sharewise.report.sentences import Sentence, answer, in_models, isolated, pooled
+from sharewise.report.sentences import Sentence, answer, in_models, isolated, pooled, same_twice
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,12 @@ def _teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
         model = records.arms[arm].model if arm in records.arms else arm
         note = model + (f", trained with {words.plural(extra, 'more task')}" if extra > 0 else "")
         title = f"One shared model answers {words.plural(len(members), 'task')}"
-        teams.append(Team(title, note, _chips(members, arm=False), "shared"))
+        teams.append(Team(title, note, _chips(members, fold=len(rows) > MANY), "shared"))
     alone = [row for row in rows if not row.shares]
     if alone:
         title = f"{words.plural(len(alone), 'task')} on {words.verb(len(alone), 'its', 'their')} own"
         note = f"{in_models(len(alone))}, each the best on validation rows" if len(alone) > 1 else "one model, the best on validation rows"
-        teams.append(Team(title, note, _chips(alone, arm=True), "alone"))
+        teams.append(Team(title, note, _chips(alone, fold=len(rows) > MANY), "alone"))
     aside = set_aside(records)
     if aside:
         chips = tuple(Chip(item.task, item.reason, source=f"data.json#/set_aside/{i}") for i, item in enumerate(aside))
@@ -128,20 +128,17 @@ def _teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
     return (Teams(tuple(teams)),)
 
 
-def _chips(rows: Sequence[TaskRow], *, arm: bool) -> tuple[Chip, ...]:
-    shown = rows[:MANY]
-    chips = [
-        Chip(
-            row.name,
-            row.decision.arm if arm and row.decision is not None else "",
-            figures.mark(row.state),
-            row.decision_at,
+def _chips(rows: Sequence[TaskRow], *, fold: bool) -> tuple[Chip, ...]:
+    """A chip for each task, or with very many tasks for each verdict."""
+    if fold:
+        counts = [(state, of_state(rows, state)) for state in State]
+        return tuple(
+            Chip(words.count(len(found)), state.value, figures.mark(state), "verdicts.json") for state, found in counts if found
         )
-        for row in shown
-    ]
-    if len(rows) > len(shown):
-        chips.append(Chip(f"and {words.count(len(rows) - len(shown))} more"))
-    return tuple(chips)
+    return tuple(
+        Chip(row.name, "" if row.shares or row.decision is None else row.decision.arm, figures.mark(row.state), row.decision_at)
+        for row in rows
+    )
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------
@@ -198,29 +195,28 @@ def _score_cells(row: TaskRow) -> tuple[Cell, Cell, Cell]:
         return dash, dash, dash
     c, at = row.verdict.comparison, f"{row.verdict_at}/comparison"
     single = Cell(
-        words.score(c.baseline_score),
-        _runs_note(c.baseline_run_scores, c.n_baseline_runs, c.baseline),
+        _with_spread(c.baseline_score, c.baseline_run_scores),
+        f"{c.baseline}, {words.plural(c.n_baseline_runs, 'run')}",
         f"{at}/baseline_score",
+        kind="score",
     )
     shared = Cell(
-        words.score(c.candidate_score),
-        _runs_note(c.candidate_run_scores, c.n_candidate_runs, c.candidate),
+        _with_spread(c.candidate_score, c.candidate_run_scores),
+        f"{c.candidate}, {words.plural(c.n_candidate_runs, 'run')}",
         f"{at}/candidate_score",
+        kind="score",
     )
-    bound = limit(c, row.metric)
-    margin = f"margin {words.amount(c.margin, c.scale)}" + (f": {words.score(bound)}" if bound is not None else "")
     change = Cell(
         words.change(c.effect, c.scale),
-        f"{words.interval(c.low, c.high, c.scale)} · {margin}",
+        f"{words.interval(c.low, c.high, c.scale)}\n{_margin_note(row, c, named=False)}",
         f"{at}/effect",
         kind="change",
     )
     return single, shared, change
 
 
-def _runs_note(scores: Sequence[float], n: int, arm: str) -> str:
-    around = words.spread(scores)
-    return f"{arm} · {words.plural(n, 'run')}" + (f", {around}" if around else "")
+def _with_spread(mean: float, scores: Sequence[float]) -> str:
+    return f"{words.score(mean)} {words.spread(scores)}".rstrip()
 
 
 def _verdict_cell(row: TaskRow) -> Cell:
@@ -239,13 +235,17 @@ def _answer_cell(row: TaskRow) -> Cell:
     d = row.decision
     if d is None:
         return Cell(words.MISSING)
-    risk = "" if d.probability_harm is None else f"probability of harm if shared {words.percent(d.probability_harm)}. "
-    return Cell("shared model" if d.shared else d.arm, f"{risk}{d.reason}", row.decision_at, kind="answer")
+    risk = "" if d.probability_harm is None else f"\nharm if shared: {words.percent(d.probability_harm)}"
+    return Cell("shared model" if d.shared else d.arm, f"{_bare(d.reason)}{risk}", row.decision_at, kind="who")
+
+
+def _bare(sentence: str) -> str:
+    return sentence.rstrip(". ")
 
 
 def _settle_cell(row: TaskRow) -> Cell:
     if row.verdict is None or row.verdict.receipt is None:
-        return Cell("", "settled" if row.verdict is not None else "")
+        return Cell("", "settled" if row.verdict is not None else words.MISSING)
     return Cell("", row.verdict.receipt.sentence, f"{row.verdict_at}/receipt")
 
 
@@ -261,7 +261,7 @@ def evidence(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         "Left of the dashed line a change counts as harm. A verdict needs the whole interval on one side of it: right of it "
         "is no harm, right of zero is better, left of it is harm, across it is not enough evidence."
     )
-    blocks: list[Block] = [_legend(judged), *paragraph([isolated(records, rows)])]
+    blocks: list[Block] = [_legend(judged), *paragraph([isolated(records, rows), same_twice(records, rows)])]
     tables = [table for table in (_forest(records, judged, scale) for scale in ("relative", "points")) if table is not None]
     if len(judged) <= MANY:
         blocks += tables
@@ -293,8 +293,7 @@ def _forest(records: StudyRecords, rows: Sequence[TaskRow], scale: str) -> Table
         return None
     on_scale.sort(key=lambda row: -_effect_of(row))
     against = {row.name: row.isolating for row in on_scale if row.isolating is not None and row.isolating.scale == scale}
-    main = figures.axis_range(_comparisons(on_scale))
-    side = figures.axis_range(against.values())
+    span = figures.axis_range([*_comparisons(on_scale), *against.values()])
     margins = {c.margin for c in _comparisons(on_scale)}
     margin = margins.pop() if len(margins) == 1 else None
     made = []
@@ -303,17 +302,17 @@ def _forest(records: StudyRecords, rows: Sequence[TaskRow], scale: str) -> Table
         c = row.verdict.comparison
         one = Effect(row.name, c, row.state, f"{row.verdict_at}/comparison")
         cells = [
-            Cell(row.name, _margin_note(row, c), f"{row.verdict_at}/comparison", kind="task"),
-            Cell(drawing=figures.forest_row(one, *main, c.baseline), source=one.source, kind="plot"),
+            Cell(row.name, _margin_note(row, c, named=True), f"{row.verdict_at}/comparison", kind="task"),
+            Cell(drawing=figures.forest_row(one, *span, c.baseline), source=one.source, kind="plot"),
         ]
         if against:
-            cells.append(_isolated_cell(row, against.get(row.name), side))
+            cells.append(_isolated_cell(row, against.get(row.name), span))
         made.append(tuple(cells))
-    foot = [Cell(), Cell(drawing=figures.forest_axis(*main, scale, margin), kind="plot")]
+    foot = [Cell(), Cell(drawing=figures.forest_axis(*span, scale, margin), kind="plot")]
     head = ["Task", "Shared against the best single-task model"]
     if against:
-        foot.append(Cell(drawing=figures.forest_axis(*side, scale, margin), kind="plot"))
-        head.append(f"Shared against the same architecture alone{f' ({records.alone})' if records.alone else ''}")
+        foot.append(Cell(drawing=figures.forest_axis(*span, scale, margin), kind="plot"))
+        head.append("Shared against the same architecture alone")
     caption = "Change of each task with its interval, the most favourable first"
     return Table(caption, tuple(head), tuple(made), "forest", tuple(foot))
 
@@ -326,23 +325,19 @@ def _comparisons(rows: Sequence[TaskRow]) -> list[Comparison]:
     return [row.verdict.comparison for row in rows if row.verdict is not None]
 
 
-def _margin_note(row: TaskRow, c: Comparison) -> str:
+def _margin_note(row: TaskRow, c: Comparison, *, named: bool) -> str:
     bound = limit(c, row.metric)
     if bound is None:
         return f"margin {words.amount(c.margin, c.scale)}"
     side = "below" if row.metric is None or row.metric.bigger_is_better else "above"
-    return f"harm {side} {row.metric_label} {words.score(bound)}"
+    return f"harm {side} {row.metric_label + ' ' if named else ''}{words.score(bound)}"
 
 
 def _isolated_cell(row: TaskRow, c: Comparison | None, span: tuple[float, float]) -> Cell:
     if c is None:
         return Cell(words.MISSING, kind="plot")
-    if row.verdict is not None and row.verdict.comparison.baseline == c.baseline:
-        note = "the same comparison: this arm is the best single-task model"
-    else:
-        note = ""
     effect = Effect(row.name, c, state_of(c), row.isolating_at)
-    return Cell(note=note, drawing=figures.forest_row(effect, *span, c.baseline), source=row.isolating_at, kind="plot")
+    return Cell(drawing=figures.forest_row(effect, *span, c.baseline), source=row.isolating_at, kind="plot")
 
 
 def _many(rows: Sequence[TaskRow]) -> list[Block]:
@@ -350,7 +345,7 @@ def _many(rows: Sequence[TaskRow]) -> list[Block]:
     for scale in ("relative", "points"):
         found = effects(rows, scale)
         if found:
-            caption = f"Every interval of {words.plural(len(found), 'task')}, sorted: the dashed line is the margin, the solid line zero."
+            caption = f"Every interval of {words.plural(len(found), 'task')}, the most favourable first; the dashed line is the margin, the solid line zero."
             made.append(Figure(figures.caterpillar(found, "Intervals of all tasks"), caption, "verdicts.json"))
     return made
 

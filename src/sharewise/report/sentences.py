@@ -209,11 +209,11 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     untried = of_state(alone, State.NONE)
     clauses = []
     if harmed:
-        clauses.append(f"sharing harms {words.count(len(harmed))}")
+        clauses.append(f"sharing would harm {words.count(len(harmed))}")
     if unsure:
         clauses.append(f"the evidence is not enough for {words.count(len(unsure))}")
     if idle:
-        clauses.append(f"sharing does no harm but does not earn its place for {words.count(len(idle))}")
+        clauses.append(f"it would do no harm but does not earn its place for {words.count(len(idle))}")
     if untried:
         clauses.append(f"the chosen plan trains {words.count(len(untried))} alone")
     if len(alone) == 1:
@@ -226,13 +226,13 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
 def _single_reason(row: TaskRow) -> str:
     match row.state:
         case State.HARM:
-            return "sharing harms it"
+            return "sharing would harm it"
         case State.UNDECIDED:
             return "the evidence is not enough"
         case State.NONE:
             return "the chosen plan trains it alone"
         case _:
-            return "sharing does no harm, but does not earn its place"
+            return "sharing would do no harm, but does not earn its place"
 
 
 def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -264,7 +264,7 @@ def worst(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     assert row.verdict is not None
     c = row.verdict.comparison
     text = (
-        f"The least favourable change among them is {words.change(c.effect, c.scale)} "
+        f"The least favourable change among the tasks that share is {words.change(c.effect, c.scale)} "
         f"{words.interval(c.low, c.high, c.scale)}, for {row.name}."
     )
     return Sentence("worst", text, (f"{row.verdict_at}/comparison",))
@@ -329,7 +329,7 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     return None
 
 
-_SUPPORT: tuple[Rule, ...] = (resume, shipped, trained, staying, worst, pooled, settling, left_out)
+_SUPPORT: tuple[Rule, ...] = (resume, shipped, worst, trained, staying, pooled, settling, left_out)
 
 
 # --- captions ---------------------------------------------------------------------------------------------
@@ -349,6 +349,23 @@ def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         f"{words.plural(n, 'task')}; {'none is' if open_ == 0 else words.count(open_) + words.verb(open_, ' is', ' are')} open."
     )
     return Sentence("isolated", text, tuple(row.isolating_at for row, _ in found))
+
+
+def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Where the best single-task model is the same architecture alone, both comparisons are one."""
+    same = [
+        row
+        for row in rows
+        if row.verdict is not None and row.isolating is not None and row.verdict.comparison.baseline == row.isolating.baseline
+    ]
+    if not same:
+        return None
+    subject = "the task's" if len(same) == 1 else "their"
+    text = (
+        f"For {words.listing(row.name for row in same)} that is {subject} best single-task model as well, "
+        f"so that both columns show one comparison."
+    )
+    return Sentence("same comparison", text, tuple(row.isolating_at for row in same))
 
 
 def _some(k: int, n: int) -> str:
