@@ -135,16 +135,18 @@ def study(
         runs=runs,
         comparisons=(*pairs, *alone),
         verdicts=verdicts,
+        isolated=tuple(_verdict(c) for c in (*alone, *(c for c in pairs if c.baseline == "single"))),
         decisions=decisions,
         summary=_summary(design, plan, runs, verdicts),
-        study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n" + "".join(f"  - {t.name!r}\n" for t in tasks),
+        study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n"
+        + "".join(f"  - {t.name!r}\n" for t in tasks),
     )
 
 
 def interrupted(records: StudyRecords, runs: int) -> StudyRecords:
     """The same study, killed after its first `runs` runs."""
     return replace(
-        records, runs=records.runs[:runs], comparisons=(), verdicts=(), decisions=(), summary=None,
+        records, runs=records.runs[:runs], comparisons=(), verdicts=(), isolated=(), decisions=(), summary=None,
     )  # fmt: skip
 
 
@@ -156,7 +158,7 @@ def write(records: StudyRecords, path: Path) -> Path:
         (path / "runs" / f"{run.run_id}.json").write_text(to_json(run), encoding="utf-8")
     named = {
         "design.json": records.design, "data.json": records.data, "audit.json": records.audit,
-        "comparisons.json": records.comparisons, "verdicts.json": records.verdicts,
+        "comparisons.json": records.comparisons, "verdicts.json": records.verdicts, "isolated.json": records.isolated,
         "decisions.json": records.decisions, "summary.json": records.summary,
     }  # fmt: skip
     for file, value in named.items():
@@ -222,7 +224,9 @@ def _verdict(c: Comparison) -> Verdict:
     if half > 0.06:
         receipt = Receipt(None, None, "No number of runs or test rows within reach can settle this.")
     elif half > 0.03:
-        receipt = Receipt(None, 4 * c.n_rows, f"No number of runs can settle this; about {4 * c.n_rows} test rows would.")
+        receipt = Receipt(
+            None, 4 * c.n_rows, f"No number of runs can settle this; about {4 * c.n_rows} test rows would."
+        )
     else:
         receipt = Receipt(11, 3 * c.n_rows, "About 11 runs of each arm would settle this.")
     return Verdict(c.task, Outcome.UNDECIDED, "not enough evidence", c, receipt)
@@ -232,9 +236,14 @@ def _decision(m: Made, v: Verdict) -> Decision:
     c = v.comparison
     risk = 0.5 * math.erfc((c.effect + c.margin) / (c.standard_error * math.sqrt(2)))
     share = (risk <= 0.05 and c.effect > 0) if m.share is None else m.share
+    told = f"harm beyond 2 % has probability {100 * risk:.0f} %"
     if share:
-        return Decision(m.name, "together", "together", True, risk, 0.8 * c.effect, "a gain is expected, and harm is unlikely")
-    reason = "harm beyond the margin is too likely" if risk > 0.05 else "no gain is expected"
+        reason = f"Shared: {told}, and the expected change is {80 * c.effect:+.1f} %."
+        return Decision(m.name, "together", "together", True, risk, 0.8 * c.effect, reason)
+    why = (
+        f"{told}, more than 5 %" if risk > 0.05 else f"nothing is gained: the expected change is {80 * c.effect:+.1f} %"
+    )
+    reason = f"Its single-task model answers, because {why}."
     return Decision(m.name, m.best, f"single:{m.name}", False, risk, 0.8 * c.effect, reason)
 
 
@@ -257,7 +266,9 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
     curves, best, validation = {}, {}, {}
     for m in made:
         gain = m.effect if arm.name == "together" else 0.0
-        validation[m.name] = m.score * (1 + gain * (1 if m.kind is not TaskKind.REGRESSION else -1)) + luck.gauss(0, 0.004 * m.score)
+        validation[m.name] = m.score * (1 + gain * (1 if m.kind is not TaskKind.REGRESSION else -1)) + luck.gauss(
+            0, 0.004 * m.score
+        )
         if neural:
             curves[m.name], best[m.name] = _curve(epochs, gain, luck)
     return RunRecord(
@@ -280,7 +291,9 @@ def _data(name: str, made: Sequence[Made], n: int, luck: random.Random, aside: S
     rows = PartCounts(int(0.64 * n), int(0.16 * n), n - int(0.64 * n) - int(0.16 * n))
     tasks = []
     for m in made:
-        labelled = PartCounts(int(rows.train * m.labelled), int(rows.validation * m.labelled), int(rows.test * m.labelled))
+        labelled = PartCounts(
+            int(rows.train * m.labelled), int(rows.validation * m.labelled), int(rows.test * m.labelled)
+        )
         if m.kind is TaskKind.REGRESSION:
             tasks.append(TaskData(m.name, labelled, spread=TargetSpread(880.6, 351.9, 143.5, 782.7, 2501.0)))
             continue

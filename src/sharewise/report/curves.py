@@ -94,7 +94,11 @@ def _loss_range(every: Sequence[Track]) -> tuple[float, float]:
 def _frame(x: Scale, y: Scale) -> list[Markup]:
     made: list[Markup] = []
     rules = ticks(y.low, y.high, 4)
-    made.append(element("path", {"d": "".join(f"M{number(_LEFT)} {number(y(v))}H{number(_RIGHT)}" for v in rules), "class": "rules"}))
+    made.append(
+        element(
+            "path", {"d": "".join(f"M{number(_LEFT)} {number(y(v))}H{number(_RIGHT)}" for v in rules), "class": "rules"}
+        )
+    )
     for value in rules:
         made.append(text(f"{value:.4g}", {"x": _LEFT - 5, "y": y(value) + 4, "text-anchor": "end"}))
     for value in ticks(x.low, x.high, 5):
@@ -141,7 +145,9 @@ def _best(arm: Sequence[Track], kind: str, x: Scale, y: Scale) -> list[Markup]:
             if epoch == track.best_epoch:
                 title = text(f"{track.run_id}: best at {epoch}", {}, "title")
                 if kind == "shared":
-                    made.append(element("circle", {"cx": x(epoch), "cy": y(value), "r": 3.2, "class": "best shared"}, title))
+                    made.append(
+                        element("circle", {"cx": x(epoch), "cy": y(value), "r": 3.2, "class": "best shared"}, title)
+                    )
                 else:
                     box: dict[str, str | int | float] = {
                         "x": x(epoch) - 2.8, "y": y(value) - 2.8, "width": 5.6, "height": 5.6, "class": "best alone"
@@ -180,7 +186,9 @@ def _swatch(*children: Markup) -> Markup:
 def part_swatches() -> tuple[tuple[Markup, str], ...]:
     """Legend of the coverage bars."""
     box = {"x": 8, "y": 2, "width": 14, "height": 12}
-    return tuple((_swatch(element("rect", {**box, "class": f"part {part}"})), part) for part in ("train", "validation", "test"))
+    return tuple(
+        (_swatch(element("rect", {**box, "class": f"part {part}"})), part) for part in ("train", "validation", "test")
+    )
 
 
 # --- labels -----------------------------------------------------------------------------------------------
@@ -197,7 +205,13 @@ def coverage_bar(task: str, labelled: PartCounts, n_rows: int) -> Markup:
     for part, n in (("train", labelled.train), ("validation", labelled.validation), ("test", labelled.test)):
         width = 100 * n / n_rows if n_rows else 0.0
         if width:
-            box = {"x": f"{start:.2f}%", "y": 2, "width": f"{max(width, 0.4):.2f}%", "height": 12, "class": f"part {part}"}
+            box = {
+                "x": f"{start:.2f}%",
+                "y": 2,
+                "width": f"{max(width, 0.4):.2f}%",
+                "height": 12,
+                "class": f"part {part}",
+            }
             children.append(element("rect", box))
         start += width
     return strip(title, children, "coverage")

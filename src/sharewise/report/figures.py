@@ -50,7 +50,9 @@ def symbols() -> Markup:
     """The verdicts' shapes, drawn once and used by reference everywhere on the page."""
     shapes = [element("path", {"id": f"m-{kind}", "d": path, "fill-rule": "evenodd"}) for kind, path in _SHAPES.items()]
     shapes.append(_hatch())
-    return element("svg", {"class": "symbols", "aria-hidden": "true", "width": 0, "height": 0}, element("defs", {}, *shapes))
+    return element(
+        "svg", {"class": "symbols", "aria-hidden": "true", "width": 0, "height": 0}, element("defs", {}, *shapes)
+    )
 
 
 def _hatch() -> Markup:
@@ -97,14 +99,18 @@ def forest_row(effect: Effect, low: float, high: float, against: str) -> Markup:
         element("rect", {"x": 0, "y": 0, "width": _pc(at(-c.margin)), "height": "100%", "class": "zone"}),
         _upright(at(0.0), "zero"),
         _upright(at(-c.margin), "margin"),
-        element("line", {"x1": _pc(at(c.low)), "x2": _pc(at(c.high)), "y1": "50%", "y2": "50%", "class": f"bar {kind}"}),
+        element(
+            "line", {"x1": _pc(at(c.low)), "x2": _pc(at(c.high)), "y1": "50%", "y2": "50%", "class": f"bar {kind}"}
+        ),
     ]
     if not at.holds(c.low):
         children.append(_arrow(0.0, -1, kind))
     if not at.holds(c.high):
         children.append(_arrow(100.0, 1, kind))
     if at.holds(c.effect):
-        children.append(element("use", {"href": f"#m-{kind}", "x": _pc(at(c.effect)), "y": "50%", "class": f"mark {kind}"}))
+        children.append(
+            element("use", {"href": f"#m-{kind}", "x": _pc(at(c.effect)), "y": "50%", "class": f"mark {kind}"})
+        )
     else:
         children.append(_beyond(c, at(c.effect), kind))
     return strip(title, children, "forest")
@@ -147,7 +153,9 @@ def forest_axis(low: float, high: float, scale: str, margin: float | None) -> Ma
         label = f"margin {words.MINUS}{words.amount(margin, scale).split(words.THIN)[0]}"
         children.append(text(label, {"x": _pc(at(-margin) + 1), "y": 18, "text-anchor": "end", "class": "limit"}))
     unit = "% of baseline" if scale == "relative" else "points (0.01 of the metric)"
-    children.append(text(f"← worse · {unit} · better →", {"x": "50%", "y": 36, "text-anchor": "middle", "class": "caption"}))
+    children.append(
+        text(f"← worse · {unit} · better →", {"x": "50%", "y": 36, "text-anchor": "middle", "class": "caption"})
+    )
     title = f"Axis: {unit}" + ("" if margin is None else f", margin {words.amount(margin, scale)}")
     return strip(title, children, "axis")
 
@@ -169,9 +177,7 @@ def histogram(effects: Sequence[Effect], title: str) -> Markup:
     edges = _edges(low, high)
     height, top, bottom = 230.0, 14.0, 190.0
     x = Scale(edges[0], edges[-1], 36.0, _WIDTH - 10)
-    columns = [
-        [e for e in effects if _bin(e.comparison.effect, edges) == i] for i in range(len(edges) - 1)
-    ]
+    columns = [[e for e in effects if _bin(e.comparison.effect, edges) == i] for i in range(len(edges) - 1)]
     tallest = max(len(column) for column in columns)
     y = Scale(0.0, float(tallest), bottom, top)
     children: list[Markup] = []
@@ -188,7 +194,9 @@ def histogram(effects: Sequence[Effect], title: str) -> Markup:
                     "y": y(base + n), "height": y(base) - y(base + n), "class": f"column {KIND[state]}",
                 }  # fmt: skip
                 span = f"{words.change(edges[i], scale)} to {words.change(edges[i + 1], scale)}"
-                children.append(element("rect", box, text(f"{span}: {words.plural(n, 'task')}, {state.value}", {}, "title")))
+                children.append(
+                    element("rect", box, text(f"{span}: {words.plural(n, 'task')}, {state.value}", {}, "title"))
+                )
             base += n
     children += _reference_lines(effects, x, top - 8, bottom)
     for value in ticks(edges[0], edges[-1], 7):
@@ -254,7 +262,9 @@ def _reference_lines(effects: Sequence[Effect], x: Scale, top: float, bottom: fl
 
 def _axis_title(scale: str, y: float) -> Markup:
     unit = "% of the baseline's score" if scale == "relative" else "points (0.01 of the metric)"
-    return text(f"← worse · change, {unit} · better →", {"x": _WIDTH / 2, "y": y, "text-anchor": "middle", "class": "caption"})
+    return text(
+        f"← worse · change, {unit} · better →", {"x": _WIDTH / 2, "y": y, "text-anchor": "middle", "class": "caption"}
+    )
 
 
 def _described(effects: Sequence[Effect]) -> str:

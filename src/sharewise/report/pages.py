@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, figures, words
+from sharewise.report import book, contest, figures, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -38,7 +38,7 @@ from sharewise.report.rows import (
     task_rows,
     trained_with,
 )
-from sharewise.report.sentences import Sentence, answer, in_models, isolated, pooled, same_twice
+from sharewise.report.sentences import Sentence, answer, caution, in_models, isolated, pooled, same_twice
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def page(records: StudyRecords) -> Page:
 
 
 _BOOK: tuple[Callable[[StudyRecords, Sequence[TaskRow]], Section | None], ...] = (
-    book.curves,
-    book.arms,
-    book.data,
-    book.audit,
+    contest.curves,
+    contest.arms,
+    labels.data,
+    labels.audit,
     book.method,
     book.provenance,
 )
@@ -91,18 +91,36 @@ def _tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
     models = len(shared_models(records, rows)) + len(rows) - len(sharing)
     judged = [row for row in rows if row.verdict is not None]
     tiles = [
-        Tile(f"{len(sharing)} of {len(rows)}", words.verb(len(sharing), "task shares", "tasks share"), "decisions.json"),
+        Tile(
+            f"{len(sharing)} of {len(rows)}", words.verb(len(sharing), "task shares", "tasks share"), "decisions.json"
+        ),
         Tile(words.count(len(harmed)), "shipped with harm", "verdicts.json", "harm" if harmed else ""),
         Tile(
             f"{words.count(len(of_state(judged, State.BETTER)))} / {words.count(len(of_state(judged, State.HARM)))}",
             "better / harmed when shared",
             "verdicts.json",
         ),
-        Tile(words.count(len(of_state(judged, State.UNDECIDED))), words.verb(len(of_state(judged, State.UNDECIDED)), "open verdict", "open verdicts"), "verdicts.json"),
-        Tile(words.count(models), words.verb(models, "model to run", f"models to run instead of {words.count(len(rows))}") if models < len(rows) else words.verb(models, "model to run", "models to run"), "decisions.json"),
+        Tile(
+            words.count(len(of_state(judged, State.UNDECIDED))),
+            words.verb(len(of_state(judged, State.UNDECIDED)), "open verdict", "open verdicts"),
+            "verdicts.json",
+        ),
+        Tile(
+            words.count(models),
+            words.verb(models, "model to run", f"models to run instead of {words.count(len(rows))}")
+            if models < len(rows)
+            else words.verb(models, "model to run", "models to run"),
+            "decisions.json",
+        ),
     ]
     if records.summary is not None:
-        tiles.append(Tile(words.seconds(records.summary.seconds), f"for {words.plural(records.summary.n_runs, 'run')}", "summary.json#/seconds"))
+        tiles.append(
+            Tile(
+                words.seconds(records.summary.seconds),
+                f"for {words.plural(records.summary.n_runs, 'run')}",
+                "summary.json#/seconds",
+            )
+        )
     return (Tiles(tuple(tiles)),)
 
 
@@ -119,7 +137,11 @@ def _teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
     alone = [row for row in rows if not row.shares]
     if alone:
         title = f"{words.plural(len(alone), 'task')} on {words.verb(len(alone), 'its', 'their')} own"
-        note = f"{in_models(len(alone))}, each the best on validation rows" if len(alone) > 1 else "one model, the best on validation rows"
+        note = (
+            f"{in_models(len(alone))}, each the best on validation rows"
+            if len(alone) > 1
+            else "one model, the best on validation rows"
+        )
         teams.append(Team(title, note, _chips(alone, fold=len(rows) > MANY), "alone"))
     aside = set_aside(records)
     if aside:
@@ -133,10 +155,17 @@ def _chips(rows: Sequence[TaskRow], *, fold: bool) -> tuple[Chip, ...]:
     if fold:
         counts = [(state, of_state(rows, state)) for state in State]
         return tuple(
-            Chip(words.count(len(found)), state.value, figures.mark(state), "verdicts.json") for state, found in counts if found
+            Chip(words.count(len(found)), state.value, figures.mark(state), "verdicts.json")
+            for state, found in counts
+            if found
         )
     return tuple(
-        Chip(row.name, "" if row.shares or row.decision is None else row.decision.arm, figures.mark(row.state), row.decision_at)
+        Chip(
+            row.name,
+            "" if row.shares or row.decision is None else row.decision.arm,
+            figures.mark(row.state),
+            row.decision_at,
+        )
         for row in rows
     )
 
@@ -235,12 +264,7 @@ def _answer_cell(row: TaskRow) -> Cell:
     d = row.decision
     if d is None:
         return Cell(words.MISSING)
-    risk = "" if d.probability_harm is None else f"\nharm if shared: {words.percent(d.probability_harm)}"
-    return Cell("shared model" if d.shared else d.arm, f"{_bare(d.reason)}{risk}", row.decision_at, kind="who")
-
-
-def _bare(sentence: str) -> str:
-    return sentence.rstrip(". ")
+    return Cell("shared model" if d.shared else d.arm, d.reason, row.decision_at, kind="who")
 
 
 def _settle_cell(row: TaskRow) -> Cell:
@@ -261,8 +285,13 @@ def evidence(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         "Left of the dashed line a change counts as harm. A verdict needs the whole interval on one side of it: right of it "
         "is no harm, right of zero is better, left of it is harm, across it is not enough evidence."
     )
-    blocks: list[Block] = [_legend(judged), *paragraph([isolated(records, rows), same_twice(records, rows)])]
-    tables = [table for table in (_forest(records, judged, scale) for scale in ("relative", "points")) if table is not None]
+    blocks: list[Block] = [
+        _legend(judged),
+        *paragraph([isolated(records, rows), same_twice(records, rows), caution(records, rows)]),
+    ]
+    tables = [
+        table for table in (_forest(records, judged, scale) for scale in ("relative", "points")) if table is not None
+    ]
     if len(judged) <= MANY:
         blocks += tables
     else:
@@ -273,7 +302,7 @@ def evidence(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
 
 
 def _legend(rows: Sequence[TaskRow]) -> Legend:
-    present = {row.state for row in rows} | {state_of(row.isolating) for row in rows if row.isolating is not None}
+    present = {row.state for row in rows} | {state_of(row.isolated) for row in rows if row.isolated is not None}
     states = [s for s in (State.BETTER, State.SAFE, State.WORSE, State.UNDECIDED, State.HARM) if s in present]
     return Legend(tuple(LegendItem(figures.mark(state), state.value) for state in states))
 
@@ -292,7 +321,7 @@ def _forest(records: StudyRecords, rows: Sequence[TaskRow], scale: str) -> Table
     if not on_scale:
         return None
     on_scale.sort(key=lambda row: -_effect_of(row))
-    against = {row.name: row.isolating for row in on_scale if row.isolating is not None and row.isolating.scale == scale}
+    against = {row.name: row.isolated.comparison for row in on_scale if row.isolated is not None}
     span = figures.axis_range([*_comparisons(on_scale), *against.values()])
     margins = {c.margin for c in _comparisons(on_scale)}
     margin = margins.pop() if len(margins) == 1 else None
@@ -306,7 +335,7 @@ def _forest(records: StudyRecords, rows: Sequence[TaskRow], scale: str) -> Table
             Cell(drawing=figures.forest_row(one, *span, c.baseline), source=one.source, kind="plot"),
         ]
         if against:
-            cells.append(_isolated_cell(row, against.get(row.name), span))
+            cells.append(_isolated_cell(row, span))
         made.append(tuple(cells))
     foot = [Cell(), Cell(drawing=figures.forest_axis(*span, scale, margin), kind="plot")]
     head = ["Task", "Shared against the best single-task model"]
@@ -333,11 +362,12 @@ def _margin_note(row: TaskRow, c: Comparison, *, named: bool) -> str:
     return f"harm {side} {row.metric_label + ' ' if named else ''}{words.score(bound)}"
 
 
-def _isolated_cell(row: TaskRow, c: Comparison | None, span: tuple[float, float]) -> Cell:
-    if c is None:
+def _isolated_cell(row: TaskRow, span: tuple[float, float]) -> Cell:
+    if row.isolated is None:
         return Cell(words.MISSING, kind="plot")
-    effect = Effect(row.name, c, state_of(c), row.isolating_at)
-    return Cell(drawing=figures.forest_row(effect, *span, c.baseline), source=row.isolating_at, kind="plot")
+    c = row.isolated.comparison
+    effect = Effect(row.name, c, state_of(row.isolated), row.isolated_at)
+    return Cell(drawing=figures.forest_row(effect, *span, c.baseline), source=row.isolated_at, kind="plot")
 
 
 def _many(rows: Sequence[TaskRow]) -> list[Block]:
@@ -351,27 +381,24 @@ def _many(rows: Sequence[TaskRow]) -> list[Block]:
 
 
 def _others(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Block]:
-    """Comparisons on record that no verdict and no isolating column shows, folded."""
-    used = {(row.name, row.verdict.comparison.baseline, row.verdict.comparison.candidate) for row in rows if row.verdict}
-    used |= {(row.name, row.isolating.baseline, row.isolating.candidate) for row in rows if row.isolating is not None}
+    """Comparisons on record that no verdict shows, folded."""
+    shown = [v.comparison for row in rows for v in (row.verdict, row.isolated) if v is not None]
+    used = {(c.task, c.baseline, c.candidate) for c in shown}
     made = []
     for i, c in enumerate(records.comparisons):
         if (c.task, c.baseline, c.candidate) in used:
             continue
         at = f"comparisons.json#/{i}"
-        state = state_of(c)
+        scores = f"{words.score(c.baseline_score)} → {words.score(c.candidate_score)}"
         made.append(
             (
                 Cell(c.task, kind="task"),
                 Cell(f"{c.candidate} against {c.baseline}", source=at),
-                Cell(f"{words.score(c.baseline_score)} → {words.score(c.candidate_score)}", source=f"{at}/candidate_score"),
+                Cell(scores, source=f"{at}/candidate_score"),
                 Cell(words.change(c.effect, c.scale), words.interval(c.low, c.high, c.scale), f"{at}/effect"),
-                Cell(state.value, drawing=figures.mark(state), kind=f"verdict {figures.KIND[state]}"),
             )
         )
     if not made:
         return []
-    head = ("Task", "Comparison", "Score", "Change", "By the same rule")
-    return [Fold(f"Other comparisons on test rows ({words.count(len(made))})", (Table("Other comparisons", head, tuple(made)),))]
-
-
+    table = Table("Other comparisons", ("Task", "Comparison", "Score", "Change"), tuple(made))
+    return [Fold(f"Other comparisons on test rows ({words.count(len(made))})", (table,))]

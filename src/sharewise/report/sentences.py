@@ -16,6 +16,7 @@ from sharewise.report.rows import (
     Cure,
     State,
     TaskRow,
+    cautious,
     of_state,
     set_aside,
     shared_models,
@@ -81,7 +82,9 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
     done = len(records.runs)
     planned = 0 if records.design is None else records.design.planned_runs
     if planned and done < planned:
-        progress = f"{words.count(done)} of {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
+        progress = (
+            f"{words.count(done)} of at most {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
+        )
     elif done:
         progress = f"{words.plural(done, 'run')} {words.verb(done, 'has', 'have')} ended, and nothing is decided"
     else:
@@ -245,7 +248,7 @@ def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not wider:
         return None
     if len(wider) == 1 and len(shared_models(records, rows)) == 1:
-        (_, members, partners), = wider
+        ((_, members, partners),) = wider
         text = f"The shared model was trained with {words.all_of(len(partners))} tasks and answers {words.count(len(members))} of them."
     else:
         text = (
@@ -306,7 +309,8 @@ def left_out(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return None
     sources = tuple(f"data.json#/set_aside/{i}" for i in range(len(aside)))
     if len(aside) == 1:
-        return Sentence("set aside", f"Set aside before the study: {aside[0].task} ({_bare(aside[0].reason)}).", sources)
+        text = f"Set aside before the study: {aside[0].task}, which {_bare(aside[0].reason)}."
+        return Sentence("set aside", text, sources)
     names = words.listing(item.task for item in aside)
     return Sentence("set aside", f"{words.count(len(aside))} tasks were set aside before the study: {names}.", sources)
 
@@ -337,7 +341,7 @@ _SUPPORT: tuple[Rule, ...] = (resume, shipped, worst, trained, staying, pooled, 
 
 def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """What sharing itself does, with everything else held equal."""
-    found = [(row, state_of(row.isolating)) for row in rows if row.isolating is not None]
+    found = [(row, state_of(row.isolated)) for row in rows if row.isolated is not None]
     if not found:
         return None
     n = len(found)
@@ -348,7 +352,7 @@ def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         f"Against the same architecture trained alone, sharing helps {_some(helped, n)} and harms {_some(harmed, n)} of "
         f"{words.plural(n, 'task')}; {'none is' if open_ == 0 else words.count(open_) + words.verb(open_, ' is', ' are')} open."
     )
-    return Sentence("isolated", text, tuple(row.isolating_at for row, _ in found))
+    return Sentence("isolated", text, tuple(row.isolated_at for row, _ in found))
 
 
 def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -356,7 +360,9 @@ def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
     same = [
         row
         for row in rows
-        if row.verdict is not None and row.isolating is not None and row.verdict.comparison.baseline == row.isolating.baseline
+        if row.verdict is not None
+        and row.isolated is not None
+        and row.verdict.comparison.baseline == row.isolated.comparison.baseline
     ]
     if not same:
         return None
@@ -365,7 +371,19 @@ def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
         f"For {words.listing(row.name for row in same)} that is {subject} best single-task model as well, "
         f"so that both columns show one comparison."
     )
-    return Sentence("same comparison", text, tuple(row.isolating_at for row in same))
+    return Sentence("same comparison", text, tuple(row.isolated_at for row in same))
+
+
+def caution(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Verdicts that stay open although their interval is clear of the margin."""
+    held = [row for row in rows if cautious(row)]
+    if not held:
+        return None
+    text = (
+        f"For {words.listing(row.name for row in held)} the interval lies on one side of the margin, yet the test rows are "
+        f"too few to trust {words.verb(len(held), 'it', 'them')}: the verdict stays open."
+    )
+    return Sentence("caution", text, tuple(f"{row.verdict_at}/receipt" for row in held))
 
 
 def _some(k: int, n: int) -> str:
@@ -396,9 +414,7 @@ def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
     for run in runs:
         if run.phase is Phase.TUNE:
             seen.setdefault(run.arm, {}).setdefault(run.group, set()).add(run.trial)
-    return {
-        arm: (min(map(len, groups.values())), max(map(len, groups.values()))) for arm, groups in seen.items()
-    }
+    return {arm: (min(map(len, groups.values())), max(map(len, groups.values()))) for arm, groups in seen.items()}
 
 
 def diverged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
