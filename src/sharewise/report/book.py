@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sharewise.records import Phase, Status
-from sharewise.report import words
+from sharewise.report import remarks, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -22,7 +22,6 @@ from sharewise.report.blocks import (
 )
 from sharewise.report.load import FILES, SIDELINES, StudyRecords
 from sharewise.report.rows import TaskRow
-from sharewise.report.sentences import Sentence
 
 _RUNS_SHOWN = 200
 
@@ -62,32 +61,9 @@ def _holds(file: str) -> str:
 
 def method(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     """How the answer was reached, from what the design froze."""
-    d = records.design
-    if d is None:
-        return None
-    side = words.percent((1 - d.level) / 2)
-    at = "design.json#"
-    steps: list[Sentence] = [
-        say("protocol", f"Each arm was tuned with {words.plural(d.tuning_runs, 'trial')} a model and compared on validation rows "
-            f"({words.plural(d.selection_runs, 'run')} each); the chosen plan and its baselines were then retrained with "
-            f"{words.plural(d.confirmation_runs, 'fresh seed')}, and the test rows opened once.", f"{at}/tuning_runs", f"{at}/selection_runs", f"{at}/confirmation_runs"),
-        say("interval", f"Intervals are two-sided at {words.percent(d.level)} ({side} a side) and count both kinds of luck: that of the runs "
-            f"and that of the test rows.", f"{at}/level"),
-        say("rule", f"A task shares only where harm beyond its margin has a probability of at most {words.percent(d.max_probability_harm)} "
-            f"given the effects of all tasks, and {'the plan has fewer models or the task gains' if d.prefer_fewer_models else 'a gain is expected'}; "
-            f"a harm confirmed on test rows always goes back to its single-task model.", f"{at}/max_probability_harm", f"{at}/prefer_fewer_models"),
-        say("scope", "The claims hold for this training set and for test rows like these; another training set may differ.", f"{at}/seed"),
-    ]  # fmt: skip
-    if any(metric.effect == "log_ratio" for metric in d.metrics):
-        named = words.listing([m.label for m in d.metrics if m.effect == "log_ratio"])
-        steps.append(
-            say(
-                "log ratio", f"For {named} the change is the logarithm of the ratio of the two scores.", f"{at}/metrics"
-            )
-        )
-    if records.summary is not None and records.summary.selection_reason:
-        steps.insert(1, say("selection", records.summary.selection_reason, "summary.json#/selection_reason"))
-    return Section("method", "How this was decided", "", paragraph(steps))
+    rules = (remarks.protocol, remarks.chosen, remarks.luck, remarks.shipping, remarks.logarithms, remarks.scope)
+    made = paragraph([rule(records, rows) for rule in rules])
+    return Section("method", "How this was decided", "", made) if made else None
 
 
 def provenance(records: StudyRecords, rows: Sequence[TaskRow]) -> Section:
@@ -112,8 +88,8 @@ def provenance(records: StudyRecords, rows: Sequence[TaskRow]) -> Section:
     if records.study_file:
         blocks.append(Fold("The study file", (Code(records.study_file, "study.yaml with every default filled in"),)))
     lead = (
-        "Hover over a number, or see below, for the record it comes from: a file of the run directory and a JSON pointer into it "
-        f"(“verdicts.json#/0/comparison” is the first verdict's comparison). Run directory: {records.name}."
+        "Hover over a number, or see below, for the record it comes from: a file of the run directory and a JSON "
+        f"pointer into it (verdicts.json#/0/comparison: the first verdict's comparison). Run directory: {records.name}."
     )
     return Section("provenance", "Where every number comes from", lead, tuple(blocks))
 
@@ -187,7 +163,8 @@ def _runs_fold(records: StudyRecords) -> Fold:
     )
     blocks: list[Block] = []
     if len(runs) > len(made):
-        text = f"The first {words.count(len(made))}, confirmation runs first; the other {words.count(len(runs) - len(made))} are in runs/."
+        rest = words.count(len(runs) - len(made))
+        text = f"The first {words.count(len(made))}, confirmation runs first; the other {rest} are in runs/."
         blocks += paragraph([say("runs", text, "runs/")])
     head = ("Run", "Arm and group", "Phase", "Seed", "Epochs", "Seconds", "Parameters")
     blocks.append(Table("Runs", head, made))

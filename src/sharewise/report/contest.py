@@ -9,8 +9,8 @@ from sharewise.report import curves as drawings
 from sharewise.report import words
 from sharewise.report.blocks import Block, Cell, Figure, Fold, Grid, Legend, LegendItem, Section, Table, paragraph, say
 from sharewise.report.load import StudyRecords
+from sharewise.report.remarks import diverged, equal_tuning, trials_per_arm
 from sharewise.report.rows import MANY, TaskRow
-from sharewise.report.sentences import diverged, equal_tuning, trials_per_arm
 
 ROLES = {
     Role.CANDIDATE: "shares",
@@ -44,8 +44,8 @@ def curves(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     if not figures:
         return None
     lead = (
-        f"Loss by epoch in the {_PHASES[phase]} runs: the shared model ({shared_arm}) against the same architecture alone "
-        f"({alone_arm}). Marks are set at each run's best epoch; the steep first epochs are cut off."
+        f"Loss by epoch in the {_PHASES[phase]} runs: the shared model ({shared_arm}) against the same architecture "
+        f"alone ({alone_arm}). Marks are set at each run's best epoch; the steep first epochs are cut off."
     )
     lead += " Faint lines are single runs, strong ones their mean." if faint else " Lines are means over runs."
     grid = Grid(tuple(figures))
@@ -93,11 +93,11 @@ def arms(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     blocks: list[Block] = [*paragraph([equal_tuning(records, rows), diverged(records, rows)]), table]
     scores = _validation_table(records, rows, names)
     if scores is not None:
-        note = say(
-            "validation", "Mean validation score of each arm; the best of a task is set in bold. Nothing is claimed from these: "
-            "they chose what the test rows then confirmed.", "runs/",
-        )  # fmt: skip
-        inside = (*paragraph([note]), scores)
+        text = (
+            "Validation score of each arm; the best of a task is set in bold. Nothing is claimed from these: they "
+            "chose what the test rows then confirmed."
+        )
+        inside: tuple[Block, ...] = (*paragraph([say("validation", text, "runs/")]), scores)
         blocks += (
             inside if len(rows) <= MANY else (Fold(f"Validation scores of {words.plural(len(rows), 'task')}", inside),)
         )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from sharewise.records import PartCounts, RunRecord
 from sharewise.report import words
-from sharewise.report.svg import Scale, element, number, picture, polyline, strip, text, ticks
+from sharewise.report.svg import Attribute, Scale, element, number, picture, polyline, strip, text, ticks
 
 _W, _H = 300.0, 176.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38.0, 296.0, 6.0, 146.0
@@ -149,7 +149,7 @@ def _best(arm: Sequence[Track], kind: str, x: Scale, y: Scale) -> list[Markup]:
                         element("circle", {"cx": x(epoch), "cy": y(value), "r": 3.2, "class": "best shared"}, title)
                     )
                 else:
-                    box: dict[str, str | int | float] = {
+                    box: dict[str, Attribute] = {
                         "x": x(epoch) - 2.8, "y": y(value) - 2.8, "width": 5.6, "height": 5.6, "class": "best alone"
                     }  # fmt: skip
                     made.append(element("rect", box, title))
@@ -205,7 +205,7 @@ def coverage_bar(task: str, labelled: PartCounts, n_rows: int) -> Markup:
     for part, n in (("train", labelled.train), ("validation", labelled.validation), ("test", labelled.test)):
         width = 100 * n / n_rows if n_rows else 0.0
         if width:
-            box = {
+            box: dict[str, Attribute] = {
                 "x": f"{start:.2f}%",
                 "y": 2,
                 "width": f"{max(width, 0.4):.2f}%",
@@ -244,12 +244,16 @@ def _cell(
     level = min(int(share * 9.999), 9) if share > 0 else 0
     both = f"{names[i]} and {names[j]}" if i != j else names[i]
     title = text(f"{both}: {words.plural(counts[i][j], 'row')}, {words.percent(share)} of the smaller", {}, "title")
-    box: dict[str, str | int | float] = {
-        "x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3, "class": f"h{level if share else 'none'}"
-    }  # fmt: skip
+    kind = f"h{level}" if share else "hnone"
+    box: dict[str, Attribute] = {"x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3, "class": kind}
     made = [element("rect", box, title)]
     if len(names) <= 16:
-        shown = {"x": x + size / 2, "y": y + size / 2 + 4, "text-anchor": "middle", "class": f"t{level}"}
+        shown: dict[str, Attribute] = {
+            "x": x + size / 2,
+            "y": y + size / 2 + 4,
+            "text-anchor": "middle",
+            "class": f"t{level}",
+        }
         made.append(text(_compact(counts[i][j]), shown))
     return made
 

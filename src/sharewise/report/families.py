@@ -56,8 +56,8 @@ def family_blocks(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Block]
         ]
         if len(found) > 4:
             caption = (
-                "How many tasks change by how much when they share; the colour, and the hatching for not enough evidence, "
-                "is the verdict; the dashed line is the margin."
+                "How many tasks change by how much when they share; the colour, and the hatching for not enough "
+                "evidence, is the verdict; the dashed line is the margin."
             )
             blocks.append(
                 Figure(figures.histogram(found, "Spread of the changes over tasks"), caption, "verdicts.json")

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sharewise.records import Comparison
 from sharewise.report import words
 from sharewise.report.rows import State
-from sharewise.report.svg import Scale, element, picture, strip, text, ticks
+from sharewise.report.svg import Attribute, Scale, element, picture, strip, text, ticks
 
 KIND = {
     State.BETTER: "better",
@@ -57,7 +57,7 @@ def symbols() -> Markup:
 
 def _hatch() -> Markup:
     line = element("path", {"d": "M0 6 6 0", "class": "hatch"})
-    sizes: dict[str, str | int | float] = {"id": "p-open", "width": 6, "height": 6, "patternUnits": "userSpaceOnUse"}
+    sizes: dict[str, Attribute] = {"id": "p-open", "width": 6, "height": 6, "patternUnits": "userSpaceOnUse"}
     return element("pattern", sizes, line)
 
 
@@ -189,7 +189,7 @@ def histogram(effects: Sequence[Effect], title: str) -> Markup:
         for state in _ORDER:
             n = sum(e.state is state for e in column)
             if n:
-                box: dict[str, str | int | float] = {
+                box: dict[str, Attribute] = {
                     "x": x(edges[i]) + 0.7, "width": x(edges[i + 1]) - x(edges[i]) - 1.4,
                     "y": y(base + n), "height": y(base) - y(base + n), "class": f"column {KIND[state]}",
                 }  # fmt: skip

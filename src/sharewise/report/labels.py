@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sharewise.records import DataSummary, Finding, Severity, TaskData
+from sharewise.records import Finding, PartCounts, Severity, TaskData
 from sharewise.report import curves as drawings
 from sharewise.report import words
 from sharewise.report.blocks import (
@@ -48,7 +48,7 @@ def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         ),
         Fact(
             "Split",
-            f"{words.count(d.rows.train)} train, {words.count(d.rows.validation)} validation, {words.count(d.rows.test)} test; {d.split}",
+            f"{_in_parts(d.rows)}; {d.split}",
             "data.json#/rows",
         ),
         Fact("Inputs", inputs or "none on record", "data.json#/inputs"),
@@ -71,6 +71,10 @@ def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         blocks += [legend, labels if len(rows) <= MANY else fold]
     blocks += _overlap(records)
     return Section("data", "Data and labels", "The table as the study saw it.", tuple(blocks))
+
+
+def _in_parts(rows: PartCounts) -> str:
+    return f"{words.count(rows.train)} train, {words.count(rows.validation)} validation, {words.count(rows.test)} test"
 
 
 def _label_row(row: TaskRow, n_rows: int) -> tuple[Cell, ...]:
@@ -143,7 +147,8 @@ def _pairs_text(pairs: int, empty: int, median: int) -> str:
     if empty == pairs:
         return "No row is labelled for two tasks."
     if empty:
-        some = f"{words.count(empty)} of {words.count(pairs)} pairs of tasks {words.verb(empty, 'has', 'have')} no row labelled for both"
+        have = words.verb(empty, "has", "have")
+        some = f"{words.count(empty)} of {words.count(pairs)} pairs of tasks {have} no row labelled for both"
     else:
         some = f"Each of the {words.count(pairs)} pairs of tasks has rows labelled for both"
     return f"{some}; the median pair has {words.count(median)}."

@@ -26,6 +26,7 @@ from sharewise.report.blocks import (
 from sharewise.report.families import family_blocks
 from sharewise.report.figures import Effect
 from sharewise.report.load import StudyRecords
+from sharewise.report.remarks import caution, isolated, same_twice
 from sharewise.report.rows import (
     MANY,
     State,
@@ -38,7 +39,7 @@ from sharewise.report.rows import (
     task_rows,
     trained_with,
 )
-from sharewise.report.sentences import Sentence, answer, caution, in_models, isolated, pooled, same_twice
+from sharewise.report.sentences import Sentence, answer, in_models, pooled
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ def verdicts(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         return None
     level = 0.9 if records.design is None else records.design.level
     lead = (
-        f"Every score is from test rows that no choice has seen, averaged over retrained runs (± is the standard deviation "
-        f"between runs). Change compares the shared model with the task's best single-task model, with its "
+        f"Every score is from test rows that no choice has seen, averaged over retrained runs (± is the standard "
+        f"deviation between runs). Change compares the shared model with the task's best single-task model, with its "
         f"{words.percent(level)} interval; plus means better."
     )
     if len(rows) <= MANY:
@@ -282,8 +283,8 @@ def evidence(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     if not judged:
         return None
     lead = (
-        "Left of the dashed line a change counts as harm. A verdict needs the whole interval on one side of it: right of it "
-        "is no harm, right of zero is better, left of it is harm, across it is not enough evidence."
+        "Left of the dashed line a change counts as harm. A verdict needs the whole interval on one side of it: "
+        "right of it is no harm, right of zero is better, left of it is harm, across it is not enough evidence."
     )
     blocks: list[Block] = [
         _legend(judged),
@@ -375,7 +376,8 @@ def _many(rows: Sequence[TaskRow]) -> list[Block]:
     for scale in ("relative", "points"):
         found = effects(rows, scale)
         if found:
-            caption = f"Every interval of {words.plural(len(found), 'task')}, the most favourable first; the dashed line is the margin, the solid line zero."
+            n = words.plural(len(found), "task")
+            caption = f"Every interval of {n}, the most favourable first; dashed line: the margin; solid line: zero."
             made.append(Figure(figures.caterpillar(found, "Intervals of all tasks"), caption, "verdicts.json"))
     return made
 

@@ -112,7 +112,7 @@ def state_of(verdict: Verdict) -> State:
 
 
 def cautious(row: TaskRow) -> bool:
-    """True where a verdict stays open although its interval lies on one side of the margin: too few rows to trust it."""
+    """True where a verdict stays open although its interval is clear of the margin: too few rows to trust it."""
     if row.verdict is None or row.verdict.outcome is not Outcome.UNDECIDED:
         return False
     c = row.verdict.comparison

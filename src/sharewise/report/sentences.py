@@ -6,21 +6,19 @@ no more than its sources: "no harm" only where every verdict says so, "not shown
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sharewise.records import Decision, Phase, RunRecord, Status
+from sharewise.records import Decision
 from sharewise.report import words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import (
     Cure,
     State,
     TaskRow,
-    cautious,
     of_state,
     set_aside,
     shared_models,
-    state_of,
     task_rows,
     trained_with,
 )
@@ -77,7 +75,10 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
     open_ = [row for row in rows if row.decision is None]
     sources = [row.decision_at for row in rows if row.decision]
     if sources:
-        text = f"No full answer yet: {words.plural(len(open_), 'task')} of {len(rows)} {words.verb(len(open_), 'has', 'have')} no decision."
+        n = len(open_)
+        text = (
+            f"No full answer yet: {words.plural(n, 'task')} of {len(rows)} {words.verb(n, 'has', 'have')} no decision."
+        )
         return Sentence("unfinished", text, tuple(sources))
     done = len(records.runs)
     planned = 0 if records.design is None else records.design.planned_runs
@@ -167,8 +168,9 @@ def shipped(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     unsure = of_state(sharing, State.UNDECIDED, State.NONE)
     sources = tuple(row.verdict_at or row.decision_at for row in sharing)
     if harmed:
-        names = words.listing(row.name for row in harmed)
-        text = f"Warning: {names} {words.verb(len(harmed), 'ships', 'ship')} shared although sharing harms {words.verb(len(harmed), 'it', 'them')}."
+        names, n = words.listing(row.name for row in harmed), len(harmed)
+        ship, it = words.verb(n, "ships", "ship"), words.verb(n, "it", "them")
+        text = f"Warning: {names} {ship} shared although sharing harms {it}."
         return Sentence("shipped harm", text, sources)
     if unsure:
         text = f"No shipped task is shown to be harmed{_better(better, sharing)}; {_unsure(unsure, sharing)}."
@@ -249,7 +251,8 @@ def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return None
     if len(wider) == 1 and len(shared_models(records, rows)) == 1:
         ((_, members, partners),) = wider
-        text = f"The shared model was trained with {words.all_of(len(partners))} tasks and answers {words.count(len(members))} of them."
+        every, some = words.all_of(len(partners)), words.count(len(members))
+        text = f"The shared model was trained with {every} tasks and answers {some} of them."
     else:
         text = (
             f"{words.plural(len(wider), 'shared model was', 'shared models were')} trained with more tasks than "
@@ -326,104 +329,11 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     for i, effect in enumerate(records.summary.pooled):
         if effect.family is None or len(records.summary.pooled) == 1:
             text = (
-                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score by "
-                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)} on average."
+                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score on average by "
+                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}."
             )
             return Sentence("pooled", text, (f"summary.json#/pooled/{i}",))
     return None
 
 
 _SUPPORT: tuple[Rule, ...] = (resume, shipped, worst, trained, staying, pooled, settling, left_out)
-
-
-# --- captions ---------------------------------------------------------------------------------------------
-
-
-def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """What sharing itself does, with everything else held equal."""
-    found = [(row, state_of(row.isolated)) for row in rows if row.isolated is not None]
-    if not found:
-        return None
-    n = len(found)
-    helped = sum(state is State.BETTER for _, state in found)
-    harmed = sum(state is State.HARM for _, state in found)
-    open_ = sum(state is State.UNDECIDED for _, state in found)
-    text = (
-        f"Against the same architecture trained alone, sharing helps {_some(helped, n)} and harms {_some(harmed, n)} of "
-        f"{words.plural(n, 'task')}; {'none is' if open_ == 0 else words.count(open_) + words.verb(open_, ' is', ' are')} open."
-    )
-    return Sentence("isolated", text, tuple(row.isolated_at for row, _ in found))
-
-
-def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Where the best single-task model is the same architecture alone, both comparisons are one."""
-    same = [
-        row
-        for row in rows
-        if row.verdict is not None
-        and row.isolated is not None
-        and row.verdict.comparison.baseline == row.isolated.comparison.baseline
-    ]
-    if not same:
-        return None
-    subject = "the task's" if len(same) == 1 else "their"
-    text = (
-        f"For {words.listing(row.name for row in same)} that is {subject} best single-task model as well, "
-        f"so that both columns show one comparison."
-    )
-    return Sentence("same comparison", text, tuple(row.isolated_at for row in same))
-
-
-def caution(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Verdicts that stay open although their interval is clear of the margin."""
-    held = [row for row in rows if cautious(row)]
-    if not held:
-        return None
-    text = (
-        f"For {words.listing(row.name for row in held)} the interval lies on one side of the margin, yet the test rows are "
-        f"too few to trust {words.verb(len(held), 'it', 'them')}: the verdict stays open."
-    )
-    return Sentence("caution", text, tuple(f"{row.verdict_at}/receipt" for row in held))
-
-
-def _some(k: int, n: int) -> str:
-    return "none" if k == 0 else "all" if k == n and n > 1 else words.count(k)
-
-
-def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Whether every arm had the same number of tuning trials, counted in the run records."""
-    trials = trials_per_arm(records.runs)
-    if not trials:
-        return None
-    lows, highs = min(low for low, _ in trials.values()), max(high for _, high in trials.values())
-    sources = tuple(sorted({f"runs/ (arm {arm}, phase tune)" for arm in trials}))
-    if lows == highs:
-        text = f"Every arm was tuned with the same number of trials: {words.count(lows)} for each of its models."
-        return Sentence("equal tuning", text, sources)
-    least = min(trials, key=lambda arm: trials[arm][0])
-    text = (
-        f"Tuning was not equal: between {words.count(lows)} and {words.plural(highs, 'trial')} a model "
-        f"(fewest in {least})."
-    )
-    return Sentence("unequal tuning", text, sources)
-
-
-def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
-    """Fewest and most distinct tuning trials that any group of an arm had, by arm."""
-    seen: dict[str, dict[str, set[int]]] = {}
-    for run in runs:
-        if run.phase is Phase.TUNE:
-            seen.setdefault(run.arm, {}).setdefault(run.group, set()).add(run.trial)
-    return {arm: (min(map(len, groups.values())), max(map(len, groups.values()))) for arm, groups in seen.items()}
-
-
-def diverged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Runs that did not end well."""
-    bad = [run for run in records.runs if run.status is not Status.DONE]
-    if not bad:
-        return None
-    text = (
-        f"{words.plural(len(bad), 'run')} of {words.count(len(records.runs))} did not end well "
-        f"({words.listing(sorted({run.status.value for run in bad}))}) and {words.verb(len(bad), 'is', 'are')} left out."
-    )
-    return Sentence("diverged", text, tuple(f"runs/{run.run_id}.json" for run in bad))

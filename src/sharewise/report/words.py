@@ -5,8 +5,8 @@ Text uses the true minus sign and narrow no-break spaces; `ascii_only` turns it 
 
 from __future__ import annotations
 
+import itertools
 import math
-import os.path
 import statistics
 from collections.abc import Iterable, Sequence
 
@@ -141,7 +141,8 @@ def listing(names: Iterable[str], limit: int = 4) -> str:
 
 def ids(names: Sequence[str]) -> str:
     """Names that differ only at their end, folded: "run-a-s{0,1,2}"; any others as a plain list."""
-    start = os.path.commonprefix(list(names))
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    start = "".join(letters[0] for letters in same)
     ends = [name[len(start) :] for name in names]
     if len(names) < 2 or len(start) < 4 or any(len(end) > 6 for end in ends):
         return ", ".join(names)
