@@ -114,6 +114,8 @@ def study(
     tasks = tuple(_task(m) for m in made)
     design = _design(name, tasks)
     runs = _runs(made, design, luck, light)
+    if len(made) == 1:
+        return _lone(made[0], design, runs, n_rows, luck)
     pairs = [_comparison(m, luck) for m in made]
     verdicts = tuple(_verdict(c) for c in pairs)
     alone = tuple(
@@ -143,6 +145,24 @@ def study(
     )
 
 
+def _lone(
+    made: Made, design: DesignRecord, runs: tuple[RunRecord, ...], n_rows: int, luck: random.Random
+) -> StudyRecords:
+    """A study of one task: nothing to share, nothing to compare."""
+    reason = "There is one task only, so there is nothing to share."
+    runs = tuple(run for run in runs if run.arm != "together")
+    plan = Plan.single_task([made.name])
+    return StudyRecords(
+        name="runs-one",
+        design=replace(design, arms=design.arms[1:]),
+        data=_data(design.name, [made], n_rows, luck, ()),
+        runs=runs,
+        decisions=(Decision(made.name, made.best, f"single:{made.name}", False, None, None, reason),),
+        summary=replace(_summary(design, plan, runs, ()), selected=None, selection_reason=reason),
+        study_file="name: one\n",
+    )
+
+
 def interrupted(records: StudyRecords, runs: int) -> StudyRecords:
     """The same study, killed after its first `runs` runs."""
     return replace(
@@ -162,7 +182,7 @@ def write(records: StudyRecords, path: Path) -> Path:
         "decisions.json": records.decisions, "summary.json": records.summary,
     }  # fmt: skip
     for file, value in named.items():
-        if value is not None and (value or file == "audit.json"):
+        if value is not None and (value or file == "audit.json" or records.summary is not None):
             (path / file).write_text(to_json(value), encoding="utf-8")
     return path
 
@@ -203,7 +223,8 @@ def _comparison(m: Made, luck: random.Random) -> Comparison:
     cand = [candidate + e for e in noise[SEEDS:]]
     var = (m.half / 1.9) ** 2
     return Comparison(
-        m.name, metric.name, scale, m.best, "together", m.score, candidate, m.effect, m.effect - m.half, m.effect + m.half,
+        m.name, metric.name, scale, m.best, "together", m.score, candidate,
+        m.effect, m.effect - m.half, m.effect + m.half,
         0.02, 12.3, 0.6 * var, 0.2 * var, 0.2 * var, max(int(480 * m.labelled), 4), SEEDS, SEEDS,
         tuple(_ids(m.best, m.name)), tuple(_ids("together", "together")), tuple(base), tuple(cand),
     )  # fmt: skip
@@ -272,8 +293,9 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
         if neural:
             curves[m.name], best[m.name] = _curve(epochs, gain, luck)
     return RunRecord(
-        f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made), luck.getrandbits(40),
-        i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15}, Status.DONE, "", validation, best, curves,
+        f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made),
+        luck.getrandbits(40), i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15},
+        Status.DONE, "", validation, best, curves,
         {}, 71_234 if neural else 0, 1500, epochs, luck.uniform(0.2, 1.4),
     )  # fmt: skip
 
@@ -322,12 +344,37 @@ def _data(name: str, made: Sequence[Made], n: int, luck: random.Random, aside: S
 def _findings(made: Sequence[Made]) -> tuple[Finding, ...]:
     first, last = made[0].name, made[-1].name
     return (
-        Finding("constant", Severity.INFO, "Column 'batch' holds one value and is not used.", "it tells the models nothing", "leave it out", (), ("batch",)),
-        Finding("few labels", Severity.WARNING, f"Task '{last}' has 182 labelled test rows.", "its interval will be wider than the margin, so that its verdict may stay open",
-                "add labelled test rows, or widen its margin", (last,), (last,), (), 0, 182.0, 510.0),
-        Finding("duplicates", Severity.WARNING, "14 rows occur twice, 3 of them in train and test.", "copied rows make test scores too good", "drop the copies",
-                (first, last), (), ("17", "203"), 14, 14.0, 0.0),
-    )  # fmt: skip
+        Finding(
+            "constant",
+            Severity.INFO,
+            "Column 'batch' holds one value and is not used.",
+            "it tells the models nothing",
+            "leave it out",
+            columns=("batch",),
+        ),
+        Finding(
+            "few labels",
+            Severity.WARNING,
+            f"Task '{last}' has 182 labelled test rows.",
+            "its interval will be wider than the margin, so that its verdict may stay open",
+            "add labelled test rows, or widen its margin",
+            tasks=(last,),
+            measured=182.0,
+            threshold=510.0,
+        ),
+        Finding(
+            "duplicates",
+            Severity.WARNING,
+            "14 rows occur twice, 3 of them in train and test.",
+            "copied rows make test scores too good",
+            "drop the copies",
+            tasks=(first, last),
+            rows=("17", "203"),
+            n_rows=14,
+            measured=14.0,
+            threshold=0.0,
+        ),
+    )
 
 
 def _summary(design: DesignRecord, plan: Plan, runs: Sequence[RunRecord], verdicts: Sequence[Verdict]) -> StudySummary:
@@ -339,7 +386,7 @@ def _summary(design: DesignRecord, plan: Plan, runs: Sequence[RunRecord], verdic
         family = design.tasks[0].family
         pooled = (PooledEffect(family, len(values), scales.pop(), mean, mean - 0.011, mean + 0.012, 0.021),)
     return StudySummary(
-        "together", "Of 2 plans, “together” had the better mean change on validation rows.", plan, "41d7" * 16, "9f2c" * 16,
-        {"sharewise": "0.1.0", "python": "3.11.2", "torch": "2.13.0", "lightgbm": "4.7.0"}, "Linux-6.1-x86_64", "cpu", 2, 1,
+        "together", "'together' is the only plan that shares.", plan, "41d7" * 16, "9f2c" * 16,
+        {"sharewise": "0.1.0", "python": "3.11.2", "torch": "2.13.0"}, "Linux-6.1-x86_64", "cpu", 2, 1,
         len(runs), 0, 83.4, "2026-11-22T11:03:12", "2026-11-22T11:04:36", "bundle", pooled,
     )  # fmt: skip

@@ -63,7 +63,7 @@ def method(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     """How the answer was reached, from what the design froze."""
     rules = (remarks.protocol, remarks.chosen, remarks.luck, remarks.shipping, remarks.logarithms, remarks.scope)
     made = paragraph([rule(records, rows) for rule in rules])
-    return Section("method", "How this was decided", "", made) if made else None
+    return Section("method", "How it is decided", "", made) if made else None
 
 
 def provenance(records: StudyRecords, rows: Sequence[TaskRow]) -> Section:

@@ -95,7 +95,7 @@ def arms(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     if scores is not None:
         text = (
             "Validation score of each arm; the best of a task is set in bold. Nothing is claimed from these: they "
-            "chose what the test rows then confirmed."
+            "choose what the test rows then confirm."
         )
         inside: tuple[Block, ...] = (*paragraph([say("validation", text, "runs/")]), scores)
         blocks += (

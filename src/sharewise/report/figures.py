@@ -103,9 +103,9 @@ def forest_row(effect: Effect, low: float, high: float, against: str) -> Markup:
             "line", {"x1": _pc(at(c.low)), "x2": _pc(at(c.high)), "y1": "50%", "y2": "50%", "class": f"bar {kind}"}
         ),
     ]
-    if not at.holds(c.low):
+    if c.low < low:
         children.append(_arrow(0.0, -1, kind))
-    if not at.holds(c.high):
+    if c.high > high:
         children.append(_arrow(100.0, 1, kind))
     if at.holds(c.effect):
         children.append(
@@ -167,7 +167,7 @@ def _trim(shown: str) -> str:
 # --- many tasks -------------------------------------------------------------------------------------------
 
 _ORDER = (State.HARM, State.UNDECIDED, State.WORSE, State.SAFE, State.BETTER)
-_WIDTH = 680.0
+_WIDTH = 480.0
 
 
 def histogram(effects: Sequence[Effect], title: str) -> Markup:
@@ -175,15 +175,15 @@ def histogram(effects: Sequence[Effect], title: str) -> Markup:
     scale = effects[0].comparison.scale
     low, high = _values_range(effects)
     edges = _edges(low, high)
-    height, top, bottom = 230.0, 14.0, 190.0
-    x = Scale(edges[0], edges[-1], 36.0, _WIDTH - 10)
+    height, top, bottom = 190.0, 12.0, 150.0
+    x = Scale(edges[0], edges[-1], 30.0, _WIDTH - 10)
     columns = [[e for e in effects if _bin(e.comparison.effect, edges) == i] for i in range(len(edges) - 1)]
     tallest = max(len(column) for column in columns)
     y = Scale(0.0, float(tallest), bottom, top)
     children: list[Markup] = []
     for value in [v for v in ticks(0, tallest, 4) if v == int(v)]:
-        children.append(element("line", {"x1": 36, "x2": _WIDTH - 10, "y1": y(value), "y2": y(value), "class": "grid"}))
-        children.append(text(str(int(value)), {"x": 30, "y": y(value) + 4, "text-anchor": "end"}))
+        children.append(element("line", {"x1": 30, "x2": _WIDTH - 10, "y1": y(value), "y2": y(value), "class": "grid"}))
+        children.append(text(str(int(value)), {"x": 25, "y": y(value) + 4, "text-anchor": "end"}))
     for i, column in enumerate(columns):
         base = 0
         for state in _ORDER:
@@ -211,7 +211,7 @@ def caterpillar(effects: Sequence[Effect], title: str) -> Markup:
     ordered = sorted(effects, key=lambda e: -e.comparison.effect)
     scale = ordered[0].comparison.scale
     low, high = axis_range(e.comparison for e in ordered)
-    step = 5.0 if len(ordered) <= 160 else 800.0 / len(ordered)
+    step = 3.6 if len(ordered) <= 160 else 576.0 / len(ordered)
     bottom = 12 + step * len(ordered)
     x = Scale(low, high, 10.0, _WIDTH - 10)
     children = _reference_lines(ordered, x, 6, bottom)
@@ -220,7 +220,7 @@ def caterpillar(effects: Sequence[Effect], title: str) -> Markup:
         c = e.comparison
         hint = text(f"{e.name}: {words.change(c.effect, scale)} {words.interval(c.low, c.high, scale)}", {}, "title")
         line = element("line", {"x1": x(c.low), "x2": x(c.high), "y1": y, "y2": y, "class": f"thin {kind}"})
-        dot = element("circle", {"cx": x(c.effect), "cy": y, "r": 2.0, "class": f"dot {kind}"})
+        dot = element("circle", {"cx": x(c.effect), "cy": y, "r": 1.5, "class": f"dot {kind}"})
         children.append(element("g", {}, hint, line, dot))
     for value in ticks(low, high, 7):
         shown = words.change(value, scale).split(words.THIN)[0] if value else "0"

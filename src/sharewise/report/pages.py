@@ -6,21 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, figures, labels, words
+from sharewise.report import book, contest, figures, hero, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
-    Chip,
     Figure,
     Fold,
     Legend,
     LegendItem,
     Section,
     Table,
-    Team,
-    Teams,
-    Tile,
-    Tiles,
     paragraph,
 )
 from sharewise.report.families import family_blocks
@@ -32,14 +27,10 @@ from sharewise.report.rows import (
     State,
     TaskRow,
     limit,
-    of_state,
-    set_aside,
-    shared_models,
     state_of,
     task_rows,
-    trained_with,
 )
-from sharewise.report.sentences import Sentence, answer, in_models, pooled
+from sharewise.report.sentences import Sentence, answer, pooled
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ def page(records: StudyRecords) -> Page:
         title=name,
         subtitle=book.subtitle(records),
         answer=answer(records),
-        hero=(*book.missing(records), *_tiles(records, rows), *_teams(records, rows)),
+        hero=(*book.missing(records), *hero.tiles(records, rows), *hero.teams(records, rows)),
         sections=tuple(section for section in made if section is not None),
     )
 
@@ -79,96 +70,6 @@ _BOOK: tuple[Callable[[StudyRecords, Sequence[TaskRow]], Section | None], ...] =
     book.method,
     book.provenance,
 )
-
-
-# --- the answer -------------------------------------------------------------------------------------------
-
-
-def _tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
-    if not rows or not all(row.decision for row in rows):
-        return ()
-    sharing = [row for row in rows if row.shares]
-    harmed = of_state(sharing, State.HARM)
-    models = len(shared_models(records, rows)) + len(rows) - len(sharing)
-    judged = [row for row in rows if row.verdict is not None]
-    tiles = [
-        Tile(
-            f"{len(sharing)} of {len(rows)}", words.verb(len(sharing), "task shares", "tasks share"), "decisions.json"
-        ),
-        Tile(words.count(len(harmed)), "shipped with harm", "verdicts.json", "harm" if harmed else ""),
-        Tile(
-            f"{words.count(len(of_state(judged, State.BETTER)))} / {words.count(len(of_state(judged, State.HARM)))}",
-            "better / harmed when shared",
-            "verdicts.json",
-        ),
-        Tile(
-            words.count(len(of_state(judged, State.UNDECIDED))),
-            words.verb(len(of_state(judged, State.UNDECIDED)), "open verdict", "open verdicts"),
-            "verdicts.json",
-        ),
-        Tile(
-            words.count(models),
-            words.verb(models, "model to run", f"models to run instead of {words.count(len(rows))}")
-            if models < len(rows)
-            else words.verb(models, "model to run", "models to run"),
-            "decisions.json",
-        ),
-    ]
-    if records.summary is not None:
-        tiles.append(
-            Tile(
-                words.seconds(records.summary.seconds),
-                f"for {words.plural(records.summary.n_runs, 'run')}",
-                "summary.json#/seconds",
-            )
-        )
-    return (Tiles(tuple(tiles)),)
-
-
-def _teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
-    if not rows or not all(row.decision for row in rows):
-        return ()
-    teams = []
-    for (arm, group), members in shared_models(records, rows).items():
-        extra = len(trained_with(records, arm, group)) - len(members)
-        model = records.arms[arm].model if arm in records.arms else arm
-        note = model + (f", trained with {words.plural(extra, 'more task')}" if extra > 0 else "")
-        title = f"One shared model answers {words.plural(len(members), 'task')}"
-        teams.append(Team(title, note, _chips(members, fold=len(rows) > MANY), "shared"))
-    alone = [row for row in rows if not row.shares]
-    if alone:
-        title = f"{words.plural(len(alone), 'task')} on {words.verb(len(alone), 'its', 'their')} own"
-        note = (
-            f"{in_models(len(alone))}, each the best on validation rows"
-            if len(alone) > 1
-            else "one model, the best on validation rows"
-        )
-        teams.append(Team(title, note, _chips(alone, fold=len(rows) > MANY), "alone"))
-    aside = set_aside(records)
-    if aside:
-        chips = tuple(Chip(item.task, item.reason, source=f"data.json#/set_aside/{i}") for i, item in enumerate(aside))
-        teams.append(Team(f"{words.plural(len(aside), 'task')} set aside", "not studied", chips, "aside"))
-    return (Teams(tuple(teams)),)
-
-
-def _chips(rows: Sequence[TaskRow], *, fold: bool) -> tuple[Chip, ...]:
-    """A chip for each task, or with very many tasks for each verdict."""
-    if fold:
-        counts = [(state, of_state(rows, state)) for state in State]
-        return tuple(
-            Chip(words.count(len(found)), state.value, figures.mark(state), "verdicts.json")
-            for state, found in counts
-            if found
-        )
-    return tuple(
-        Chip(
-            row.name,
-            "" if row.shares or row.decision is None else row.decision.arm,
-            figures.mark(row.state),
-            row.decision_at,
-        )
-        for row in rows
-    )
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------
@@ -270,8 +171,8 @@ def _answer_cell(row: TaskRow) -> Cell:
 
 def _settle_cell(row: TaskRow) -> Cell:
     if row.verdict is None or row.verdict.receipt is None:
-        return Cell("", "settled" if row.verdict is not None else words.MISSING)
-    return Cell("", row.verdict.receipt.sentence, f"{row.verdict_at}/receipt")
+        return Cell("", "settled" if row.verdict is not None else words.MISSING, kind="settle")
+    return Cell("", row.verdict.receipt.sentence, f"{row.verdict_at}/receipt", kind="settle")
 
 
 # --- evidence ---------------------------------------------------------------------------------------------

@@ -17,6 +17,10 @@ def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not found:
         return None
     n = len(found)
+    if n == 1:
+        row, state = found[0]
+        text = f"Against the same architecture trained alone, the verdict for {row.name} is: {state.value}."
+        return Sentence("isolated", text, (row.isolated_at,))
     helped = sum(state is State.BETTER for _, state in found)
     harmed = sum(state is State.HARM for _, state in found)
     open_ = sum(state is State.UNDECIDED for _, state in found)
@@ -65,8 +69,8 @@ def _some(k: int, n: int) -> str:
 def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """Whether every arm had the same number of tuning trials, counted in the run records."""
     trials = trials_per_arm(records.runs)
-    if not trials:
-        return None
+    if not trials or all(run.phase is Phase.TUNE for run in records.runs):
+        return None  # tuning may still be going on
     lows, highs = min(low for low, _ in trials.values()), max(high for _, high in trials.values())
     sources = tuple(sorted({f"runs/ (arm {arm}, phase tune)" for arm in trials}))
     if lows == highs:
@@ -111,9 +115,9 @@ def protocol(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if d is None:
         return None
     text = (
-        f"Each arm was tuned with {words.plural(d.tuning_runs, 'trial')} a model and compared on validation rows; the "
-        f"chosen plan and its baselines were then retrained with "
-        f"{words.plural(d.confirmation_runs, 'fresh seed')}, and the test rows opened once."
+        f"Each arm is tuned with {words.plural(d.tuning_runs, 'trial')} a model and compared on validation rows; the "
+        f"chosen plan and its baselines are then retrained with "
+        f"{words.plural(d.confirmation_runs, 'fresh seed')}, and the test rows are opened once."
     )
     return Sentence("protocol", text, ("design.json#/tuning_runs", "design.json#/confirmation_runs"))
 
