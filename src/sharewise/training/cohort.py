@@ -176,7 +176,7 @@ class Cohort:
         self, parts: Sequence[str] = ("validation",), progress: Callable[[int], None] | None = None
     ) -> list[FitResult]:
         """Train every member to its end; then predict the rows of `parts` from the best checkpoints."""
-        started = time.perf_counter()
+        started = time.process_time()
         step, buffer, at = 0, torch.empty(0), 0
         device = self.data.device
         optimiser = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2)
@@ -216,7 +216,7 @@ class Cohort:
                 self.batches.keep(kept)
                 self.alive = [self.alive[i] for i in kept]
                 buffer = buffer[:, stay]
-        seconds = (time.perf_counter() - started) / max(len(self.members), 1)
+        seconds = (time.process_time() - started) / max(len(self.members), 1)
         return self._results(parts, checkpoints, seconds)
 
     def _schedule(self, step: int) -> Tensor:
