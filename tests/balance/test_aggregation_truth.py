@@ -1,4 +1,4 @@
-"""Aggregators against truths that need no other library: closed forms, KKT conditions, residuals, the vectors."""
+"""Aggregators against truths that need no other library: closed forms, KKT conditions, residuals."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ sizes = st.integers(2, 24)
 spreads = st.floats(0.0, 2.0)
 
 
-# --- two tasks, by hand --------------------------------------------------------------------------------------
+# --- two tasks, by hand ----------------------------------------------------------------------
 
 
 def test_two_tasks_by_hand() -> None:
@@ -90,7 +90,7 @@ def test_mgda_normalisations_on_two_orthogonal_tasks() -> None:
         close(found, [b / (a + b), a / (a + b)])
 
 
-# --- optimality ----------------------------------------------------------------------------------------------
+# --- optimality ------------------------------------------------------------------------------
 
 
 @settings(max_examples=40, deadline=None)
@@ -220,7 +220,7 @@ def test_aligned_rows_are_orthogonal_and_equally_long(n_tasks: int, seed: int, d
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6 * float(expected.norm()))
 
 
-# --- surgery on the vectors themselves -----------------------------------------------------------------------
+# --- surgery on the vectors themselves -------------------------------------------------------
 
 
 def test_pcgrad_and_gradvac_equal_surgery_on_vectors() -> None:
@@ -253,7 +253,7 @@ def test_pcgrad_and_gradvac_equal_surgery_on_vectors() -> None:
     assert ((vaccine.target != target).sum(-1) == 6).all()
 
 
-# --- state, a primary task, errors -----------------------------------------------------------------------------
+# --- state, a primary task, errors -----------------------------------------------------------
 
 
 def test_gradnorm_brings_norms_to_a_common_scale() -> None:
