@@ -260,7 +260,7 @@ class TaskData:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A declared task that the study leaves out, and the reason as a sentence."""
+    """A declared task that the study leaves out, and why: a clause that follows its name ("has no label in ...")."""
 
     task: str
     reason: str

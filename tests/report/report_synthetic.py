@@ -114,6 +114,8 @@ def study(
     tasks = tuple(_task(m) for m in made)
     design = _design(name, tasks)
     runs = _runs(made, design, luck, light)
+    if len(made) == 1:
+        return _lone(made[0], design, runs, n_rows, luck)
     pairs = [_comparison(m, luck) for m in made]
     verdicts = tuple(_verdict(c) for c in pairs)
     alone = tuple(
@@ -135,16 +137,36 @@ def study(
         runs=runs,
         comparisons=(*pairs, *alone),
         verdicts=verdicts,
+        isolated=tuple(_verdict(c) for c in (*alone, *(c for c in pairs if c.baseline == "single"))),
         decisions=decisions,
         summary=_summary(design, plan, runs, verdicts),
-        study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n" + "".join(f"  - {t.name!r}\n" for t in tasks),
+        study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n"
+        + "".join(f"  - {t.name!r}\n" for t in tasks),
+    )
+
+
+def _lone(
+    made: Made, design: DesignRecord, runs: tuple[RunRecord, ...], n_rows: int, luck: random.Random
+) -> StudyRecords:
+    """A study of one task: nothing to share, nothing to compare."""
+    reason = "There is one task only, so there is nothing to share."
+    runs = tuple(run for run in runs if run.arm != "together")
+    plan = Plan.single_task([made.name])
+    return StudyRecords(
+        name="runs-one",
+        design=replace(design, arms=design.arms[1:]),
+        data=_data(design.name, [made], n_rows, luck, ()),
+        runs=runs,
+        decisions=(Decision(made.name, made.best, f"single:{made.name}", False, None, None, reason),),
+        summary=replace(_summary(design, plan, runs, ()), selected=None, selection_reason=reason),
+        study_file="name: one\n",
     )
 
 
 def interrupted(records: StudyRecords, runs: int) -> StudyRecords:
     """The same study, killed after its first `runs` runs."""
     return replace(
-        records, runs=records.runs[:runs], comparisons=(), verdicts=(), decisions=(), summary=None,
+        records, runs=records.runs[:runs], comparisons=(), verdicts=(), isolated=(), decisions=(), summary=None,
     )  # fmt: skip
 
 
@@ -156,11 +178,11 @@ def write(records: StudyRecords, path: Path) -> Path:
         (path / "runs" / f"{run.run_id}.json").write_text(to_json(run), encoding="utf-8")
     named = {
         "design.json": records.design, "data.json": records.data, "audit.json": records.audit,
-        "comparisons.json": records.comparisons, "verdicts.json": records.verdicts,
+        "comparisons.json": records.comparisons, "verdicts.json": records.verdicts, "isolated.json": records.isolated,
         "decisions.json": records.decisions, "summary.json": records.summary,
     }  # fmt: skip
     for file, value in named.items():
-        if value is not None and (value or file == "audit.json"):
+        if value is not None and (value or file == "audit.json" or records.summary is not None):
             (path / file).write_text(to_json(value), encoding="utf-8")
     return path
 
@@ -201,7 +223,8 @@ def _comparison(m: Made, luck: random.Random) -> Comparison:
     cand = [candidate + e for e in noise[SEEDS:]]
     var = (m.half / 1.9) ** 2
     return Comparison(
-        m.name, metric.name, scale, m.best, "together", m.score, candidate, m.effect, m.effect - m.half, m.effect + m.half,
+        m.name, metric.name, scale, m.best, "together", m.score, candidate,
+        m.effect, m.effect - m.half, m.effect + m.half,
         0.02, 12.3, 0.6 * var, 0.2 * var, 0.2 * var, max(int(480 * m.labelled), 4), SEEDS, SEEDS,
         tuple(_ids(m.best, m.name)), tuple(_ids("together", "together")), tuple(base), tuple(cand),
     )  # fmt: skip
@@ -222,7 +245,9 @@ def _verdict(c: Comparison) -> Verdict:
     if half > 0.06:
         receipt = Receipt(None, None, "No number of runs or test rows within reach can settle this.")
     elif half > 0.03:
-        receipt = Receipt(None, 4 * c.n_rows, f"No number of runs can settle this; about {4 * c.n_rows} test rows would.")
+        receipt = Receipt(
+            None, 4 * c.n_rows, f"No number of runs can settle this; about {4 * c.n_rows} test rows would."
+        )
     else:
         receipt = Receipt(11, 3 * c.n_rows, "About 11 runs of each arm would settle this.")
     return Verdict(c.task, Outcome.UNDECIDED, "not enough evidence", c, receipt)
@@ -232,9 +257,14 @@ def _decision(m: Made, v: Verdict) -> Decision:
     c = v.comparison
     risk = 0.5 * math.erfc((c.effect + c.margin) / (c.standard_error * math.sqrt(2)))
     share = (risk <= 0.05 and c.effect > 0) if m.share is None else m.share
+    told = f"harm beyond 2 % has probability {100 * risk:.0f} %"
     if share:
-        return Decision(m.name, "together", "together", True, risk, 0.8 * c.effect, "a gain is expected, and harm is unlikely")
-    reason = "harm beyond the margin is too likely" if risk > 0.05 else "no gain is expected"
+        reason = f"Shared: {told}, and the expected change is {80 * c.effect:+.1f} %."
+        return Decision(m.name, "together", "together", True, risk, 0.8 * c.effect, reason)
+    why = (
+        f"{told}, more than 5 %" if risk > 0.05 else f"nothing is gained: the expected change is {80 * c.effect:+.1f} %"
+    )
+    reason = f"Its single-task model answers, because {why}."
     return Decision(m.name, m.best, f"single:{m.name}", False, risk, 0.8 * c.effect, reason)
 
 
@@ -257,12 +287,15 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
     curves, best, validation = {}, {}, {}
     for m in made:
         gain = m.effect if arm.name == "together" else 0.0
-        validation[m.name] = m.score * (1 + gain * (1 if m.kind is not TaskKind.REGRESSION else -1)) + luck.gauss(0, 0.004 * m.score)
+        validation[m.name] = m.score * (1 + gain * (1 if m.kind is not TaskKind.REGRESSION else -1)) + luck.gauss(
+            0, 0.004 * m.score
+        )
         if neural:
             curves[m.name], best[m.name] = _curve(epochs, gain, luck)
     return RunRecord(
-        f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made), luck.getrandbits(40),
-        i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15}, Status.DONE, "", validation, best, curves,
+        f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made),
+        luck.getrandbits(40), i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15},
+        Status.DONE, "", validation, best, curves,
         {}, 71_234 if neural else 0, 1500, epochs, luck.uniform(0.2, 1.4),
     )  # fmt: skip
 
@@ -280,7 +313,9 @@ def _data(name: str, made: Sequence[Made], n: int, luck: random.Random, aside: S
     rows = PartCounts(int(0.64 * n), int(0.16 * n), n - int(0.64 * n) - int(0.16 * n))
     tasks = []
     for m in made:
-        labelled = PartCounts(int(rows.train * m.labelled), int(rows.validation * m.labelled), int(rows.test * m.labelled))
+        labelled = PartCounts(
+            int(rows.train * m.labelled), int(rows.validation * m.labelled), int(rows.test * m.labelled)
+        )
         if m.kind is TaskKind.REGRESSION:
             tasks.append(TaskData(m.name, labelled, spread=TargetSpread(880.6, 351.9, 143.5, 782.7, 2501.0)))
             continue
@@ -309,12 +344,37 @@ def _data(name: str, made: Sequence[Made], n: int, luck: random.Random, aside: S
 def _findings(made: Sequence[Made]) -> tuple[Finding, ...]:
     first, last = made[0].name, made[-1].name
     return (
-        Finding("constant", Severity.INFO, "Column 'batch' holds one value and is not used.", "it tells the models nothing", "leave it out", (), ("batch",)),
-        Finding("few labels", Severity.WARNING, f"Task '{last}' has 182 labelled test rows.", "its interval will be wider than the margin, so that its verdict may stay open",
-                "add labelled test rows, or widen its margin", (last,), (last,), (), 0, 182.0, 510.0),
-        Finding("duplicates", Severity.WARNING, "14 rows occur twice, 3 of them in train and test.", "copied rows make test scores too good", "drop the copies",
-                (first, last), (), ("17", "203"), 14, 14.0, 0.0),
-    )  # fmt: skip
+        Finding(
+            "constant",
+            Severity.INFO,
+            "Column 'batch' holds one value and is not used.",
+            "it tells the models nothing",
+            "leave it out",
+            columns=("batch",),
+        ),
+        Finding(
+            "few labels",
+            Severity.WARNING,
+            f"Task '{last}' has 182 labelled test rows.",
+            "its interval will be wider than the margin, so that its verdict may stay open",
+            "add labelled test rows, or widen its margin",
+            tasks=(last,),
+            measured=182.0,
+            threshold=510.0,
+        ),
+        Finding(
+            "duplicates",
+            Severity.WARNING,
+            "14 rows occur twice, 3 of them in train and test.",
+            "copied rows make test scores too good",
+            "drop the copies",
+            tasks=(first, last),
+            rows=("17", "203"),
+            n_rows=14,
+            measured=14.0,
+            threshold=0.0,
+        ),
+    )
 
 
 def _summary(design: DesignRecord, plan: Plan, runs: Sequence[RunRecord], verdicts: Sequence[Verdict]) -> StudySummary:
@@ -326,7 +386,7 @@ def _summary(design: DesignRecord, plan: Plan, runs: Sequence[RunRecord], verdic
         family = design.tasks[0].family
         pooled = (PooledEffect(family, len(values), scales.pop(), mean, mean - 0.011, mean + 0.012, 0.021),)
     return StudySummary(
-        "together", "Of 2 plans, “together” had the better mean change on validation rows.", plan, "41d7" * 16, "9f2c" * 16,
-        {"sharewise": "0.1.0", "python": "3.11.2", "torch": "2.13.0", "lightgbm": "4.7.0"}, "Linux-6.1-x86_64", "cpu", 2, 1,
+        "together", "'together' is the only plan that shares.", plan, "41d7" * 16, "9f2c" * 16,
+        {"sharewise": "0.1.0", "python": "3.11.2", "torch": "2.13.0"}, "Linux-6.1-x86_64", "cpu", 2, 1,
         len(runs), 0, 83.4, "2026-11-22T11:03:12", "2026-11-22T11:04:36", "bundle", pooled,
     )  # fmt: skip

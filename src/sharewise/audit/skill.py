@@ -52,6 +52,26 @@ def column_skill(view: AuditView, bins: Bins, labels: Labels, max_rows: int = 10
     return None if value is None else Skill(value, len(rows))
 
 
+def class_pair_skill(a: Labels, b: Labels, rows: Rows) -> tuple[float, float]:
+    """Skill of b for a, and of a for b, on rows where both are present: weighted F1 as in `column_skill`, from one
+    table of counts. Two label columns have too few cells to overfit, so that no folds are needed."""
+    n, m = len(a.classes) + 1, len(b.classes) + 1
+    cell = (a.values[rows] + 1).astype(np.int64) * m + (b.values[rows] + 1).astype(np.int64)
+    counts = np.bincount(cell, minlength=n * m).reshape(n, m).astype(np.float64)
+    return _table_skill(counts), _table_skill(counts.T)
+
+
+def _table_skill(counts: npt.NDArray[np.float64]) -> float:
+    """Skill for the row variable of the column variable."""
+    prior = counts.sum(1)
+    confusion = np.zeros((len(prior), len(prior)))
+    np.add.at(confusion.T, counts.argmax(0), counts.T)
+    naive = np.zeros_like(confusion)
+    naive[:, prior.argmax()] = prior
+    base = weighted_f1(naive)
+    return (weighted_f1(confusion) - base) / max(1 - base, 1e-12)
+
+
 def label_bins(view: AuditView, labels: Labels) -> Bins:
     """A label as a column to predict from: its classes, or 64 quantile bins; absent is a bin of its own."""
     from sharewise.audit.columns import quantile_bins

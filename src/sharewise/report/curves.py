@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from sharewise.records import PartCounts, RunRecord
 from sharewise.report import words
-from sharewise.report.svg import Scale, element, picture, polyline, strip, text, ticks
+from sharewise.report.svg import Attribute, Scale, element, number, picture, polyline, strip, text, ticks
 
 _W, _H = 300.0, 176.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 292.0, 8.0, 148.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38.0, 296.0, 6.0, 146.0
 
 Points = list[tuple[int, float]]
 
@@ -56,18 +56,21 @@ def learning_curves(task: str, alone: Sequence[Track], shared: Sequence[Track], 
     last = max(e for t in every for e, _ in [*t.train, *t.validation])
     low, high = _loss_range(every)
     x = Scale(0.0, float(max(last, 1)), _LEFT, _RIGHT)
-    y = Scale(low, high, _BOTTOM, _TOP)
-    children = _frame(x, y)
-    limit = 48 if faint else 24
+    y = Scale(low, high, _BOTTOM, _TOP, held=False)
+    frame = _frame(x, y)
+    children: list[Markup] = []
+    limit = 48 if faint else 20
     for kind, arm in (("alone", alone), ("shared", shared)):
         if faint and len(arm) > 1:
             for track in arm:
                 children += _lines(track.train, track.validation, kind, "faint", x, y, 30)
         children += _lines(_mean([t.train for t in arm]), _mean([t.validation for t in arm]), kind, "mean", x, y, limit)
-        children += _best(arm, kind, x, y)
+        children += _best(arm if faint else arm[:1], kind, x, y)
     runs = f"{words.plural(len(alone), 'run')} alone, {words.plural(len(shared), 'run')} shared"
     description = f"{runs}. {_ending('alone', alone)} {_ending('shared', shared)}".strip()
-    return picture(f"Learning curves of {task}", description, (_W, _H), children, "curves")
+    plot = element("svg", {"viewBox": f"{_LEFT} {_TOP} {_RIGHT - _LEFT} {_BOTTOM - _TOP}", "x": _LEFT, "y": _TOP,
+                           "width": _RIGHT - _LEFT, "height": _BOTTOM - _TOP}, *children)  # fmt: skip
+    return picture(f"Learning curves of {task}", description, (_W, _H), [*frame, plot], "curves")
 
 
 def _ending(kind: str, arm: Sequence[Track]) -> str:
@@ -80,9 +83,9 @@ def _ending(kind: str, arm: Sequence[Track]) -> str:
 
 
 def _loss_range(every: Sequence[Track]) -> tuple[float, float]:
-    """All of the losses, less the worst few per cent: a first epoch far above the rest is cut off."""
+    """The losses without the highest tenth: the steep first epochs are cut off, so that the ends can be told apart."""
     values = sorted(v for t in every for _, v in [*t.train, *t.validation])
-    high = values[min(int(0.97 * len(values)), len(values) - 1)]
+    high = max(values[int(0.9 * (len(values) - 1))], *(t.validation[-1][1] for t in every if t.validation), values[0])
     low = values[0]
     pad = 0.06 * (high - low) or abs(high) * 0.05 or 0.5
     return low - pad, high + pad
@@ -90,14 +93,19 @@ def _loss_range(every: Sequence[Track]) -> tuple[float, float]:
 
 def _frame(x: Scale, y: Scale) -> list[Markup]:
     made: list[Markup] = []
-    for value in ticks(y.low, y.high, 4):
-        made.append(element("line", {"x1": _LEFT, "x2": _RIGHT, "y1": y(value), "y2": y(value), "class": "grid"}))
+    rules = ticks(y.low, y.high, 4)
+    made.append(
+        element(
+            "path", {"d": "".join(f"M{number(_LEFT)} {number(y(v))}H{number(_RIGHT)}" for v in rules), "class": "rules"}
+        )
+    )
+    for value in rules:
         made.append(text(f"{value:.4g}", {"x": _LEFT - 5, "y": y(value) + 4, "text-anchor": "end"}))
     for value in ticks(x.low, x.high, 5):
         if value == int(value):
-            made.append(text(str(int(value)), {"x": x(value), "y": _BOTTOM + 15, "text-anchor": "middle"}))
-    made.append(text("epoch", {"x": _RIGHT, "y": _H - 2, "text-anchor": "end", "class": "caption"}))
-    made.append(text("loss", {"x": 2, "y": _H - 2, "class": "caption"}))
+            anchor = "end" if x(value) > _RIGHT - 6 else "middle"
+            made.append(text(str(int(value)), {"x": x(value), "y": _BOTTOM + 16, "text-anchor": anchor}))
+    made.append(text("epochs", {"x": _RIGHT, "y": _H - 1, "text-anchor": "end", "class": "caption"}))
     return made
 
 
@@ -135,15 +143,52 @@ def _best(arm: Sequence[Track], kind: str, x: Scale, y: Scale) -> list[Markup]:
     for track in arm:
         for epoch, value in track.validation:
             if epoch == track.best_epoch:
-                title = text(f"{track.run_id}: best epoch {epoch}", {}, "title")
+                title = text(f"{track.run_id}: best at {epoch}", {}, "title")
                 if kind == "shared":
-                    made.append(element("circle", {"cx": x(epoch), "cy": y(value), "r": 3.2, "class": "best shared"}, title))
+                    made.append(
+                        element("circle", {"cx": x(epoch), "cy": y(value), "r": 3.2, "class": "best shared"}, title)
+                    )
                 else:
-                    box: dict[str, str | int | float] = {
+                    box: dict[str, Attribute] = {
                         "x": x(epoch) - 2.8, "y": y(value) - 2.8, "width": 5.6, "height": 5.6, "class": "best alone"
                     }  # fmt: skip
                     made.append(element("rect", box, title))
     return made
+
+
+def swatches() -> tuple[tuple[Markup, str], ...]:
+    """Legend of the learning curves: lines and marks with what they mean."""
+    lines = [
+        (_swatch(_stroke("curve shared validation mean"), _dot()), "shared"),
+        (_swatch(_stroke("curve alone validation mean"), _square()), "alone"),
+        (_swatch(_stroke("curve plain validation mean")), "validation loss"),
+        (_swatch(_stroke("curve plain train mean")), "train loss"),
+    ]
+    return tuple(lines)
+
+
+def _stroke(kind: str) -> Markup:
+    return element("line", {"x1": 0, "x2": 30, "y1": 8, "y2": 8, "class": kind})
+
+
+def _dot() -> Markup:
+    return element("circle", {"cx": 15, "cy": 8, "r": 4, "class": "best shared"})
+
+
+def _square() -> Markup:
+    return element("rect", {"x": 11.5, "y": 4.5, "width": 7, "height": 7, "class": "best alone"})
+
+
+def _swatch(*children: Markup) -> Markup:
+    return element("svg", {"viewBox": "0 0 30 16", "width": 30, "height": 16, "aria-hidden": "true"}, *children)
+
+
+def part_swatches() -> tuple[tuple[Markup, str], ...]:
+    """Legend of the coverage bars."""
+    box = {"x": 8, "y": 2, "width": 14, "height": 12}
+    return tuple(
+        (_swatch(element("rect", {**box, "class": f"part {part}"})), part) for part in ("train", "validation", "test")
+    )
 
 
 # --- labels -----------------------------------------------------------------------------------------------
@@ -160,7 +205,13 @@ def coverage_bar(task: str, labelled: PartCounts, n_rows: int) -> Markup:
     for part, n in (("train", labelled.train), ("validation", labelled.validation), ("test", labelled.test)):
         width = 100 * n / n_rows if n_rows else 0.0
         if width:
-            box = {"x": f"{start:.2f}%", "y": 2, "width": f"{max(width, 0.4):.2f}%", "height": 12, "class": f"part {part}"}
+            box: dict[str, Attribute] = {
+                "x": f"{start:.2f}%",
+                "y": 2,
+                "width": f"{max(width, 0.4):.2f}%",
+                "height": 12,
+                "class": f"part {part}",
+            }
             children.append(element("rect", box))
         start += width
     return strip(title, children, "coverage")
@@ -193,12 +244,16 @@ def _cell(
     level = min(int(share * 9.999), 9) if share > 0 else 0
     both = f"{names[i]} and {names[j]}" if i != j else names[i]
     title = text(f"{both}: {words.plural(counts[i][j], 'row')}, {words.percent(share)} of the smaller", {}, "title")
-    box: dict[str, str | int | float] = {
-        "x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3, "class": f"h{level if share else 'none'}"
-    }  # fmt: skip
+    kind = f"h{level}" if share else "hnone"
+    box: dict[str, Attribute] = {"x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3, "class": kind}
     made = [element("rect", box, title)]
     if len(names) <= 16:
-        shown = {"x": x + size / 2, "y": y + size / 2 + 4, "text-anchor": "middle", "class": f"t{level}"}
+        shown: dict[str, Attribute] = {
+            "x": x + size / 2,
+            "y": y + size / 2 + 4,
+            "text-anchor": "middle",
+            "class": f"t{level}",
+        }
         made.append(text(_compact(counts[i][j]), shown))
     return made
 

@@ -39,7 +39,14 @@ def median_change(rows: Sequence[TaskRow]) -> str:
 def family_blocks(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Block]:
     """A table of families, and for each scale a histogram of the effects."""
     made = tuple(_family_row(records, name, members) for name, members in families(rows).items())
-    head = ("Family", "Tasks", "Share", *(state.value.capitalize() for state in _COLUMNS), "Median change", "Pooled change")
+    head = (
+        "Family",
+        "Tasks",
+        "Share",
+        *(state.value.capitalize() for state in _COLUMNS),
+        "Median change",
+        "Pooled change",
+    )
     blocks: list[Block] = [Table("Verdicts by family", head, made)]
     for scale in ("relative", "points"):
         found = [
@@ -49,10 +56,12 @@ def family_blocks(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Block]
         ]
         if len(found) > 4:
             caption = (
-                "How many tasks change by how much when they share; the colour, and the hatching for not enough evidence, "
-                "is the verdict; the dashed line is the margin."
+                "How many tasks change by how much when they share; the colour, and the hatching for not enough "
+                "evidence, is the verdict; the dashed line is the margin."
             )
-            blocks.append(Figure(figures.histogram(found, "Spread of the changes over tasks"), caption, "verdicts.json"))
+            blocks.append(
+                Figure(figures.histogram(found, "Spread of the changes over tasks"), caption, "verdicts.json")
+            )
     return blocks
 
 
@@ -60,12 +69,16 @@ def _family_row(records: StudyRecords, name: str, rows: Sequence[TaskRow]) -> tu
     counts = []
     for state in _COLUMNS:
         n = len(of_state(rows, state))
-        counts.append(Cell(words.count(n), source="verdicts.json", drawing=figures.mark(state) if n else None, kind="count"))
+        counts.append(
+            Cell(words.count(n), source="verdicts.json", drawing=figures.mark(state) if n else None, kind="count")
+        )
     pooled = ""
     source = ""
     for i, effect in enumerate([] if records.summary is None else records.summary.pooled):
         if effect.family == name or (effect.family is None and effect.n_tasks == len(rows)):
-            pooled = f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}"
+            pooled = (
+                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}"
+            )
             source = f"summary.json#/pooled/{i}"
     return (
         Cell(name, _metrics(rows), kind="task"),

@@ -34,10 +34,14 @@ FILES = {
     "runs/": "one record for each trained model",
     "comparisons.json": "changes with their intervals",
     "verdicts.json": "what the evidence says about each task",
+    "isolated.json": "the same for sharing alone: against the same architecture trained alone",
     "decisions.json": "who answers each task, and why",
     "summary.json": "what was selected, versions, cost",
 }
 """What a finished run directory holds for a reader, in the order it is written."""
+
+SIDELINES = ("study.yaml", "audit.json", "isolated.json")
+"""Files without which the answer still stands."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class StudyRecords:
     runs: tuple[RunRecord, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    isolated: tuple[Verdict, ...] = ()
     decisions: tuple[Decision, ...] = ()
     summary: StudySummary | None = None
     study_file: str = ""
@@ -103,7 +108,9 @@ def load(run_dir: Path | str) -> StudyRecords:
     path = Path(run_dir)
     if not path.is_dir():
         fact = f"'{path}' is a file" if path.exists() else f"there is no '{path}'"
-        raise DataError(Problem("A report is made from a run directory", fact, "give the one that `sharewise run` wrote"))
+        raise DataError(
+            Problem("A report is made from a run directory", fact, "give the one that `sharewise run` wrote")
+        )
     reader = _Reader(path)
     records = StudyRecords(
         name=path.resolve().name,
@@ -113,6 +120,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         runs=reader.runs(),
         comparisons=reader.many("comparisons.json", Comparison),
         verdicts=reader.many("verdicts.json", Verdict),
+        isolated=reader.many("isolated.json", Verdict),
         decisions=reader.many("decisions.json", Decision),
         summary=reader.one("summary.json", StudySummary),
         study_file=reader.text("study.yaml"),

@@ -13,7 +13,6 @@ from sharewise.records import (
     MetricFacts,
     Outcome,
     Receipt,
-    Role,
     SetAside,
     TaskData,
     Verdict,
@@ -55,15 +54,15 @@ class TaskRow:
     data_at: str
     verdict: Verdict | None
     verdict_at: str
-    isolating: Comparison | None
-    isolating_at: str
+    isolated: Verdict | None
+    isolated_at: str
     decision: Decision | None
     decision_at: str
 
     @property
     def state(self) -> State:
         """The verdict, refined by where its interval lies."""
-        return State.NONE if self.verdict is None else judged(self.verdict.outcome, self.verdict.comparison)
+        return State.NONE if self.verdict is None else state_of(self.verdict)
 
     @property
     def family(self) -> str | None:
@@ -101,22 +100,23 @@ def cure(receipt: Receipt | None) -> Cure:
     return Cure.NEITHER
 
 
-def judged(outcome: Outcome, comparison: Comparison) -> State:
-    """The state of a verdict: its outcome, and for "no harm" the side of zero on which the interval lies."""
-    if outcome is Outcome.HARM:
+def state_of(verdict: Verdict) -> State:
+    """A verdict as it is shown: its outcome, and for "no harm" the side of zero on which the interval lies."""
+    if verdict.outcome is Outcome.HARM:
         return State.HARM
-    if outcome is Outcome.UNDECIDED:
+    if verdict.outcome is Outcome.UNDECIDED:
         return State.UNDECIDED
-    if comparison.low > 0:
+    if verdict.comparison.low > 0:
         return State.BETTER
-    return State.WORSE if comparison.high < 0 else State.SAFE
+    return State.WORSE if verdict.comparison.high < 0 else State.SAFE
 
 
-def state_of(comparison: Comparison) -> State:
-    """The state of a comparison that no verdict was written for, by the same rule."""
-    if comparison.high < -comparison.margin:
-        return judged(Outcome.HARM, comparison)
-    return judged(Outcome.NO_HARM if comparison.low > -comparison.margin else Outcome.UNDECIDED, comparison)
+def cautious(row: TaskRow) -> bool:
+    """True where a verdict stays open although its interval is clear of the margin: too few rows to trust it."""
+    if row.verdict is None or row.verdict.outcome is not Outcome.UNDECIDED:
+        return False
+    c = row.verdict.comparison
+    return c.high < -c.margin or c.low > -c.margin
 
 
 def limit(comparison: Comparison, metric: MetricFacts | None) -> float | None:
@@ -141,7 +141,7 @@ def task_rows(records: StudyRecords) -> tuple[TaskRow, ...]:
     verdicts = {v.task: i for i, v in enumerate(records.verdicts)}
     decisions = {d.task: i for i, d in enumerate(records.decisions)}
     data = {} if records.data is None else {t.task: i for i, t in enumerate(records.data.tasks)}
-    isolating = _isolating(records)
+    isolated = {v.task: i for i, v in enumerate(records.isolated)}
     tasks = {} if records.design is None else {task.name: task for task in records.design.tasks}
     aside = {item.task for item in set_aside(records)}
     names = dict.fromkeys([*tasks, *data, *verdicts, *decisions])
@@ -161,8 +161,8 @@ def task_rows(records: StudyRecords) -> tuple[TaskRow, ...]:
                 data_at=_at("data.json#/tasks", data.get(name)),
                 verdict=verdict,
                 verdict_at=_at("verdicts.json#", verdicts.get(name)),
-                isolating=records.comparisons[isolating[name]] if name in isolating else None,
-                isolating_at=_at("comparisons.json#", isolating.get(name)),
+                isolated=records.isolated[isolated[name]] if name in isolated else None,
+                isolated_at=_at("isolated.json#", isolated.get(name)),
                 decision=records.decisions[decisions[name]] if name in decisions else None,
                 decision_at=_at("decisions.json#", decisions.get(name)),
             )
@@ -172,17 +172,6 @@ def task_rows(records: StudyRecords) -> tuple[TaskRow, ...]:
 
 def _at(base: str, index: int | None) -> str:
     return "" if index is None else f"{base}/{index}"
-
-
-def _isolating(records: StudyRecords) -> dict[str, int]:
-    """For each task the comparison of the confirmed candidate with the same architecture trained alone."""
-    alone = {arm.name for arm in records.arms.values() if arm.role is Role.ALONE}
-    alone = {records.alone} if records.alone is not None else alone
-    return {
-        c.task: i
-        for i, c in enumerate(records.comparisons)
-        if c.baseline in alone and c.candidate == records.confirmed
-    }
 
 
 def set_aside(records: StudyRecords) -> tuple[SetAside, ...]:

@@ -6,10 +6,10 @@ no more than its sources: "no harm" only where every verdict says so, "not shown
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sharewise.records import Decision, Phase, RunRecord, Status
+from sharewise.records import Decision
 from sharewise.report import words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import (
@@ -19,7 +19,6 @@ from sharewise.report.rows import (
     of_state,
     set_aside,
     shared_models,
-    state_of,
     task_rows,
     trained_with,
 )
@@ -76,12 +75,17 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
     open_ = [row for row in rows if row.decision is None]
     sources = [row.decision_at for row in rows if row.decision]
     if sources:
-        text = f"No full answer yet: {words.plural(len(open_), 'task')} of {len(rows)} {words.verb(len(open_), 'has', 'have')} no decision."
+        n = len(open_)
+        text = (
+            f"No full answer yet: {words.plural(n, 'task')} of {len(rows)} {words.verb(n, 'has', 'have')} no decision."
+        )
         return Sentence("unfinished", text, tuple(sources))
     done = len(records.runs)
     planned = 0 if records.design is None else records.design.planned_runs
     if planned and done < planned:
-        progress = f"{words.count(done)} of {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
+        progress = (
+            f"{words.count(done)} of at most {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
+        )
     elif done:
         progress = f"{words.plural(done, 'run')} {words.verb(done, 'has', 'have')} ended, and nothing is decided"
     else:
@@ -164,8 +168,9 @@ def shipped(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     unsure = of_state(sharing, State.UNDECIDED, State.NONE)
     sources = tuple(row.verdict_at or row.decision_at for row in sharing)
     if harmed:
-        names = words.listing(row.name for row in harmed)
-        text = f"Warning: {names} {words.verb(len(harmed), 'ships', 'ship')} shared although sharing harms {words.verb(len(harmed), 'it', 'them')}."
+        names, n = words.listing(row.name for row in harmed), len(harmed)
+        ship, it = words.verb(n, "ships", "ship"), words.verb(n, "it", "them")
+        text = f"Warning: {names} {ship} shared although sharing harms {it}."
         return Sentence("shipped harm", text, sources)
     if unsure:
         text = f"No shipped task is shown to be harmed{_better(better, sharing)}; {_unsure(unsure, sharing)}."
@@ -209,11 +214,11 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     untried = of_state(alone, State.NONE)
     clauses = []
     if harmed:
-        clauses.append(f"sharing harms {words.count(len(harmed))}")
+        clauses.append(f"sharing would harm {words.count(len(harmed))}")
     if unsure:
         clauses.append(f"the evidence is not enough for {words.count(len(unsure))}")
     if idle:
-        clauses.append(f"sharing does no harm but does not earn its place for {words.count(len(idle))}")
+        clauses.append(f"it would do no harm but does not earn its place for {words.count(len(idle))}")
     if untried:
         clauses.append(f"the chosen plan trains {words.count(len(untried))} alone")
     if len(alone) == 1:
@@ -226,13 +231,13 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
 def _single_reason(row: TaskRow) -> str:
     match row.state:
         case State.HARM:
-            return "sharing harms it"
+            return "sharing would harm it"
         case State.UNDECIDED:
             return "the evidence is not enough"
         case State.NONE:
             return "the chosen plan trains it alone"
         case _:
-            return "sharing does no harm, but does not earn its place"
+            return "sharing would do no harm, but does not earn its place"
 
 
 def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -245,8 +250,9 @@ def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not wider:
         return None
     if len(wider) == 1 and len(shared_models(records, rows)) == 1:
-        (_, members, partners), = wider
-        text = f"The shared model was trained with {words.all_of(len(partners))} tasks and answers {words.count(len(members))} of them."
+        ((_, members, partners),) = wider
+        every, some = words.all_of(len(partners)), words.count(len(members))
+        text = f"The shared model was trained with {every} tasks and answers {some} of them."
     else:
         text = (
             f"{words.plural(len(wider), 'shared model was', 'shared models were')} trained with more tasks than "
@@ -264,7 +270,7 @@ def worst(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     assert row.verdict is not None
     c = row.verdict.comparison
     text = (
-        f"The least favourable change among them is {words.change(c.effect, c.scale)} "
+        f"The least favourable change among the tasks that share is {words.change(c.effect, c.scale)} "
         f"{words.interval(c.low, c.high, c.scale)}, for {row.name}."
     )
     return Sentence("worst", text, (f"{row.verdict_at}/comparison",))
@@ -306,7 +312,8 @@ def left_out(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return None
     sources = tuple(f"data.json#/set_aside/{i}" for i in range(len(aside)))
     if len(aside) == 1:
-        return Sentence("set aside", f"Set aside before the study: {aside[0].task} ({_bare(aside[0].reason)}).", sources)
+        text = f"Set aside before the study: {aside[0].task}, which {_bare(aside[0].reason)}."
+        return Sentence("set aside", text, sources)
     names = words.listing(item.task for item in aside)
     return Sentence("set aside", f"{words.count(len(aside))} tasks were set aside before the study: {names}.", sources)
 
@@ -322,75 +329,11 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     for i, effect in enumerate(records.summary.pooled):
         if effect.family is None or len(records.summary.pooled) == 1:
             text = (
-                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score by "
-                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)} on average."
+                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score on average by "
+                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}."
             )
             return Sentence("pooled", text, (f"summary.json#/pooled/{i}",))
     return None
 
 
-_SUPPORT: tuple[Rule, ...] = (resume, shipped, trained, staying, worst, pooled, settling, left_out)
-
-
-# --- captions ---------------------------------------------------------------------------------------------
-
-
-def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """What sharing itself does, with everything else held equal."""
-    found = [(row, state_of(row.isolating)) for row in rows if row.isolating is not None]
-    if not found:
-        return None
-    n = len(found)
-    helped = sum(state is State.BETTER for _, state in found)
-    harmed = sum(state is State.HARM for _, state in found)
-    open_ = sum(state is State.UNDECIDED for _, state in found)
-    text = (
-        f"Against the same architecture trained alone, sharing helps {_some(helped, n)} and harms {_some(harmed, n)} of "
-        f"{words.plural(n, 'task')}; {'none is' if open_ == 0 else words.count(open_) + words.verb(open_, ' is', ' are')} open."
-    )
-    return Sentence("isolated", text, tuple(row.isolating_at for row, _ in found))
-
-
-def _some(k: int, n: int) -> str:
-    return "none" if k == 0 else "all" if k == n and n > 1 else words.count(k)
-
-
-def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Whether every arm had the same number of tuning trials, counted in the run records."""
-    trials = trials_per_arm(records.runs)
-    if not trials:
-        return None
-    lows, highs = min(low for low, _ in trials.values()), max(high for _, high in trials.values())
-    sources = tuple(sorted({f"runs/ (arm {arm}, phase tune)" for arm in trials}))
-    if lows == highs:
-        text = f"Every arm was tuned with the same number of trials: {words.count(lows)} for each of its models."
-        return Sentence("equal tuning", text, sources)
-    least = min(trials, key=lambda arm: trials[arm][0])
-    text = (
-        f"Tuning was not equal: between {words.count(lows)} and {words.plural(highs, 'trial')} a model "
-        f"(fewest in {least})."
-    )
-    return Sentence("unequal tuning", text, sources)
-
-
-def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
-    """Fewest and most distinct tuning trials that any group of an arm had, by arm."""
-    seen: dict[str, dict[str, set[int]]] = {}
-    for run in runs:
-        if run.phase is Phase.TUNE:
-            seen.setdefault(run.arm, {}).setdefault(run.group, set()).add(run.trial)
-    return {
-        arm: (min(map(len, groups.values())), max(map(len, groups.values()))) for arm, groups in seen.items()
-    }
-
-
-def diverged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Runs that did not end well."""
-    bad = [run for run in records.runs if run.status is not Status.DONE]
-    if not bad:
-        return None
-    text = (
-        f"{words.plural(len(bad), 'run')} of {words.count(len(records.runs))} did not end well "
-        f"({words.listing(sorted({run.status.value for run in bad}))}) and {words.verb(len(bad), 'is', 'are')} left out."
-    )
-    return Sentence("diverged", text, tuple(f"runs/{run.run_id}.json" for run in bad))
+_SUPPORT: tuple[Rule, ...] = (resume, shipped, worst, trained, staying, pooled, settling, left_out)

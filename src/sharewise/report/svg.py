@@ -37,7 +37,8 @@ def picture(title: str, description: str, size: tuple[float, float], children: I
     """A drawing with a view box of `size`, named and described for those who cannot see it."""
     head = [text(title, {}, "title"), text(description, {}, "desc")] if description else [text(title, {}, "title")]
     box = f"0 0 {number(size[0])} {number(size[1])}"
-    return element("svg", {"viewBox": box, "role": "img", "class": kind}, *head, *children)
+    size_: dict[str, Attribute] = {"viewBox": box, "width": size[0], "height": size[1], "role": "img", "class": kind}
+    return element("svg", size_, *head, *children)
 
 
 def strip(title: str, children: Iterable[Markup], kind: str) -> Markup:
@@ -53,17 +54,20 @@ def polyline(points: Sequence[tuple[float, float]], kind: str) -> Markup:
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values from [`low`, `high`] to [`start`, `end`], linearly; values outside are held at the ends."""
+    """Maps values from [`low`, `high`] to [`start`, `end`], linearly; values outside are held at the ends if `held`."""
 
     low: float
     high: float
     start: float
     end: float
+    held: bool = True
 
     def __call__(self, value: float) -> float:
         """Where `value` is drawn."""
         width = self.high - self.low
-        share = 0.5 if width <= 0 else min(max((value - self.low) / width, 0.0), 1.0)
+        share = 0.5 if width <= 0 else (value - self.low) / width
+        if self.held:
+            share = min(max(share, 0.0), 1.0)
         return self.start + share * (self.end - self.start)
 
     def holds(self, value: float) -> bool:
@@ -76,9 +80,8 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return [low]
-    raw = width / max(about, 1)
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * 0.999)
+    power = 10.0 ** math.floor(math.log10(width / about))
+    step = min((m * power for m in (1.0, 2.0, 5.0, 10.0)), key=lambda s: abs(math.log(width / s / about)))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]

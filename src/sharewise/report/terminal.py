@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from sharewise.report import words
 from sharewise.report.families import families, median_change
-from sharewise.report.load import StudyRecords
+from sharewise.report.load import StudyRecords, load
 from sharewise.report.rows import MANY, State, TaskRow, of_state, task_rows
 from sharewise.report.sentences import answer
 
@@ -26,11 +27,14 @@ _HEAD = ("task", "single", "shared", "change", "verdict", "answered by", "what w
 _FAMILY_HEAD = ("family", "tasks", "share", "better", "no harm", "slightly worse", "open", "harm", "median change")
 
 
-def show(records: StudyRecords, console: Console) -> None:
-    """Print the answer on `console`: coloured and ruled on a terminal, aligned plain text elsewhere.
+def show(study: StudyRecords | Path | str, console: Console | None = None) -> None:
+    """Print the answer of a study, given as its records or its run directory, on `console` (default: stdout).
 
-    Off a terminal, and with NO_COLOR, nothing but text in columns is written, one line a task, for `grep` and logs.
+    Coloured and ruled on a terminal; off a terminal, and with NO_COLOR, aligned plain text, one line a task, for `grep`
+    and logs. Raises DataError where a directory holds no study.
     """
+    records = study if isinstance(study, StudyRecords) else load(study)
+    console = console or Console()
     rows = task_rows(records)
     many = len(rows) > MANY
     head = _FAMILY_HEAD if many else _HEAD

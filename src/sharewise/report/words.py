@@ -5,6 +5,7 @@ Text uses the true minus sign and narrow no-break spaces; `ascii_only` turns it 
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -113,7 +114,7 @@ def percent(value: float | None) -> str:
     if 0.999 < value < 1:
         return f"over 99.9{THIN}%"
     digits = 1 if 0 < value < 0.0995 else 0
-    return f"{100 * value:.{digits}f}{THIN}%"
+    return f"{100 * value:.{digits}f}".removesuffix(".0") + f"{THIN}%"
 
 
 def seconds(value: float) -> str:
@@ -136,6 +137,16 @@ def listing(names: Iterable[str], limit: int = 4) -> str:
     if len(given) < 2:
         return "".join(given)
     return f"{', '.join(given[:-1])} and {given[-1]}"
+
+
+def ids(names: Sequence[str]) -> str:
+    """Names that differ only at their end, folded: "run-a-s{0,1,2}"; any others as a plain list."""
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    start = "".join(letters[0] for letters in same)
+    ends = [name[len(start) :] for name in names]
+    if len(names) < 2 or len(start) < 4 or any(len(end) > 6 for end in ends):
+        return ", ".join(names)
+    return f"{start}{{{','.join(ends)}}}"
 
 
 def parts(clauses: Sequence[str]) -> str:

@@ -12,6 +12,9 @@ from sharewise.audit.result import CheckResult, Found, Rows
 from sharewise.audit.view import AuditView, Flags, Labels
 from sharewise.records import Severity
 
+_WHY = "Contradicting labels pull the shared parameters both ways and hide behind 'conflicting tasks'."
+_REMEDY = "settle the listed groups, or drop the copies (--fix drop-conflicts)"
+
 
 @dataclass(frozen=True)
 class LabelConflicts(Check):
@@ -37,6 +40,7 @@ class LabelConflicts(Check):
         group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         chance = chance_like(view, rows)
         found: list[Found] = []
+        mild: dict[Labels, tuple[float, Rows]] = {}
         details = {}
         for labels in view.labels:
             known = labels.present[rows]
@@ -50,8 +54,14 @@ class LabelConflicts(Check):
                 "floor_clear": float(wrong.sum() / n),
             }
             if wrong.any() and clear.sum() >= self.min_rows:
-                found.append(self._found(labels, rows[clear], group[clear], wrong, n))
-        return CheckResult(tuple(found), {"labels": details})
+                floor = float(wrong.sum()) / n
+                accused = np.isin(group[clear], group[clear][wrong])
+                listed = rows[clear][accused]
+                if floor > self.max_floor:
+                    found.append(self._severe(labels, listed, floor))
+                else:
+                    mild[labels] = floor, listed
+        return CheckResult((*found, *self._mild(mild)), {"labels": details})
 
     def _wrong(self, labels: Labels, rows: Rows, group: Rows) -> Flags:
         """Rows whose label differs from the most frequent class, or the median, of their group."""
@@ -75,19 +85,37 @@ class LabelConflicts(Check):
         spread = labels.values[labels.present].std()
         return np.abs(values - middle[group]) > self.max_spread * spread
 
-    def _found(self, labels: Labels, rows: Rows, group: Rows, wrong: Flags, n: int) -> Found:
-        floor = float(wrong.sum()) / n
-        accused = np.isin(group, group[wrong])
-        order = np.argsort(group[accused], kind="stable")
+    def _severe(self, labels: Labels, rows: Rows, floor: float) -> Found:
         return Found(
-            Severity.ERROR if floor > self.max_floor else Severity.WARNING,
-            f"{int(accused.sum()):,} rows have the inputs of another row but another label of {labels.title}: no model "
-            f"can be right on {floor:.2%} of its labelled rows.",
-            "Contradicting labels pull the shared parameters both ways and hide behind 'conflicting tasks'.",
-            "settle the listed groups, or drop the copies (--fix drop-duplicates keeps agreeing ones only)",
+            Severity.ERROR,
+            f"{len(rows):,} rows have the inputs of another row but another label of {labels.title}: no model can be "
+            f"right on {floor:.2%} of its labelled rows.",
+            _WHY,
+            _REMEDY,
             measured=floor,
-            threshold=self.max_floor if floor > self.max_floor else self.max_conflicts,
+            threshold=self.max_floor,
             tasks=(labels.task,),
             columns=(labels.column,),
-            rows=rows[accused][order],
+            rows=rows,
         )
+
+    def _mild(self, mild: dict[Labels, tuple[float, Rows]]) -> list[Found]:
+        if not mild:
+            return []
+        order = sorted(mild, key=lambda k: -mild[k][0])
+        worst = mild[order[0]][0]
+        rows = np.unique(np.concatenate([mild[k][1] for k in order]))
+        return [
+            Found(
+                Severity.WARNING,
+                f"{len(rows):,} rows have the inputs of another row but another label, in {len(mild)} label columns; "
+                f"most in {order[0].title}, where no model can be right on {worst:.2%} of the labelled rows.",
+                _WHY,
+                _REMEDY,
+                measured=worst,
+                threshold=self.max_conflicts,
+                tasks=tuple(dict.fromkeys(k.task for k in order)),
+                columns=tuple(k.column for k in order),
+                rows=rows,
+            )
+        ]

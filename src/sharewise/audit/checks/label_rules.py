@@ -19,16 +19,16 @@ class LabelRules(Check):
     """Rules are mined from the labels: where the class a of one task and the class b of another hardly ever meet.
 
     A rule "a excludes b" (which includes implications, "a means not-b", and children that exist for one value of the
-    parent only) needs at least `min_support` = 20 rows expected if the two were independent, and at most
-    `max_broken` = 5 % of that number observed, that is over 95 % of the expected rows missing. Its observed rows are
+    parent only) needs at least `min_support` = 50 rows expected if the two were independent, and at most
+    `max_broken` = 2 % of that number observed, so that one row in fifty expected may break it. Its observed rows are
     the violators. (Confidence 0.995 with support 100, the usual form, is met by any rare class and says nothing.)
     """
 
-    min_support: int = 20
-    max_broken: float = 0.05
+    min_support: int = 50
+    max_broken: float = 0.02
 
     def run(self, view: AuditView) -> CheckResult:
-        """One finding for each broken rule (at most 20, the most violated first); details: all rules by text."""
+        """One finding for each broken rule (at most 10, the most violated first); details: all rules by text."""
         names, flags, owner = self._indicators(view)
         if len(names) < 2:
             return CheckResult()
@@ -42,7 +42,7 @@ class LabelRules(Check):
                 if owner[i] != owner[j] and enough and both[i, j] <= self.max_broken * expected[i, j]:
                     rules.append((i, j))
         broken = sorted((r for r in rules if both[r] > 0), key=lambda r: -both[r])
-        found = [self._found(names, flags, owner, i, j, float(expected[i, j])) for i, j in broken[:20]]
+        found = [self._found(names, flags, owner, i, j, float(expected[i, j])) for i, j in broken[:10]]
         details = [{"rule": _rule(names, i, j), "broken": int(both[i, j]), "expected": float(expected[i, j])} for i, j in rules[:200]]
         return CheckResult(tuple(found), {"rules": details})
 

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from sharewise.audit.checks.base import Check
 from sharewise.audit.result import CheckResult, Found
-from sharewise.audit.skill import column_skill, label_bins
+from sharewise.audit.skill import class_pair_skill, column_skill, label_bins
 from sharewise.audit.view import AuditView, Labels
 from sharewise.records import Severity
 from sharewise.tasks import TaskKind
@@ -36,16 +36,14 @@ class TargetCopies(Check):
         skills = np.full((len(every), len(every)), np.nan)
         found: list[Found] = []
         skipped = 0
+        sample = view.sample
         for i, a in enumerate(every):
             for j, b in enumerate(every[:i]):
-                rows = view.sample[(a.present & b.present)[view.sample]]
+                rows = sample[(a.present[sample] & b.present[sample])]
                 if len(rows) < self.min_overlap:
                     skipped += 1
                     continue
-                forward = column_skill(view, label_bins(view, b), a, 10_000)
-                backward = column_skill(view, label_bins(view, a), b, 10_000)
-                skills[i, j] = np.nan if forward is None else forward.value
-                skills[j, i] = np.nan if backward is None else backward.value
+                skills[i, j], skills[j, i] = _skills(view, a, b, rows)
                 found += self._pair(a, b, rows, skills[i, j], skills[j, i])
         details = {"labels": [k.column for k in every], "skill": skills.tolist()}
         text = f"{skipped} pairs of label columns share fewer than {self.min_overlap} labelled rows"
@@ -106,6 +104,15 @@ class TargetCopies(Check):
             tasks=tuple(dict.fromkeys((source.task, other.task))),
             columns=(source.column, other.column),
         )
+
+
+def _skills(view: AuditView, a: Labels, b: Labels, rows: np.ndarray) -> tuple[float, float]:
+    """Skill of b for a and of a for b."""
+    if a.is_class and b.is_class:
+        return class_pair_skill(a, b, rows)
+    forward = column_skill(view, label_bins(view, b), a, 10_000)
+    backward = column_skill(view, label_bins(view, a), b, 10_000)
+    return np.nan if forward is None else forward.value, np.nan if backward is None else backward.value
 
 
 def _left(x: np.ndarray, y: np.ndarray) -> float:
