@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Change, str]] = {
             lambda f: [f"2024-01-{i % 28 + 1:02d}" if i != 6 else "7.1.2024" for i in range(len(f))],
             inputs="[radius, day]",
         ),
-        "row 7, column 'day': A datetime column must hold ISO 8601 dates such as 2024-05-31; however, the value is",
+        "row 7, column 'day': A datetime column must hold ISO 8601 dates such as 2024-05-31, all with a time zone or",
     ),
     "duplicate row ids": (
         _cell("id", 5, "p2"),

@@ -45,7 +45,11 @@ class Table:
     def described(self) -> dict[str, Any]:
         """What the file says about its own inputs, tasks and roles (schema metadata `mtl`); empty without it."""
         raw = (self.arrow.schema.metadata or {}).get(METADATA_KEY)
-        return {} if raw is None else dict(json.loads(raw))
+        try:
+            said = json.loads(raw) if raw is not None else {}
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column; raises DataError that offers the nearest name."""
