@@ -1,1 +1,8 @@
-"""."""
+"""The artifact on disk: what was trained, who answers each task now, and what it takes to answer."""
+
+from sharewise.bundle.artifact import Artifact
+from sharewise.bundle.load import Bundle
+from sharewise.bundle.routes import Address, Reroute, Retired, Routes
+from sharewise.bundle.save import append_route, save
+
+__all__ = ["Address", "Artifact", "Bundle", "Reroute", "Retired", "Routes", "append_route", "save"]
