@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,24 @@ def cases() -> dict[str, StudyRecords]:
 CASES = cases()
 
 
+@cache
+def html_of(name: str) -> str:
+    return render(CASES[name])
+
+
+@cache
+def page_of(name: str) -> Page:
+    return Page(html_of(name))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_page_is_valid_and_accessible(name: str) -> None:
-    assert Page(render(CASES[name])).checked() == []
+    assert page_of(name).checked() == []
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_page_needs_and_runs_nothing(name: str) -> None:
-    html = render(CASES[name])
+    html = html_of(name)
     assert not re.search(r"<(script|link|img|iframe|object|embed|base)\b", html)
     assert "http:" not in html
     assert "https:" not in html
@@ -65,8 +76,8 @@ def test_the_page_needs_and_runs_nothing(name: str) -> None:
 
 
 def test_names_from_the_data_are_text_and_nothing_else() -> None:
-    html = render(CASES["hostile"])
-    page = Page(html)
+    html = html_of("hostile")
+    page = page_of("hostile")
     for made in synthetic.HOSTILE:
         assert any(words.visible(made.name, keep="\n") in e.text for e in page.all("th", "task")), made.name
     assert "<b>" not in html
@@ -76,7 +87,7 @@ def test_names_from_the_data_are_text_and_nothing_else() -> None:
 
 
 def test_the_answer_comes_first() -> None:
-    page = Page(render(CASES["twelve"]))
+    page = page_of("twelve")
     body = [e for e in page.elements if e.tag in ("h1", "h2", "p", "table", "li")]
     first = [e.tag for e in body][:3]
     assert first == ["p", "p", "h1"]
@@ -86,7 +97,7 @@ def test_the_answer_comes_first() -> None:
 
 @pytest.mark.parametrize("name", ["four", "twelve", "hostile"])
 def test_rows_of_a_table_have_a_cell_for_every_head(name: str) -> None:
-    html = render(CASES[name])
+    html = html_of(name)
     tables = re.findall(r"<table.*?</table>", html, re.DOTALL)
     assert len(tables) > 6
     for table in tables:
@@ -99,14 +110,14 @@ def test_rows_of_a_table_have_a_cell_for_every_head(name: str) -> None:
 def test_every_number_names_the_record_it_comes_from(name: str, tmp_path: Path) -> None:
     records = CASES[name]
     root = synthetic.write(replace(records, runs=()), tmp_path / "run")
-    page = Page(render(records))
+    page = page_of(name)
     pointers = [e.attributes["title"] for e in page.elements if "#/" in e.attributes.get("title", "")]
     assert len(pointers) > 20
     for title in pointers:
         for pointer in re.findall(r"\S+\.json#[^\s,]*", title):
             resolved(root, pointer)
     for cell in page.all("td", "change") + page.all("td", "score"):
-        pointer = cell.attributes["title"] if "title" in cell.attributes else None
+        pointer = cell.attributes.get("title")
         if pointer is None:
             assert cell.text.strip() == words.MISSING
             continue
@@ -119,7 +130,7 @@ def test_every_number_names_the_record_it_comes_from(name: str, tmp_path: Path) 
 
 
 def test_the_verdict_table_says_everything() -> None:
-    row = Page(render(CASES["four"]))
+    row = page_of("four")
     texts = [e.text for e in row.elements if e.tag in ("th", "td")]
     joined = " ".join(texts).replace(words.THIN, " ")
     for part in ["area", "RMSE", "336 test rows", "lightgbm, 5 runs", "−31.0 %[−43.0, −19.0] %",
@@ -129,8 +140,9 @@ def test_the_verdict_table_says_everything() -> None:
 
 
 def test_harm_no_harm_and_undecided_differ_without_colour() -> None:
-    page = Page(render(CASES["twelve"]))
-    shapes = {
+    page = page_of("twelve")
+    named = [e.attributes for e in page.all("path") if e.attributes.get("id", "").startswith("m-")]
+    shapes = {a["id"]: a["d"] for a in named}
         e.attributes["id"]: e.attributes["d"] for e in page.all("path") if e.attributes.get("id", "").startswith("m-")
     }
     assert len(set(shapes.values())) == len(shapes) >= 5
@@ -139,14 +151,14 @@ def test_harm_no_harm_and_undecided_differ_without_colour() -> None:
 
 
 def test_many_tasks_come_as_families_first() -> None:
-    html = render(CASES["school"])
-    page = Page(html)
+    html = html_of("school")
+    page = page_of("school")
     assert "Verdicts by family" in html
     assert html.index("exam_score</span>") < html.index("<details>")
     before = html[: html.index("<details>")]
     assert "exam_score[school=77]" not in before
     assert html.count("exam_score[school=77]") > 3
-    columns = [e for e in page.all("rect", "column")]
+    columns = page.all("rect", "column")
     counted = sum(int(re.search(r"(\d+) tasks?", e.text)[1]) for e in columns)  # type: ignore[index]
     assert counted == 139
 
@@ -225,7 +237,8 @@ def test_a_report_is_made_without_torch_numpy_or_pandas(tmp_path: Path) -> None:
     root = synthetic.write(CASES["four"], tmp_path / "run")
     code = (
         "import sys; from sharewise import report; report.write(sys.argv[1]); "
-        "bad = {'torch', 'numpy', 'pandas', 'sklearn', 'scipy', 'pyarrow'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+        "bad = {'torch', 'numpy', 'pandas', 'sklearn', 'scipy', 'pyarrow'} & set(sys.modules); "
+        "sys.exit(str(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -75,7 +75,9 @@ SUPPORT: dict[str, Sequence[Made]] = {
     "Of the one that stays alone: sharing would harm it.": [good(1), good(2), bad(3)],
     "Of the one that stays alone: the evidence is not enough.": [good(1), good(2), unsure(3)],
     "Of the one that stays alone: sharing would do no harm, but does not earn its place.": [good(1), fine(2, False)],
-    "Of the 2 that stay alone: sharing would harm 1 and the evidence is not enough for 1.": [good(1), bad(2), unsure(3)],
+    "Of the 2 that stay alone: sharing would harm 1 and the evidence is not enough for 1.": [
+        good(1), bad(2), unsure(3),
+    ],
     "The shared model was trained with all 3 tasks and answers 2 of them.": [good(1), good(2), bad(3)],
     "The shared model was trained with both tasks and answers 1 of them.": [good(1), bad(2)],
     "Only more test rows would settle the one open verdict.": [good(1), unsure(2)],
