@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,3 +23,12 @@ def progress(quiet: bool) -> Progress:
     if quiet:
         return silent
     return bar() if sys.stderr.isatty() else lines(log(False))
+
+
+def show(directory: Path) -> None:
+    """The answer of a finished run on stdout."""
+    from rich.console import Console
+
+    from sharewise.report import load, terminal
+
+    terminal.show(load(directory), Console())

@@ -9,7 +9,9 @@ import click
 
 @click.command("run", short_help="Carry out a study: verdict per task, report, bundle.")
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Run directory [default: the study's, or runs/NAME].")
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="Run directory [default: the study's, or runs/NAME]."
+)
 @click.option("--workers", "-j", type=click.IntRange(1), help="Processes of one thread each [default: one per core].")
 @click.option("--budget", type=click.Choice(["quick", "standard", "thorough"]), help="Override the study's budget.")
 @click.option("--fail-on", type=click.Choice(["harm"]), help="Exit with 3 when the study confirms a harm.")
@@ -22,19 +24,13 @@ def command(
 
     The run directory is resumable: the same command goes on where an interrupted run stopped.
     """
-    from sharewise.cli.console import log, progress
-    from sharewise.study.file import load
-
-    declared = load(study)
-    if budget is not None:
-        declared = declared.with_budget(budget)
-    directory = out or Path(declared.out or f"runs/{study.stem}")
+    from sharewise.cli.console import log, progress, show
     from sharewise.study.study import Study
 
-    result = Study.declared_as(declared).run(directory, workers=workers, progress=progress(quiet), log=log(quiet))
-    from sharewise.report import terminal
-
-    terminal.show(result.directory)
+    made = Study.from_file(study, budget=budget)
+    directory = out or Path(made.declared.out or f"runs/{study.stem}")
+    result = made.run(directory, workers=workers, progress=progress(quiet), log=log(quiet))
+    show(result.directory)
     if fail_on == "harm" and any(v.outcome.value == "harm" for v in result.verdicts):
         from sharewise.errors import GateError
 

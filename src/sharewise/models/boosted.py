@@ -87,9 +87,7 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
             callbacks = [lightgbm.early_stopping(patience, verbose=False)]
         else:
             rounds = min(rounds, round(_ROUNDS_TIMES_RATE_UNWATCHED / rate))
-        booster = lightgbm.train(
-            settings, train, num_boost_round=rounds, valid_sets=watched, callbacks=callbacks
-        )
+        booster = lightgbm.train(settings, train, num_boost_round=rounds, valid_sets=watched, callbacks=callbacks)
         best = booster.best_iteration if booster.best_iteration > 0 else rounds
         # Read back from the text that a bundle holds: what was judged is what is shipped, digit by digit.
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))

@@ -12,6 +12,7 @@ from sharewise.models.linear import Weights, interval_codes, stacked_codes
 from sharewise.models.single import Array
 
 _SPARSE_BELOW = 0.2
+_SMALL_CELLS = 300_000
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,14 @@ class Design:
         return [block.shape[1] for block in self.blocks]
 
     def at(self, rows: Array) -> Design:
-        """The rows at these positions."""
-        return Design(tuple(block[rows] for block in self.blocks))
+        """The rows at these positions; a small matrix becomes one dense block, which costs less per pass."""
+        part = Design(tuple(block[rows] for block in self.blocks))
+        return Design((part.dense(),)) if len(rows) * sum(part.widths) <= _SMALL_CELLS else part
 
     def times(self, weights: Array) -> Array:
         """X W, (n, S)."""
+        if len(self.blocks) == 1:
+            return np.asarray(self.blocks[0] @ weights)
         pieces = np.split(weights, np.cumsum(self.widths)[:-1])
         return sum((np.asarray(b @ w) for b, w in zip(self.blocks, pieces, strict=True)), start=np.zeros(()))
 

@@ -10,7 +10,7 @@ from sharewise.batch import Inputs
 from sharewise.models.design import Design, Scaling
 from sharewise.models.linear import Weights
 from sharewise.models.single import Array, Loss, Problem
-from sharewise.models.solve import ElasticPath, NewtonPath, Path, RidgePath, loss_and_slope
+from sharewise.models.solve import DescentPath, NewtonPath, Path, RidgePath, loss_and_slope
 
 ALPHAS = tuple(float(a) for a in np.logspace(3.5, -2, 12))
 _IDLE_IN_A_ROW = 2
@@ -19,7 +19,7 @@ _FEW_VALIDATION_ROWS = 200
 _FOLDS = 5
 _PATH_ROWS = 10_000
 _WIDEST_RIDGE = 1500
-_WIDEST_NEWTON = 64
+_WIDEST_NEWTON = 100
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,7 @@ class Trial:
         return float(self.weight @ loss_and_slope(self.loss, linear, self.y)[0]), (weights, intercept)
 
 
-def fit_path(
-    inputs: Inputs[Array],
-    problem: Problem,
-    *,
-    l1_ratio: float,
-    n_bins: int,
-    embedding_scale: float,
-    seed: int,
-) -> Weights:
+def fit_path(inputs: Inputs[Array], problem: Problem, *, n_bins: int, embedding_scale: float, seed: int) -> Weights:
     """Weights at the penalty whose left-out rows have the lowest loss.
 
     The path ends when two penalties in a row did not lower the loss by a thousandth. Where an iterative
@@ -58,16 +50,16 @@ def fit_path(
     scaling = Scaling.of(inputs, problem.train, n_bins, embedding_scale)
     design = scaling.design(inputs, problem.train)
     n = len(problem.y)
-    exact = problem.loss == "squared" and not l1_ratio and min(sum(design.widths), n) <= _WIDEST_RIDGE
+    exact = problem.loss == "squared" and min(sum(design.widths), n) <= _WIDEST_RIDGE
 
     def path(rows: Array) -> Path:
         part, y, weight = design.at(rows), problem.y[rows], problem.weight[rows]
         if exact:
             return RidgePath(part, y)
-        if problem.loss == "logistic" and not l1_ratio and sum(part.widths) <= _WIDEST_NEWTON:
+        if problem.loss == "logistic" and sum(part.widths) <= _WIDEST_NEWTON:
             return NewtonPath(part, y, weight)
         n_answers = problem.n_classes if problem.loss == "softmax" else 1
-        return ElasticPath(part, y, weight, problem.loss, n_answers, l1_ratio)
+        return DescentPath(part, y, weight, problem.loss, n_answers)
 
     rows = np.arange(n)
     if not exact and n > _PATH_ROWS:
@@ -90,16 +82,17 @@ def fit_path(
 
 def _best(trials: list[Trial]) -> tuple[float, tuple[Array, Array]]:
     """The penalty with the lowest sum over all trials, and the first trial's solution there."""
-    best, solution = ALPHAS[0], trials[0].path.at(ALPHAS[0])
+    best, solution = ALPHAS[0], None
     lowest, idle = np.inf, 0
     for alpha in ALPHAS:
         scored = [trial.score(alpha) for trial in trials]
         total = sum(loss for loss, _ in scored)
         idle = 0 if total < lowest * (1.0 - _SMALLEST_GAIN) else idle + 1
-        if total < lowest:
+        if solution is None or total < lowest:
             best, solution, lowest = alpha, scored[0][1], total
         if idle == _IDLE_IN_A_ROW:
             break
+    assert solution is not None
     return best, solution
 
 

@@ -28,6 +28,7 @@ P = TypeVar("P")
 """What a sibling keeps of one fitted problem."""
 
 CONFIG = "model.json"
+_SPREAD = 0.01
 
 _LOSS: dict[TaskKind, Loss] = {
     TaskKind.BINARY: "logistic",
@@ -268,7 +269,9 @@ def _only_seen(outline: Outline, problem: Problem) -> tuple[Outline, list[Proble
 def combine(outline: Outline, answers: Sequence[Array]) -> Array:
     """Prediction (N, W) float32 from the problems' answers.
 
-    Ordinal: P(y > k) is made falling in k, and class k gets P(y > k - 1) - P(y > k).
+    Ordinal: P(y > k) is put in falling order (rearrangement: Chernozhukov, Fernandez-Val & Galichon, 2010), class
+    k gets P(y > k - 1) - P(y > k), and a hundredth is spread over all classes: separately fitted answers that
+    cross would otherwise call a class impossible.
     """
     if outline.kind is TaskKind.MULTICLASS:
         n_unseen = outline.n_classes - len(outline.seen)
@@ -279,7 +282,8 @@ def combine(outline: Outline, answers: Sequence[Array]) -> Array:
         return full.astype(np.float32)
     columns = np.stack(answers, axis=1)
     if outline.kind is TaskKind.ORDINAL:
-        above = np.minimum.accumulate(columns, axis=1)
+        above = -np.sort(-columns, axis=1)
         edge = np.ones((len(above), 1))
         columns = np.hstack([edge, above]) - np.hstack([above, 0 * edge])
+        columns = (1.0 - _SPREAD) * columns + _SPREAD / outline.n_classes
     return columns.astype(np.float32)

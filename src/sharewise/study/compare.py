@@ -167,10 +167,23 @@ def parts(kind: Metric, baseline: Floats, candidate: Floats, clusters: Array | N
         scores[0],
         scores[1],
         var_rows,
-        n - 1.0,
+        _df_rows(spread),
         _arm(y_b, _run_scores(baseline, kind.power)),
         _arm(y_m, _run_scores(candidate, kind.power)),
     )
+
+
+def _df_rows(spread: Floats) -> float:
+    """Degrees of freedom of the variance over rows (n,): 2 / (2 / (n - 1) + k / n) with excess kurtosis k.
+
+    Var(s^2) = sigma^4 (2 / (n - 1) + k / n): a heavy-tailed score has a variance known less well than n - 1 says. k is
+    floored at 0.
+    """
+    n = len(spread)
+    squares = (spread - spread.mean()) ** 2
+    mean = float(squares.mean())
+    excess = float((squares**2).mean()) / mean**2 - 3.0 if mean > 0 else 0.0
+    return 2.0 / (2.0 / (n - 1) + max(excess, 0.0) / n)
 
 
 def _power(value: float, power: float) -> float | None:
@@ -310,8 +323,8 @@ def _comparison(
 def combine(found: Parts, baseline: Arm, candidate: Arm) -> tuple[float, float, float]:
     """Variance parts of the two arms, interaction taken off and floored at zero, and Satterthwaite's df of V.
 
-    V_A = max(0, Var_s / S - interaction); df = V^2 / sum V_k^2 / df_k, with V_A before the interaction is taken off in
-    the denominator: what varies there is Var_s, whose S - 1 degrees of freedom it has.
+    V_A = max(0, Var_s / S - interaction); df = V^2 / sum V_k^2 / df_k, with Var_s / S in the denominator: what varies
+    there is Var_s, on its S - 1 degrees of freedom, whatever is then taken off.
     """
     raw = [arm.variance / arm.n_runs for arm in (baseline, candidate)]
     net = [max(0.0, r - arm.interaction) for r, arm in zip(raw, (baseline, candidate), strict=True)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,7 +12,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sharewise.batch import Inputs, Targets
-from sharewise.errors import ConfigError, DataError, Problem
 from sharewise.records import ClassCounts, DataSummary, PartCounts, SetAside, TargetSpread, TaskData
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from sharewise.training.data import TrainingData
 
 Array = NDArray[Any]
-PARTS = ("train", "validation", "test")
 
 
 @dataclass
@@ -179,7 +176,7 @@ def summarise(
     parts = (split.train, split.validation, split.test)
     labelled = np.stack([truth[name][1].any(axis=1) for name in tasks.names], axis=1)
     as_float = labelled.astype(np.float32)
-    overlap = (as_float.T @ as_float).astype(np.int64)
+    overlap = np.rint(as_float.T @ as_float).astype(np.int64)
     kinds: dict[str, int] = {}
     for item in schema.inputs:
         kinds[item.kind.value] = kinds.get(item.kind.value, 0) + 1
@@ -205,10 +202,11 @@ def _counts(values: Any) -> PartCounts:
 
 
 def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]) -> TaskData:
-    rows = present.any(axis=1)
+    rows: Array = np.asarray(present.any(axis=1))
     labelled = _counts(rows[p].sum() for p in parts)
     if task.kind in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION):
-        seen = values[parts[0]][present[parts[0]]]
+        train = parts[0]
+        seen = values[train][present[train]]
         spread = None
         if len(seen):
             five = (seen.mean(), seen.std(), seen.min(), np.median(seen), seen.max())
@@ -222,74 +220,3 @@ def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]
             hit = present[:, 0] & (values[:, 0] == i)
         counts.append(ClassCounts(str(label), _counts(hit[p].sum() for p in parts)))
     return TaskData(task.name, labelled, len(task.classes), tuple(counts))
-
-
-def set_aside_tasks(
-    tasks: TaskSet, truth: Mapping[str, tuple[Array, Array]], split: Split, file: str | None
-) -> tuple[TaskSet, tuple[SetAside, ...]]:
-    """Leave out tasks that cannot be judged, each with its reason; raises DataError where none is left.
-
-    A task needs labels in every part, two classes (or two different numbers) in train, and for classes two in
-    validation and in test as well.
-    """
-    kept: list[Task] = []
-    aside: list[SetAside] = []
-    for task in tasks:
-        reason = _unfit(task, *truth[task.name], split)
-        if reason is None:
-            kept.append(task)
-        else:
-            aside.append(SetAside(task.name, reason))
-    if not kept:
-        raise DataError(
-            [
-                Problem("A study needs a task that can be learned and judged", f"task '{a.task}' {a.reason}", file=file)
-                for a in aside
-            ]
-        )
-    return TaskSet(tuple(kept)), tuple(aside)
-
-
-def _unfit(task: Task, values: Array, present: Array, split: Split) -> str | None:
-    for part, rows in zip(PARTS, (split.train, split.validation, split.test), strict=True):
-        mine, here = values[rows], present[rows]
-        n = int(here.any(axis=1).sum())
-        if n == 0:
-            return f"has no label in the {part} part"
-        if n < 3:
-            return f"has only {n} labelled row{'s' if n > 1 else ''} in the {part} part"
-        if task.kind is TaskKind.MULTILABEL:
-            if not any(len(np.unique(mine[here[:, j], j])) > 1 for j in range(mine.shape[1])):
-                return f"has one value only for every label in the {part} part"
-        elif task.kind is not TaskKind.RECONSTRUCTION and len(np.unique(mine[here])) < 2:
-            what = "class" if task.is_classification else "value"
-            return f"has one {what} only in the {part} part"
-    return None
-
-
-def without(schema: Schema, tasks: TaskSet) -> Schema:
-    """The schema with these tasks only."""
-    return replace(schema, tasks=tasks)
-
-
-def require_some_rows(table: Table) -> None:
-    """Raises DataError for a table without rows."""
-    if table.n_rows == 0:
-        raise DataError(Problem("A study needs rows", f"{table.name} has none", "give a table with labelled rows"))
-
-
-def checked_candidates(n_tasks: int, names: Sequence[str]) -> None:
-    """Raises ConfigError where a candidate plan is asked for but only one task is left to share."""
-    if n_tasks == 1 and names:
-        raise ConfigError(
-            Problem(
-                "A plan needs tasks to share", f"only one task is left, so '{names[0]}' is single-task", "remove it"
-            )
-        )
-
-
-def fresh(prepared: Prepared) -> Prepared:
-    """A copy that shares the arrays but no cache."""
-    made = copy.copy(prepared)
-    made._truth = {}
-    return made

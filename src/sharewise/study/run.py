@@ -35,7 +35,7 @@ from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import ALTERNATIVES, SINGLE, Design
 from sharewise.study.judge import judge_all
 from sharewise.study.prepare import Prepared
-from sharewise.study.work import Run, Unit, read_predictions, read_record, units
+from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
 from sharewise.study.workers import Workers
 
 
@@ -73,10 +73,7 @@ class Conductor:
         return [("neural", arm.name, group) for group in groups]
 
     def _applies(self, kind: str, task: str) -> bool:
-        from sharewise.models import boosted, linear
-
-        models = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
-        return bool(models[kind].applies_to(self.tasks[task]))
+        return bool(single_task_model(kind).applies_to(self.tasks[task]))
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
@@ -95,14 +92,12 @@ class Conductor:
     def _params(self, kind: str, trial: int) -> dict[str, Any]:
         from dataclasses import asdict
 
-        from sharewise.models import boosted, linear
         from sharewise.training.recipe import trial as neural_trial
 
         root = self.design.record.seed
         if kind == "neural":
             return asdict(neural_trial(trial, root))
-        models = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
-        return dict(models[kind].search_space(trial, root))
+        return dict(single_task_model(kind).search_space(trial, root))
 
     def tuning(self) -> list[Run]:
         """Equal trials for every group of every arm, all with one seed."""

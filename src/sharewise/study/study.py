@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -14,11 +13,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sharewise import audit
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import (
     DataSummary,
     Decision,
+    Finding,
+    SetAside,
+    Severity,
     StudySummary,
     Verdict,
     to_json,
@@ -29,10 +32,12 @@ from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, bui
 from sharewise.study.file import StudyFile, load
 from sharewise.study.progress import Progress, silent
 from sharewise.study.run import Conductor, Findings
+from sharewise.study.sections import BudgetSection
 from sharewise.study.workers import Workers, default_workers
+from sharewise.tables import targets
+from sharewise.tables.prepare import prepare as check_table
 from sharewise.tables.read import Table, read
-from sharewise.tables.resolve import resolve
-from sharewise.tables.split import split as split_rows
+from sharewise.tables.split import Split
 
 if TYPE_CHECKING:
     from sharewise.tables.read import Source
@@ -98,11 +103,13 @@ class Study:
         self._source: Source = data
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Study:
-        """The study that a YAML file declares."""
+    def from_file(cls, path: str | Path, *, budget: str | None = None) -> Study:
+        """The study that a YAML file declares, with another level of budget where one is given."""
+        declared = load(path)
+        if budget is not None:
+            declared = declared.model_copy(update={"budget": BudgetSection.model_validate(budget)})
         made = cls.__new__(cls)
-        made.declared = load(path)
-        made._source = made.declared.data_path
+        made.declared, made._source = declared, declared.data_path
         return made
 
     def run(
@@ -145,6 +152,7 @@ class _Session:
         _claim(self.directory)
         design.freeze(self.directory)
         write_atomic(self.directory / "data.json", to_json(data))
+        write_atomic(self.directory / "audit.json", to_json(self._audit(prepared)))
         conductor = Conductor(design, prepared, self.directory, self.log)
         self._announce(design, conductor)
         with Workers(prepared, self.directory, self.workers) as pool:
@@ -171,19 +179,13 @@ class _Session:
     def design(self) -> tuple[Design, preparing.Prepared, DataSummary]:
         """Everything that is settled before anything is trained."""
         declared, table = self.declared, self.table
-        preparing.require_some_rows(table)
-        resolution = resolve(table, declared.declaration(table))
-        schema = resolution.schema
-        split = split_rows(table, schema, declared.split_spec(), declared.seed)
-        for note in (*resolution.notes, *split.notes):
-            self.log(note)
-        from sharewise.tables import targets
-
-        truth = {task.name: targets.raw(table, task) for task in schema.tasks}
-        tasks, aside = preparing.set_aside_tasks(schema.tasks, truth, split, declared.file)
-        for item in aside:
-            self.log(f"Task '{item.task}' is set aside: it {item.reason}.")
-        schema = preparing.without(schema, tasks)
+        checked = check_table(table, declared.declaration(table), declared.split_spec(), declared.seed)
+        schema, split = checked.schema, checked.split
+        tasks = schema.tasks
+        aside = tuple(SetAside(name, reason) for name, reason in checked.set_aside.items())
+        for line in (*checked.notes, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
+            self.log(line)
+        truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
         default = Variant(declared.architecture, _balance(declared.balance))
         recipe = {"epochs": budget.epochs}
@@ -211,9 +213,21 @@ class _Session:
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
-        notes = (*resolution.notes, *split.notes)
-        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, notes)
+        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
+
+    def _audit(self, prepared: preparing.Prepared) -> tuple[Finding, ...]:
+        """The checks of the quick level; their errors and warnings go to the log."""
+        parts = prepared.data.parts
+        found = audit.run(
+            self.table, prepared.schema, Split(parts["train"], parts["validation"], parts["test"]), level="quick"
+        )
+        loud = [f for f in found.findings if f.severity is not Severity.INFO]
+        for finding in loud[:8]:
+            self.log(f"{finding.severity.value}: {finding.message}")
+        if len(loud) > 8:
+            self.log(f"and {len(loud) - 8} more findings in audit.json.")
+        return tuple(found.findings)
 
     def _budget(self) -> Budget:
         said = self.declared.budget
@@ -233,10 +247,9 @@ class _Session:
         minutes = tuning * (1 + share) / max(min(self.workers, len(units)), 1) / 60
         n = len(design.record.tasks)
         about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
-        self.log(
-            f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, at most {design.record.planned_runs} runs, "
-            f"{about} with {self.workers} worker{'s' if self.workers > 1 else ''}."
-        )
+        crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        runs = f"at most {design.record.planned_runs} runs"
+        self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
 
     # --- after the last run -------------------------------------------------------------------------------
 
@@ -278,7 +291,11 @@ def _claim(directory: Path) -> None:
         raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
     if directory.is_dir() and any(directory.iterdir()) and not (directory / "design.json").exists():
         raise ConfigError(
-            Problem("A run needs an empty directory or one of its own", f"{directory} holds other files", "choose another --out")
+            Problem(
+                "A run needs an empty directory or one of its own",
+                f"{directory} holds other files",
+                "choose another --out",
+            )
         )
     (directory / "runs").mkdir(parents=True, exist_ok=True)
     for leftover in (directory / "runs").glob(".*"):
@@ -289,7 +306,9 @@ def _claim(directory: Path) -> None:
 def _balance(section: Any) -> dict[str, Any]:
     """A balance section as plain data; equal weights are nothing said."""
     made = {
-        key: asdict(choice) for key in ("scaling", "weighting", "aggregator") if (choice := getattr(section, key)) is not None
+        key: asdict(choice)
+        for key in ("scaling", "weighting", "aggregator")
+        if (choice := getattr(section, key)) is not None
     }
     return {} if made == {"weighting": asdict(Choice("equal"))} else made
 

@@ -172,17 +172,14 @@ def _cohort(
             for i, state in enumerate(result.states):
                 answers = [names[t] for t in state.tasks]
                 config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
-                files[f"{run.run_id}.{i}.safetensors"] = save(state.parameters, {"config": json.dumps(config)})
+                files[f"{run.run_id}/{i}.safetensors"] = save(state.parameters, {"config": json.dumps(config)})
         _write(record, predictions, files, prepared, directory)
 
 
 def _single(run: Run, prepared: Prepared, directory: Path) -> None:
-    from sharewise.models import boosted, linear
-
-    kinds: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
-    kind = kinds[run.kind]
+    kind = single_task_model(run.kind)
     task = prepared.tasks[run.group.tasks[0]]
-    started = time.perf_counter()
+    started = time.process_time()
     where = prepared.targets.slices[prepared.tasks.index(task.name)]
     values, present = prepared.targets.values[:, where], prepared.targets.present[:, where]
     train, validation = prepared.data.parts["train"], prepared.data.parts["validation"]
@@ -199,9 +196,17 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
         predictions[part] = {task.name: prepared.codec.inverse(task.name, answers)}
     files = {}
     if run.phase is Phase.CONFIRM:
-        files = {f"{run.run_id}.{name}": content for name, content in model.to_files().items()}
-    record = replace(record, seconds=time.perf_counter() - started)
+        files = {f"{run.run_id}/{name}": content for name, content in model.to_files().items()}
+    record = replace(record, seconds=time.process_time() - started)
     _write(record, predictions, files, prepared, directory)
+
+
+def single_task_model(kind: str) -> type[single.SingleTaskModel[Any]]:
+    """The class behind an alternative's name."""
+    from sharewise.models import boosted, linear
+
+    models: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
+    return models[kind]
 
 
 def _record(run: Run, arm: str) -> RunRecord:
@@ -242,7 +247,9 @@ def _write(
         write_atomic(where / f"{record.run_id}.npz", buffer.getvalue())
         record = replace(record, predictions=f"{record.run_id}.npz")
     for name, content in files.items():
-        write_atomic(where / name, content)
+        path = directory / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
     write_atomic(where / f"{record.run_id}.json", to_json(replace(record, validation=scores)))
 
 
