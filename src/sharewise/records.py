@@ -135,6 +135,8 @@ class Comparison:
     `var_rows`, `var_baseline` and `var_candidate` are the parts of its variance that more test rows or more runs
     would shrink. `baseline_runs` and `candidate_runs` name the confirmation runs, `baseline_run_scores` and
     `candidate_run_scores` are their test scores in the same order: what a reader needs to check the numbers.
+    `n_entities` counts the members of the declared group where rows repeat them, `n_rarest` the rows of the rarer
+    class where the metric's precision hangs on those.
     """
 
     task: str
@@ -159,6 +161,8 @@ class Comparison:
     candidate_runs: tuple[str, ...] = ()
     baseline_run_scores: tuple[float, ...] = ()
     candidate_run_scores: tuple[float, ...] = ()
+    n_entities: int | None = None
+    n_rarest: int | None = None
 
     @property
     def standard_error(self) -> float:
@@ -256,7 +260,7 @@ class TaskData:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A declared task that the study leaves out, and the reason as a sentence."""
+    """A declared task that the study leaves out, and why: a clause that follows its name ("has no label in ...")."""
 
     task: str
     reason: str

@@ -8,6 +8,7 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
 from sharewise.metrics import CATALOGUE, default_metric, metric
 from sharewise.metrics.base import Array
 from sharewise.tasks import TaskKind

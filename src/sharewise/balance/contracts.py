@@ -50,7 +50,7 @@ class Claim(StrEnum):
     """A property a method promises; the contract suite runs it over ugly inputs."""
 
     NON_CONFLICTING = "no task's gradient opposes the direction: G w >= 0"
-    SCALE_INVARIANT = "multiplying one task's loss by a constant changes no step"
+    SCALE_INVARIANT = "multiplying one task's loss by a constant changes no direction"
     CONVEX = "weights are non-negative and sum to one over the tasks present"
     STATELESS = "nothing is remembered between steps"
     DETERMINISTIC = "nothing is drawn at random"

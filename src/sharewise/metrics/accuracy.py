@@ -13,6 +13,7 @@ from sharewise.metrics.cells import (
     labelled,
     macro_rows,
     macro_score,
+    right,
     two_of_each,
     two_rows,
 )
@@ -41,7 +42,7 @@ class Accuracy(Metric):
             return None
         if cells.by_class:
             return float((decided(cells) == codes(cells)).mean())
-        return macro_score(cells, lambda y, p: float(_right(y, p).mean()), two_rows)
+        return macro_score(cells, lambda y, p: float(_called_right(y, p).mean()), two_rows)
 
     def per_row(self, truth: Array, present: Array, prediction: Array) -> Array | None:
         """1 where the row is right, else 0."""
@@ -49,8 +50,8 @@ class Accuracy(Metric):
         if cells is None:
             return None
         if cells.by_class:
-            return (decided(cells) == codes(cells)).astype(np.float64)
-        return macro_rows(cells, _right, two_rows)
+            return right(cells)
+        return macro_rows(cells, _called_right, two_rows)
 
 
 class BalancedAccuracy(Metric):
@@ -86,8 +87,9 @@ class BalancedAccuracy(Metric):
         return macro_rows(cells, lambda y, p: _recall_rows(*_binary(y, p)), two_of_each)
 
 
-def _right(truth: Array, prediction: Array) -> Array:
-    return ((prediction > 0.5) == (truth > 0.5)).astype(np.float64)
+def _called_right(truth: Array, prediction: Array) -> Array:
+    hit: Array = ((prediction > 0.5) == (truth > 0.5)).astype(np.float64)
+    return hit
 
 
 def _by_class(cells: Cells) -> tuple[Array, Array]:
@@ -96,7 +98,7 @@ def _by_class(cells: Cells) -> tuple[Array, Array]:
 
 
 def _binary(truth: Array, prediction: Array) -> tuple[Array, Array]:
-    return (truth > 0.5).astype(np.int64), _right(truth, prediction)
+    return (truth > 0.5).astype(np.int64), _called_right(truth, prediction)
 
 
 def _mean_recall(truth: Array, right: Array) -> float | None:

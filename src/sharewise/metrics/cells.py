@@ -28,7 +28,7 @@ class Cells(NamedTuple):
     @property
     def by_class(self) -> bool:
         """True where a row has one label and one probability per class."""
-        return self.truth.shape[1] == 1 and self.prediction.shape[1] > 1
+        return bool(self.truth.shape[1] == 1 and self.prediction.shape[1] > 1)
 
 
 class View(NamedTuple):
@@ -80,7 +80,7 @@ def views(cells: Cells) -> Iterator[View]:
 
 def n_views(cells: Cells) -> int:
     """How many columns `views` yields."""
-    return cells.prediction.shape[1] if cells.by_class else cells.truth.shape[1]
+    return int(cells.prediction.shape[1] if cells.by_class else cells.truth.shape[1])
 
 
 def macro_score(cells: Cells, score: ColumnScore, enough: Callable[[Array], bool]) -> float | None:
@@ -140,14 +140,15 @@ def finite(value: float) -> float | None:
 
 def all_finite(values: Array) -> Array | None:
     """The values, or None where one overflowed."""
-    return values if np.isfinite(values).all() else None
+    return values if bool(np.isfinite(values).all()) else None
 
 
 def decided(cells: Cells) -> Array:
     """Class codes (n,) that the predictions choose: P > 1/2 for binary, else the most probable class."""
     if cells.prediction.shape[1] == 1:
         return (cells.prediction[:, 0] > 0.5).astype(np.int64)
-    return np.argmax(cells.prediction, axis=1)
+    chosen: Array = np.argmax(cells.prediction, axis=1)
+    return chosen
 
 
 def codes(cells: Cells) -> Array:
@@ -155,10 +156,17 @@ def codes(cells: Cells) -> Array:
     return cells.truth[:, 0].astype(np.int64)
 
 
+def right(cells: Cells) -> Array:
+    """1.0 where the decision (n,) is the true class, else 0.0."""
+    hit: Array = (decided(cells) == codes(cells)).astype(np.float64)
+    return hit
+
+
 def confusion(truth: Array, decision: Array, n_classes: int) -> Array:
     """Counts (C, C): rows are true classes, columns decided ones."""
     flat = np.bincount(truth * n_classes + decision, minlength=n_classes * n_classes)
-    return flat.reshape(n_classes, n_classes).astype(np.float64)
+    table: Array = flat.reshape(n_classes, n_classes).astype(np.float64)
+    return table
 
 
 def jackknife(score: float, without: Array) -> Array:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import lightgbm
@@ -14,32 +13,19 @@ from sharewise.models.single import Array, Problem, SingleTaskModel
 from sharewise.seeds import derive
 
 _OBJECTIVE = {"logistic": "binary", "softmax": "multiclass", "squared": "regression"}
+_BLOCKS = ("categorical", "numeric", "embedding")
 _PATIENCE_TIMES_RATE = 2.5
 _ROUNDS_TIMES_RATE_UNWATCHED = 5.0
 _FEWEST_WATCHED_ROWS = 10
 _SMALL = 200
 
 
-@dataclass(frozen=True)
-class Trees:
-    """Trees of one problem and, for softmax, the classes that occurred in training with the share of the others."""
-
-    booster: lightgbm.Booster
-    classes: tuple[int, ...] = ()
-    n_classes: int = 0
-    share_unseen: float = 0.0
-
-
-Part = Trees | tuple[float, ...]
-"""What is kept of a problem: trees, or the constant answer of a degenerate one."""
-
-
-class Boosted(SingleTaskModel[Part]):
+class Boosted(SingleTaskModel[lightgbm.Booster]):
     """LightGBM (Ke et al., NeurIPS 2017) on all input blocks, stopped early on the validation rows' loss.
 
     One thread, deterministic, row-wise histograms. Categorical codes are split as categories. Small problems
-    get small leaves; without validation rows the number of rounds is fixed. Cost: linear in rows, inputs and
-    rounds (times C for softmax).
+    get small leaves; with fewer than ten validation rows the number of rounds is fixed. Cost: linear in rows,
+    inputs and rounds, times the classes for softmax.
     """
 
     name: ClassVar[str] = "lightgbm"
@@ -47,7 +33,7 @@ class Boosted(SingleTaskModel[Part]):
 
     @classmethod
     def search_space(cls, trial: int, seed: int) -> dict[str, Any]:
-        """Trial 0: rate 0.05, 31 leaves; later: rate, leaves, smallest leaf, fractions and penalties at random."""
+        """Trial 0: a default strong on many tables; later: rate, leaves, fractions, penalties at random."""
         if trial == 0:
             return {
                 "learning_rate": 0.05,
@@ -55,7 +41,7 @@ class Boosted(SingleTaskModel[Part]):
                 "smallest_leaf": 20,
                 "input_fraction": 0.6,
                 "row_fraction": 0.8,
-                "l2": 1.0,
+                "l2": 10.0,
                 "l1": 0.0,
                 "rounds": 2000,
             }
@@ -66,62 +52,74 @@ class Boosted(SingleTaskModel[Part]):
             "smallest_leaf": int(np.exp(draw.uniform(np.log(3), np.log(100)))),
             "input_fraction": float(draw.uniform(0.2, 1.0)),
             "row_fraction": float(draw.uniform(0.5, 1.0)),
-            "l2": float(np.exp(draw.uniform(np.log(0.01), np.log(30.0)))),
+            "l2": float(np.exp(draw.uniform(np.log(0.1), np.log(100.0)))),
             "l1": float(draw.choice([0.0, 0.0, 0.1, 1.0])),
             "rounds": 2000,
         }
 
     @classmethod
-    def fit_problems(
-        cls, inputs: Inputs[Array], problems: Sequence[Problem], params: Mapping[str, Any], seed: int
-    ) -> list[Part]:
-        """Trees per problem, a constant where nothing can be learned."""
-        return [
-            problem.constant() if problem.is_degenerate else _fit(inputs, problem, params, derive(seed, "boosted", i))
-            for i, problem in enumerate(problems)
-        ]
+    def fit_problem(
+        cls, inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int
+    ) -> lightgbm.Booster:
+        """The booster with the number of rounds at which the validation loss was lowest."""
+        settings = _settings(problem, params, seed)
+        n_categorical = inputs["categorical"].shape[1] if "categorical" in inputs else 0
+        train = lightgbm.Dataset(
+            _matrix(inputs, problem.train),
+            problem.y,
+            weight=problem.weight,
+            categorical_feature=list(range(n_categorical)),
+            params=settings,
+        )
+        rate, rounds = float(params["learning_rate"]), int(params["rounds"])
+        watched: list[lightgbm.Dataset] = []
+        callbacks: list[Callable[..., Any]] = []
+        if len(problem.validation) >= _FEWEST_WATCHED_ROWS:
+            watched = [
+                train.create_valid(
+                    _matrix(inputs, problem.validation),
+                    problem.y_validation,
+                    weight=problem.weight_validation,
+                    params=settings,
+                )
+            ]
+            patience = max(20, round(_PATIENCE_TIMES_RATE / rate))
+            callbacks = [lightgbm.early_stopping(patience, verbose=False)]
+        else:
+            rounds = min(rounds, round(_ROUNDS_TIMES_RATE_UNWATCHED / rate))
+        booster = lightgbm.train(settings, train, num_boost_round=rounds, valid_sets=watched, callbacks=callbacks)
+        best = booster.best_iteration if booster.best_iteration > 0 else rounds
+        # Read back from the text that a bundle holds: what was judged is what is shipped, digit by digit.
+        return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))
 
-    def answers(self, inputs: Inputs[Array]) -> list[Array]:
-        """Trees' answers with one thread; a constant is repeated."""
+    def answers(self, inputs: Inputs[Array], parts: Sequence[lightgbm.Booster]) -> list[Array]:
+        """The boosters' answers, with one thread."""
         table = _matrix(inputs, slice(None))
-        return [_answer(part, table) for part in self.parts]
-
-    def parts_to_files(self) -> tuple[list[Any], dict[str, bytes]]:
-        """LightGBM's own text of each booster: `model.txt`, or one numbered file per part."""
-        described: list[Any] = []
-        files: dict[str, bytes] = {}
-        for i, part in enumerate(self.parts):
-            if isinstance(part, tuple):
-                described.append({"constant": list(part)})
-                continue
-            name = "model.txt" if len(self.parts) == 1 else f"model-{i:04d}.txt"
-            described.append(
-                {
-                    "file": name,
-                    "classes": list(part.classes),
-                    "n_classes": part.n_classes,
-                    "share_unseen": part.share_unseen,
-                }
-            )
-            files[name] = part.booster.model_to_string().encode()
-        return described, files
+        if not len(table):
+            return [np.zeros((0, len(self.outline.seen)) if self.outline.seen else 0) for _ in parts]
+        return [np.asarray(part.predict(table, num_threads=1)) for part in parts]
 
     @classmethod
-    def parts_from_files(cls, described: Sequence[Any], files: Mapping[str, bytes]) -> list[Part]:
+    def parts_to_files(cls, parts: Mapping[int, lightgbm.Booster]) -> dict[str, bytes]:
+        """LightGBM's own text of each booster: `model.txt`, then `model-1.txt` and so on."""
+        return {_file(i): part.model_to_string().encode() for i, part in parts.items()}
+
+    @classmethod
+    def parts_from_files(cls, numbers: Sequence[int], files: Mapping[str, bytes]) -> list[lightgbm.Booster]:
         """Boosters from their text."""
-        parts: list[Part] = []
-        for item in described:
-            if "constant" in item:
-                parts.append(tuple(float(v) for v in item["constant"]))
-                continue
-            if item["file"] not in files:
-                raise ValueError(f"'{item['file']}' is missing")
+        parts = []
+        for i in numbers:
+            if _file(i) not in files:
+                raise ValueError(f"'{_file(i)}' is missing")
             try:
-                booster = lightgbm.Booster(model_str=files[item["file"]].decode())
+                parts.append(lightgbm.Booster(model_str=files[_file(i)].decode()))
             except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
-                raise ValueError(f"'{item['file']}' is not a LightGBM model: {error}") from error
-            parts.append(Trees(booster, tuple(item["classes"]), item["n_classes"], item["share_unseen"]))
+                raise ValueError(f"'{_file(i)}' is not a LightGBM model: {error}") from error
         return parts
+
+
+def _file(number: int) -> str:
+    return f"model-{number}.txt" if number else "model.txt"
 
 
 def _matrix(inputs: Inputs[Array], rows: Any) -> Array:
@@ -132,57 +130,7 @@ def _matrix(inputs: Inputs[Array], rows: Any) -> Array:
     return np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
 
 
-_BLOCKS = ("categorical", "numeric", "embedding")
-
-
-def _fit(inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int) -> Trees:
-    classes = np.unique(problem.y).astype(np.int64) if problem.loss == "softmax" else np.empty(0, np.int64)
-    seen = np.isin(problem.y_validation, classes) if len(classes) else np.ones(len(problem.validation), bool)
-    y, y_validation = problem.y, problem.y_validation[seen]
-    if len(classes):
-        y, y_validation = np.searchsorted(classes, y), np.searchsorted(classes, y_validation)
-    n_categorical = inputs["categorical"].shape[1] if "categorical" in inputs else 0
-    settings = _settings(problem, len(classes), params, seed)
-    train = lightgbm.Dataset(
-        _matrix(inputs, problem.train),
-        y,
-        weight=problem.weight,
-        categorical_feature=list(range(n_categorical)),
-        params=settings,
-    )
-    rounds = int(params["rounds"])
-    rate = float(params["learning_rate"])
-    watched, callbacks = [], []
-    if seen.sum() >= _FEWEST_WATCHED_ROWS:
-        watched = [
-            train.create_valid(
-                _matrix(inputs, problem.validation[seen]),
-                y_validation,
-                weight=problem.weight_validation[seen],
-                params=settings,
-            )
-        ]
-        callbacks = [lightgbm.early_stopping(max(20, round(_PATIENCE_TIMES_RATE / rate)), verbose=False)]
-    else:
-        rounds = min(rounds, round(_ROUNDS_TIMES_RATE_UNWATCHED / rate))
-    booster = lightgbm.train(
-        settings,
-        train,
-        num_boost_round=rounds,
-        valid_sets=watched,
-        callbacks=callbacks,
-    )
-    # Read back from the text that a bundle holds, so that what was judged is what is shipped, digit by digit.
-    best = booster.best_iteration if booster.best_iteration > 0 else rounds
-    kept = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))
-    if not len(classes):
-        return Trees(kept)
-    n_unseen = problem.n_classes - len(classes)
-    share = n_unseen / problem.n_classes / (float(problem.weight.sum()) + 1.0)
-    return Trees(kept, tuple(classes.tolist()), problem.n_classes, share)
-
-
-def _settings(problem: Problem, n_seen: int, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def _settings(problem: Problem, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
     n = len(problem.y)
     made: dict[str, Any] = {
         "objective": _OBJECTIVE[problem.loss],
@@ -191,34 +139,17 @@ def _settings(problem: Problem, n_seen: int, params: Mapping[str, Any], seed: in
         # A twentieth of the rows at most: LightGBM's own 20 would leave a problem of 30 rows without a split.
         "min_data_in_leaf": max(1, min(int(params["smallest_leaf"]), n // 20)),
         "min_data_per_group": max(5, min(100, n // 50)),
+        "min_data_in_bin": 1 if n < _SMALL else 3,
         "feature_fraction": params["input_fraction"],
         "bagging_fraction": params["row_fraction"],
         "bagging_freq": 1,
         "lambda_l2": params["l2"],
         "lambda_l1": params["l1"],
-        "seed": seed % (2**31),
-        "min_data_in_bin": 1 if n < _SMALL else 3,
+        "seed": seed % 2**31,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": 1,
-        "verbosity": -1,
         "feature_pre_filter": False,
+        "verbosity": -1,
     }
-    if problem.loss == "softmax":
-        made["num_class"] = n_seen
-    return made
-
-
-def _answer(part: Part, table: Array) -> Array:
-    if isinstance(part, tuple):
-        constant = np.asarray(part)
-        return np.full(len(table), constant[0]) if len(part) == 1 else np.tile(constant, (len(table), 1))
-    if not len(table):
-        return np.zeros((0, part.n_classes)) if part.n_classes else np.zeros(0)
-    raw = np.asarray(part.booster.predict(table, num_threads=1))
-    if not part.classes:
-        return raw
-    n_unseen = part.n_classes - len(part.classes)
-    full = np.full((len(table), part.n_classes), part.share_unseen / max(n_unseen, 1))
-    full[:, part.classes] = raw * (1.0 - part.share_unseen)
-    return full
+    return made | ({"num_class": problem.n_classes} if problem.loss == "softmax" else {})

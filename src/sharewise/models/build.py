@@ -93,13 +93,8 @@ class GroupModel(nn.Module):
             made.append(head)
             self.blocks.append(tuple(members))
         self.heads = nn.ModuleList(made)
-
-    @property
-    def block_heads(self) -> list[tuple[tuple[int, ...], Head]]:
-        """Slot numbers and head of every block."""
-        return [
-            (members, head) for members, head in zip(self.blocks, self.heads, strict=True) if isinstance(head, Head)
-        ]
+        # Slot numbers and head of every block, in a plain list: a ModuleList forgets the heads' type.
+        self.block_heads = list(zip(self.blocks, made, strict=True))
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         """The representation z (M, B, Z) that every task reads."""

@@ -52,10 +52,20 @@ def choice(family: Family, said: object) -> tuple[Choice | None, list[Problem]]:
         said = {"name": said}
     if not isinstance(said, Mapping) or not isinstance(said.get("name"), str):
         fact = f"it is {said!r}"
-        return None, [Problem(f"'{family.key}' is a name, or a mapping with a name and parameters", fact, f"Names: {', '.join(family.catalogue())}")]
+        return None, [
+            Problem(
+                f"'{family.key}' is a name, or a mapping with a name and parameters",
+                fact,
+                f"Names: {', '.join(family.catalogue())}",
+            )
+        ]
     name = str(said["name"])
     params = {str(k): v for k, v in said.items() if k != "name"}
-    found = [p for p in family.catalogue().problems(name, {**dict.fromkeys(family.supplied), **params}) if not _spurious(p, family)]
+    found = [
+        p
+        for p in family.catalogue().problems(name, {**dict.fromkeys(family.supplied), **params})
+        if not _spurious(p, family)
+    ]
     found += [
         Problem("A parameter that the engine supplies may not be set", f"'{key}' of '{name}' is given", "Remove it")
         for key in params
@@ -85,4 +95,10 @@ def _wrong_type(name: str, parameter: Parameter, params: Mapping[str, object]) -
     if isinstance(value, types) and (not isinstance(value, bool) or bool in types):
         return []
     wanted = " or ".join(words for _, words in known)
-    return [Problem(f"Parameter '{parameter.name}' of '{name}' must be {wanted}", f"it is {value!r}", f"The default is {parameter.default}" if not parameter.required else "")]
+    return [
+        Problem(
+            f"Parameter '{parameter.name}' of '{name}' must be {wanted}",
+            f"it is {value!r}",
+            f"The default is {parameter.default}" if not parameter.required else "",
+        )
+    ]

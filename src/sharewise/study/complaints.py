@@ -46,7 +46,12 @@ NOUNS = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-BOUNDS = {"greater_than": ("above", "gt"), "greater_than_equal": ("at least", "ge"), "less_than": ("below", "lt"), "less_than_equal": ("at most", "le")}
+BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, file: str | None) -> list[Problem]:
@@ -54,7 +59,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     found: list[Problem] = []
     seen: set[tuple[Step, ...]] = set()
     for item in error.errors(include_url=False):
-        path = _path(item["loc"], model)
+        path = _path(item["loc"])
         line = lines.of(*path)
         if item["type"] == "problems":
             found += [replace(p, file=file, line=line) for p in item["ctx"]["problems"]]
@@ -66,19 +71,14 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     return found
 
 
-def _path(loc: tuple[Step, ...], model: type[BaseModel]) -> tuple[Step, ...]:
+def _path(loc: tuple[Step, ...]) -> tuple[Step, ...]:
     """The location without the names that pydantic adds for the members of a union."""
-    path: list[Step] = []
-    here: Any = model
-    for step in loc:
-        if isinstance(step, int):
-            path.append(step)
-            continue
-        if "[" in step or step in ("str", "int", "float", "bool", "balanced") or step.startswith(("literal", "function-", "dict")):
-            continue
-        path.append(step)
-    del here
-    return tuple(path)
+    added = ("str", "int", "float", "bool")
+    return tuple(
+        step
+        for step in loc
+        if isinstance(step, int) or not (step in added or "[" in step or step.startswith("function-"))
+    )
 
 
 def _named(path: tuple[Step, ...]) -> str:
@@ -93,14 +93,20 @@ def _problem(item: Any, path: tuple[Step, ...], model: type[BaseModel]) -> Probl
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
         place = f"of '{_named(path[:-1])}'" if len(path) > 1 else "of a study file"
-        return Problem(f"A key {place} must be known", f"'{path[-1]}' is not", nearest(str(path[-1]), owner.model_fields))
+        return Problem(
+            f"A key {place} must be known", f"'{path[-1]}' is not", nearest(str(path[-1]), owner.model_fields)
+        )
     if kind == "missing":
         place = f"'{_named(path[:-1])}'" if len(path) > 1 else "A study file"
         return Problem(f"{place} needs the key '{path[-1]}'", "it is not given", f"Add {path[-1]}: ...")
     if kind in ("enum", "literal_error"):
         valid = [w.strip().strip("'") for w in str(context["expected"]).replace(" or ", ", ").split(",")]
         remedy = nearest(str(value), valid)
-        return Problem(f"'{name}' must be one of {', '.join(valid)}", f"it is {value!r}", remedy if remedy.startswith("Did") else "")
+        return Problem(
+            f"'{name}' must be one of {', '.join(valid)}",
+            f"it is {value!r}",
+            remedy if remedy.startswith("Did") else "",
+        )
     if kind in BOUNDS:
         word, key = BOUNDS[kind]
         return Problem(f"'{name}' must be {word} {context[key]:g}", f"it is {value!r}")

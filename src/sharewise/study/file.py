@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -85,6 +86,13 @@ class StudyFile(Section):
             return str(path)
         return str(Path(self._file).parent / path)
 
+    def with_budget(self, level: str) -> Self:
+        """The same study at another budget level; numbers that the file sets itself stay."""
+        budget = BudgetSection.model_validate({**self.budget.model_dump(), "level": level})
+        made = self.model_copy(update={"budget": budget})
+        made._file, made._lines = self._file, self._lines
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` turns into an equal study."""
         return _plain(self.model_dump(mode="python", exclude_none=True))  # type: ignore[no-any-return]
@@ -109,7 +117,9 @@ class StudyFile(Section):
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
             split = own.split
-        roles = {key: lines.of("data", key) for key in ("id", "time", "group", "entity")} | {"split": lines.of("split", "column")}
+        roles = {key: lines.of("data", key) for key in ("id", "time", "group", "entity")} | {
+            "split": lines.of("split", "column")
+        }
         return Declaration(
             tasks=tuple(self._task(n, t) for n, t in enumerate(self.tasks)),
             inputs=inputs,
@@ -172,7 +182,15 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
     seen: set[object] = set()
     for n, name in names:
         if name in seen:
-            found.append(Problem("Task names must be unique", f"'{name}' occurs twice", "Rename one of them", file, lines.of("tasks", n, "name")))
+            found.append(
+                Problem(
+                    "Task names must be unique",
+                    f"'{name}' occurs twice",
+                    "Rename one of them",
+                    file,
+                    lines.of("tasks", n, "name"),
+                )
+            )
         seen.add(name)
     known = {str(name) for _, name in names}
     candidates = said.get("candidates")
@@ -201,7 +219,11 @@ def _groups(n: int, candidate: Mapping[str, Any], known: set[str], lines: Lines,
             if not isinstance(task, str):
                 continue
             if task.partition("@")[0] not in known and task not in known:
-                found.append(Problem("A candidate groups tasks of the study", f"'{task}' is none", nearest(task, known), file, line))
+                found.append(
+                    Problem(
+                        "A candidate groups tasks of the study", f"'{task}' is none", nearest(task, known), file, line
+                    )
+                )
             if task in placed:
                 fact = f"'{task}' occurs twice in candidate '{candidate.get('name')}'"
                 found.append(Problem("A task is in one group of a candidate", fact, "Remove one", file, line))
@@ -218,4 +240,4 @@ def _plain(value: Any) -> Any:
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    return value.value if hasattr(value, "value") else value
+    return value.value if isinstance(value, StrEnum) else value

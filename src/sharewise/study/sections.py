@@ -43,6 +43,25 @@ def _metric(name: object) -> object:
     return name
 
 
+def _class_weights(said: object) -> object:
+    """ "balanced" or a mapping of labels to positive numbers."""
+    if said is None or said == "balanced":
+        return said
+    rule = "Class weights are 'balanced' or a mapping of labels to positive numbers"
+    if not isinstance(said, Mapping):
+        raise problem_error(
+            [Problem(rule, f"they are {said!r}", nearest(said, ["balanced"]) if isinstance(said, str) else "")]
+        )
+    odd = [
+        (k, v)
+        for k, v in said.items()
+        if isinstance(v, bool) or not isinstance(v, int | float) or not 0 < v < float("inf")
+    ]
+    if odd:
+        raise problem_error([Problem(rule, f"the weight of '{k}' is {v!r}") for k, v in odd])
+    return {k: float(v) for k, v in said.items()}
+
+
 class Section(BaseModel):
     """A part of the study file: keys are known, values do not change."""
 
@@ -53,10 +72,14 @@ class DataSection(Section):
     """The table and the roles of its columns."""
 
     path: Text = Field(description="CSV, Parquet, JSON Lines or Arrow file, a folder or a glob; relative to this file.")
-    id: Text | None = Field(None, description="Column that names each row.")
-    time: Text | None = Field(None, description="Column that orders the rows in time.")
-    group: Text | None = Field(None, description="Column whose values form groups of rows.")
-    entity: Text | None = Field(None, description="Column of what a row is about, where several rows may be about one thing; never on two sides of the split, and counted once in a verdict.")
+    id: Text | None = Field(default=None, description="Column that names each row.")
+    time: Text | None = Field(default=None, description="Column that orders the rows in time.")
+    group: Text | None = Field(default=None, description="Column whose values form groups of rows.")
+    entity: Text | None = Field(
+        default=None,
+        description="Column of what a row is about, where several rows may be about one thing: "
+        "never on two sides of the split, and counted once in a verdict.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -67,10 +90,12 @@ class DataSection(Section):
 class SplitSection(Section):
     """How rows become train, validation and test."""
 
-    by: Literal["auto", "column", "random", "group", "time"] = Field("auto", description="auto: a split column, else by time, else by entity, else at random.")
-    column: Text | None = Field(None, description="Column that holds train, validation and test.")
-    validation: Number = Field(0.15, gt=0, lt=1, description="Share of the rows.")
-    test: Number = Field(0.2, gt=0, lt=1, description="Share of the rows.")
+    by: Literal["auto", "column", "random", "group", "time"] = Field(
+        default="auto", description="auto: a split column, else by time, else by entity, else at random."
+    )
+    column: Text | None = Field(default=None, description="Column that holds train, validation and test.")
+    validation: Number = Field(default=0.15, gt=0, lt=1, description="Share of the rows.")
+    test: Number = Field(default=0.2, gt=0, lt=1, description="Share of the rows.")
 
     @model_validator(mode="before")
     @classmethod
@@ -84,9 +109,13 @@ class SplitSection(Section):
     @model_validator(mode="after")
     def _sound(self) -> SplitSection:
         if self.by == "column" and self.column is None:
-            raise problem_error([Problem("A split by column needs the column", "none is named", "Write split: {column: NAME}")])
+            raise problem_error(
+                [Problem("A split by column needs the column", "none is named", "Write split: {column: NAME}")]
+            )
         if self.by not in ("column", "auto") and self.column is not None:
-            raise problem_error([Problem("A split column goes with by: column", f"by is '{self.by}'", "Remove one of them")])
+            raise problem_error(
+                [Problem("A split column goes with by: column", f"by is '{self.by}'", "Remove one of them")]
+            )
         if self.validation + self.test >= 1:
             fact = f"validation and test take {self.validation + self.test:.0%}"
             raise problem_error([Problem("A split must leave rows to train on", fact, "Use smaller shares")])
@@ -97,7 +126,7 @@ class InputSection(Section):
     """An input column."""
 
     name: Text
-    kind: InputKind | None = Field(None, description="Inferred where it is left out.")
+    kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
 
     @model_validator(mode="before")
     @classmethod
@@ -109,18 +138,29 @@ class TaskSection(Section):
     """One thing to predict."""
 
     name: Text
-    kind: TaskKind | None = Field(None, description="Inferred where it is left out.")
-    column: Text | None = Field(None, description="Target column; the task's name where it is left out.")
-    columns: tuple[Text, ...] = Field((), description="Target columns of a multilabel task, or the inputs that a reconstruction task rebuilds.")
+    kind: TaskKind | None = Field(default=None, description="Inferred where it is left out.")
+    column: Text | None = Field(default=None, description="Target column; the task's name where it is left out.")
+    columns: tuple[Text, ...] = Field(
+        default=(),
+        description="Target columns of a multilabel task, or the inputs that a reconstruction task rebuilds.",
+    )
     metric: Annotated[Text, BeforeValidator(_metric)] | None = None
-    margin: Number = Field(0.02, gt=0, description="The change of the metric that counts as harm.")
-    primary: Flag = Field(False, description="The study is done for this task; others may help it.")
-    classes: tuple[LabelValue, ...] = Field((), description="Labels in order; needed for an ordinal task whose labels are words.")
-    positive: LabelValue | None = Field(None, description="The label whose probability a binary task predicts.")
-    class_weights: Literal["balanced"] | dict[LabelValue, Number] | None = None
-    transform: Literal["none", "log1p", "quantile"] = Field("none", description="Of a regression target, for training only; answers are in the original unit.")
-    weight: Number = Field(1.0, gt=0, description="Of the task's loss.")
-    by: Text | None = Field(None, description="Group column: the task is a task of its own for each of its values.")
+    margin: Number = Field(default=0.02, gt=0, description="The change of the metric that counts as harm.")
+    primary: Flag = Field(default=False, description="The study is done for this task; others may help it.")
+    classes: tuple[LabelValue, ...] = Field(
+        default=(), description="Labels in order; needed for an ordinal task whose labels are words."
+    )
+    positive: LabelValue | None = Field(default=None, description="The label whose probability a binary task predicts.")
+    class_weights: Annotated[str | dict[Any, float] | None, BeforeValidator(_class_weights)] = Field(
+        None, description="balanced, or a mapping of labels to weights; a label that is not named weighs 1."
+    )
+    transform: Literal["none", "log1p", "quantile"] = Field(
+        default="none", description="Of a regression target, for training only; answers are in the original unit."
+    )
+    weight: Number = Field(default=1.0, gt=0, description="Of the task's loss.")
+    by: Text | None = Field(
+        default=None, description="Group column: the task is a task of its own for each of its values."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -131,13 +171,25 @@ class TaskSection(Section):
     def _sound(self) -> TaskSection:
         problems = []
         if self.column is not None and self.columns:
-            problems.append(Problem("A task has a column or columns", f"task '{self.name}' has both", "Remove one of them"))
+            problems.append(
+                Problem("A task has a column or columns", f"task '{self.name}' has both", "Remove one of them")
+            )
         if self.kind is TaskKind.RECONSTRUCTION and not (self.columns or self.column):
-            problems.append(Problem("A reconstruction task names the inputs to rebuild", f"task '{self.name}' names none", "Write columns: [...]"))
+            problems.append(
+                Problem(
+                    "A reconstruction task names the inputs to rebuild",
+                    f"task '{self.name}' names none",
+                    "Write columns: [...]",
+                )
+            )
         if self.transform != "none" and self.kind not in (TaskKind.REGRESSION, None):
-            problems.append(Problem("Only regression tasks have a transform", f"task '{self.name}' is {self.kind}", "Remove it"))
+            problems.append(
+                Problem("Only regression tasks have a transform", f"task '{self.name}' is {self.kind}", "Remove it")
+            )
         if len(set(map(str, self.classes))) != len(self.classes):
-            problems.append(Problem("Classes must be unique", f"a class of task '{self.name}' occurs twice", "Remove it"))
+            problems.append(
+                Problem("Classes must be unique", f"a class of task '{self.name}' occurs twice", "Remove it")
+            )
         if problems:
             raise problem_error(problems)
         return self
@@ -155,7 +207,9 @@ class CandidateSection(Section):
     """A plan to try beside "single" and "together", which are always tried."""
 
     name: Text
-    groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(min_length=1, description="Tasks that share a model; tasks that no group names stand alone.")
+    groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(
+        min_length=1, description="Tasks that share a model; tasks that no group names stand alone."
+    )
     architecture: Annotated[Choice, _chosen(ARCHITECTURE)] | None = None
     balance: BalanceSection | None = None
 
@@ -164,9 +218,9 @@ class BudgetSection(Section):
     """How much evidence to buy; numbers override the level's own."""
 
     level: Literal["quick", "standard", "thorough"] = "standard"
-    seeds: Whole | None = Field(None, ge=2, le=100, description="Confirmation runs an arm.")
-    trials: Whole | None = Field(None, ge=1, le=200, description="Tuning trials an arm.")
-    epochs: Whole | None = Field(None, ge=1, le=100_000, description="At most this many.")
+    seeds: Whole | None = Field(default=None, ge=2, le=100, description="Confirmation runs an arm.")
+    trials: Whole | None = Field(default=None, ge=1, le=200, description="Tuning trials an arm.")
+    epochs: Whole | None = Field(default=None, ge=1, le=100_000, description="At most this many.")
 
     @model_validator(mode="before")
     @classmethod

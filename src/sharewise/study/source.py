@@ -18,9 +18,13 @@ def parse(path: str) -> tuple[dict[str, Any], Lines]:
         with open(path, encoding="utf-8-sig") as stream:
             text = stream.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise ConfigError(Problem("A study file must exist", f"there is no file '{path}'", "Write one with: sharewise init TABLE")) from None
+        raise ConfigError(
+            Problem("A study file must exist", f"there is no file '{path}'", "Write one with: sharewise init TABLE")
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(Problem("A study file must be readable UTF-8 text", f"reading it failed ({error})", file=path)) from None
+        raise ConfigError(
+            Problem("A study file must be readable UTF-8 text", f"reading it failed ({error})", file=path)
+        ) from None
     try:
         # The round-trip loader keeps lines and, like the safe one, builds plain data only.
         loaded = YAML(typ="rt").load(text)
@@ -28,12 +32,21 @@ def parse(path: str) -> tuple[dict[str, Any], Lines]:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
         fact = str(error.problem or error.context).splitlines()[0]
-        raise ConfigError(Problem("A study file must be valid YAML", fact, "Check indentation, colons and quotes", path, line)) from None
+        raise ConfigError(
+            Problem("A study file must be valid YAML", fact, "Check indentation, colons and quotes", path, line)
+        ) from None
     except YAMLError as error:
         raise ConfigError(Problem("A study file must be valid YAML", str(error).splitlines()[0], file=path)) from None
     if not isinstance(loaded, Mapping):
         fact = "it is empty" if loaded is None else f"it is a {'list' if isinstance(loaded, list) else 'single value'}"
-        raise ConfigError(Problem("A study file is a mapping with the keys data and tasks", fact, "Write one with: sharewise init TABLE", path))
+        raise ConfigError(
+            Problem(
+                "A study file is a mapping with the keys data and tasks",
+                fact,
+                "Write one with: sharewise init TABLE",
+                path,
+            )
+        )
     lines = Lines()
     plain = _walk(loaded, (), lines)
     return plain, lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sharewise.batch import Inputs, Targets
-from sharewise.errors import DataError
+from sharewise.errors import DataError, Problem
 from sharewise.tables import targets as labels
 from sharewise.tables.columns import Floats
 from sharewise.tables.encoders import (
@@ -77,7 +78,10 @@ class Codec:
     @property
     def feature_names(self) -> dict[str, tuple[str, ...]]:
         """Names of the columns of every block."""
-        blocks = {b: tuple(n for e in self._of_block(b) for n in e.feature_names) for b in ("numeric", "categorical", "embedding")}
+        blocks = {
+            b: tuple(n for e in self._of_block(b) for n in e.feature_names)
+            for b in ("numeric", "categorical", "embedding")
+        }
         flags = tuple(f"{e.name} is missing" for e in self.encoders if isinstance(e, EmbeddingEncoder) and e.indicator)
         blocks["numeric"] += flags
         return {b: names for b, names in blocks.items() if names}
@@ -103,7 +107,7 @@ class Codec:
         if vectors:
             kind = np.uint8 if all(e.is_bytes for e in vectors) else np.float32
             blocks["embedding"] = np.empty((n, self.n_embedding), dtype=kind)
-        problems = []
+        problems: list[Problem] = []
         at = dict.fromkeys(blocks, 0)
         for encoder in self.encoders:
             end = at[encoder.block] + encoder.width
@@ -187,9 +191,10 @@ def schema_to_json(schema: Schema) -> dict[str, Any]:
 def schema_from_json(data: dict[str, Any]) -> Schema:
     """The schema that `schema_to_json` wrote."""
     tasks = []
+    make: Callable[..., Task] = Task
     for said in data["tasks"]:
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
-        tasks.append(Task(**{**fields, "kind": TaskKind(fields["kind"])}))
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+        tasks.append(make(**{**fields, "kind": TaskKind(said["kind"])}))
     inputs = tuple(Input(i["name"], InputKind(i["kind"])) for i in data["inputs"])
     roles = {role: data[role] for role in ("row_id", "split", "time", "group", "entity")}
     return Schema(inputs, TaskSet(tuple(tasks)), **roles)

@@ -64,7 +64,9 @@ def _chunk_floats(chunk: pa.Array, name: str, offset: int) -> npt.NDArray[Any]:
         stamps = chunk.cast(pa.timestamp(EPOCH_UNIT, tz=chunk.type.tz), safe=False).cast(pa.int64())
         chunk = pc.divide(stamps.cast(pa.float64()), 1e6)
     elif not is_number(kind):
-        raise DataError(Problem("A number was expected", f"the column holds {kind}", "Give it another kind", column=name))
+        raise DataError(
+            Problem("A number was expected", f"the column holds {kind}", "Give it another kind", column=name)
+        )
     if chunk.null_count:
         return pc.fill_null(chunk.cast(pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     return chunk.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
@@ -220,7 +222,11 @@ def vectors(column: pa.ChunkedArray, name: str, width: int) -> tuple[npt.NDArray
         flat = pc.list_flatten(chunk)
         if is_text(flat.type) or not (is_number(flat.type) or pa.types.is_boolean(flat.type)):
             raise DataError(Problem("An embedding must hold numbers", f"the lists hold {flat.type}", column=name))
-        values = _chunk_floats(flat, name, at) if out.dtype == np.float64 else pc.fill_null(flat, 0).to_numpy(zero_copy_only=False)
+        values = (
+            _chunk_floats(flat, name, at)
+            if out.dtype == np.float64
+            else pc.fill_null(flat, 0).to_numpy(zero_copy_only=False)
+        )
         out[at + rows] = values.reshape(len(rows), width)
         at += len(chunk)
     return out, present

@@ -1,4 +1,4 @@
-"""The declaration that a Parquet file carries itself: schema metadata `mtl`, naming inputs, tasks, split, time, group."""
+"""The declaration that a Parquet file carries itself: schema metadata `mtl` names inputs, tasks, split, time, group."""
 
 from __future__ import annotations
 
@@ -28,7 +28,16 @@ METRIC_WORDS = (
 """Words of a data card and the metric that they name; the leftmost in the card's text wins."""
 
 FITS = {
-    TaskKind.BINARY: {"auroc", "average_precision", "accuracy", "balanced_accuracy", "f1", "f1_macro", "log_loss", "brier"},
+    TaskKind.BINARY: {
+        "auroc",
+        "average_precision",
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "f1_macro",
+        "log_loss",
+        "brier",
+    },
     TaskKind.MULTICLASS: {"accuracy", "balanced_accuracy", "f1_macro", "log_loss", "brier"},
     TaskKind.ORDINAL: {"quadratic_kappa", "accuracy", "balanced_accuracy", "f1_macro"},
     TaskKind.REGRESSION: {"rmse", "mae", "r2", "spearman"},
@@ -74,5 +83,9 @@ def _task(said: Mapping[str, Any]) -> TaskDeclaration:
 
 def metric(words: str, kind: TaskKind) -> str | None:
     """The metric that a card's words name first and that fits the kind, or None."""
-    fitting = [(m.start(), name) for pattern, name in METRIC_WORDS if name in FITS.get(kind, ()) and (m := re.search(pattern, words))]
+    fitting = [
+        (m.start(), name)
+        for pattern, name in METRIC_WORDS
+        if name in FITS.get(kind, ()) and (m := re.search(pattern, words))
+    ]
     return min(fitting)[1] if fitting else None

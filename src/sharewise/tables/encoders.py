@@ -8,6 +8,7 @@ z -> z / sqrt(1 + (z / 3)^2), so that no value leaves (-3, 3). Missing values be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -37,7 +38,7 @@ YEAR = 365.2425 * DAY
 def smooth_clip(z: Floats) -> Floats:
     """z / sqrt(1 + (z/3)^2): the identity near 0, bounded by 3; infinities become the bound."""
     z = np.clip(z, -HUGE, HUGE)
-    return z / np.sqrt(1.0 + (z / CLIP) ** 2)  # type: ignore[no-any-return]
+    return z / np.sqrt(1.0 + (z / CLIP) ** 2)
 
 
 def robust_scale(values: Floats) -> tuple[float, float]:
@@ -183,7 +184,9 @@ class DatetimeEncoder(Encoder):
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:
         values = col.dates(column, name)[rows]
         seen = values[np.isfinite(values)]
-        cycles = tuple(c for c, period in cls.CYCLES.items() if len(seen) and np.ptp(np.mod(seen, period)) > 0.1 * period)
+        cycles = tuple(
+            c for c, period in cls.CYCLES.items() if len(seen) and np.ptp(np.mod(seen, period)) > 0.1 * period
+        )
         return cls(name, *robust_scale(values), cycles, bool(np.isnan(values).any()))
 
     def write(self, column: pa.ChunkedArray, out: npt.NDArray[Any]) -> None:
@@ -267,17 +270,23 @@ class EmbeddingEncoder(Encoder):
         out[:] = ~column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
 
 
-ENCODERS: dict[InputKind, type[Encoder]] = {
-    kind.kind: kind for kind in (NumericEncoder, BooleanEncoder, DatetimeEncoder, CategoricalEncoder, EmbeddingEncoder)
-}
+ENCODERS: tuple[type[Encoder], ...] = (
+    NumericEncoder,
+    BooleanEncoder,
+    DatetimeEncoder,
+    CategoricalEncoder,
+    EmbeddingEncoder,
+)
+OF_KIND = {encoder.kind: encoder for encoder in ENCODERS}
 
 
 def fit_encoder(said: Input, column: pa.ChunkedArray, rows: Rows) -> Encoder:
     """The encoder of an input, fitted on `rows`."""
-    return ENCODERS[said.kind].fit(said.name, column, rows)
+    return OF_KIND[said.kind].fit(said.name, column, rows)
 
 
 def encoder_from_json(data: dict[str, Any]) -> Encoder:
     """The encoder that `to_json` wrote."""
+    kind: Callable[..., Encoder] = OF_KIND[InputKind(data["kind"])]
     params = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key != "kind"}
-    return ENCODERS[InputKind(data["kind"])](**params)
+    return kind(**params)

@@ -31,6 +31,7 @@ MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"]
 """Cells of a CSV that mean "no value"."""
 
 SHOWN_ROWS = 5
+BUFFER = 1 << 20
 JSON_LINES_PER_PIECE = 65_536
 
 
@@ -47,7 +48,7 @@ def read_file(path: str, columns: Sequence[str] | None) -> pa.Table:
     match file_format(path):
         case "parquet":
             with _parquet(path) as file:
-                return _guard(path, lambda: file.read(columns=_present(file.schema_arrow.names, columns)))
+                return _guard(path, lambda: _by_row_group(file, _present(file.schema_arrow.names, columns)))
         case "arrow":
             return _guard(path, lambda: _arrow_reader(path).read_all())
         case "jsonl":
@@ -94,9 +95,16 @@ def _line(error: BaseException) -> str:
 
 
 def _unreadable(path: str, error: BaseException) -> DataError:
-    kind = {"parquet": "Parquet file", "arrow": "Arrow file", "jsonl": "JSON Lines file"}.get(str(file_format(path)), "CSV")
+    kind = {"parquet": "Parquet file", "arrow": "Arrow file", "jsonl": "JSON Lines file"}.get(
+        str(file_format(path)), "CSV"
+    )
     return DataError(
-        Problem(f"A {kind} must be whole and readable", f"reading it failed ({_line(error)})", "Write or copy the file again", file=path)
+        Problem(
+            f"A {kind} must be whole and readable",
+            f"reading it failed ({_line(error)})",
+            "Write or copy the file again",
+            file=path,
+        )
     )
 
 
@@ -123,9 +131,16 @@ def _parquet(path: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path, buffer_size=BUFFER)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
+
+
+def _by_row_group(file: Any, names: list[str] | None) -> pa.Table:
+    """One row group after the other: read at once, Arrow holds the compressed file beside the table."""
+    if file.num_row_groups < 2:
+        return file.read(columns=names)
+    return pa.concat_tables([file.read_row_group(i, columns=names) for i in range(file.num_row_groups)])
 
 
 def _arrow_reader(path: str) -> Any:
@@ -173,9 +188,17 @@ def _json_problem(path: str, error: BaseException) -> Problem:
             try:
                 row = json.loads(line)
             except ValueError as fault:
-                return Problem("A line must be one JSON object", f"it is not ({fault})", "Correct the line", file=path, line=number)
+                return Problem(
+                    "A line must be one JSON object", f"it is not ({fault})", "Correct the line", file=path, line=number
+                )
             if not isinstance(row, dict):
-                return Problem("A line must be one JSON object", f"it is a {type(row).__name__}", "Correct the line", file=path, line=number)
+                return Problem(
+                    "A line must be one JSON object",
+                    f"it is a {type(row).__name__}",
+                    "Correct the line",
+                    file=path,
+                    line=number,
+                )
             for key, value in row.items():
                 kind = _json_kind(value)
                 if kind is None:
@@ -190,14 +213,19 @@ def _json_problem(path: str, error: BaseException) -> Problem:
                         line=number,
                         column=key,
                     )
-    return Problem("A JSON Lines file must be whole and readable", f"reading it failed ({_line(error)})", "Write it again", file=path)
+    return Problem(
+        "A JSON Lines file must be whole and readable",
+        f"reading it failed ({_line(error)})",
+        "Write it again",
+        file=path,
+    )
 
 
 def _json_kind(value: object) -> str | None:
     if value is None:
         return None
     for kind, name in ((bool, "boolean"), ((int, float), "number"), (str, "text"), (list, "list")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
     return "object"
 
@@ -259,7 +287,13 @@ def _refuse_bytes(path: str, schema: pa.Schema) -> None:
     if odd:
         raise DataError(
             [
-                Problem("A CSV must be encoded in UTF-8", "this column is not", "Save the file again as UTF-8", file=path, column=name)
+                Problem(
+                    "A CSV must be encoded in UTF-8",
+                    "this column is not",
+                    "Save the file again as UTF-8",
+                    file=path,
+                    column=name,
+                )
                 for name in odd
             ]
         )
@@ -268,7 +302,9 @@ def _refuse_bytes(path: str, schema: pa.Schema) -> None:
 def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
     """Every ragged row (the first few of them) with its line; Arrow itself names only the first."""
     if "Empty CSV" in str(error):
-        return DataError(Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path))
+        return DataError(
+            Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path)
+        )
     found: list[Problem] = []
     n_ragged = 0
     try:
@@ -297,7 +333,9 @@ def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
         return _unreadable(path, error)
     if n_ragged > len(found):
         last = found[-1]
-        found[-1] = Problem(last.rule, f"{last.fact} ({n_ragged} such rows in all)", last.remedy, file=path, line=last.line)
+        found[-1] = Problem(
+            last.rule, f"{last.fact} ({n_ragged} such rows in all)", last.remedy, file=path, line=last.line
+        )
     return DataError(found)
 
 

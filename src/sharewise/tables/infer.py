@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -55,10 +57,10 @@ def _text_kind(column: pa.ChunkedArray) -> InputKind:
     return InputKind.TEXT if many and words >= TEXT_WORDS else InputKind.CATEGORICAL
 
 
-def share(values: pa.Array, parses: object) -> float:
+def share(values: pa.Array, parses: Callable[[str], bool]) -> float:
     """Share of text values that `parses` takes."""
     trimmed = pc.utf8_trim_whitespace(values).to_pylist()
-    return sum(1 for v in trimmed if parses(v)) / max(len(trimmed), 1)  # type: ignore[operator]
+    return sum(parses(v) for v in trimmed) / max(len(trimmed), 1)
 
 
 def task_kind(column: pa.ChunkedArray) -> TaskKind:
@@ -66,6 +68,8 @@ def task_kind(column: pa.ChunkedArray) -> TaskKind:
     other numbers regression, a list of labels multilabel."""
     if col.is_list(column.type):
         return TaskKind.MULTILABEL
+    if pa.types.is_floating(column.type) and len(pc.unique(column.slice(0, PROBE))) > FEW_CODES + 1:
+        return TaskKind.REGRESSION
     values = pc.unique(column).drop_null()
     if len(values) <= FEW_CODES and len(col.distinct(column)) == 2:
         return TaskKind.BINARY

@@ -8,19 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import files
 from sharewise.tables.files import FORMATS, file_format
 
-if TYPE_CHECKING:
-    from narwhals.typing import IntoDataFrame
-
-    Source = str | Path | IntoDataFrame | pa.Table
+Source: TypeAlias = Any
+"""A path (file, folder or glob), or a pandas, polars or pyarrow table; others are refused with a sentence."""
 
 METADATA_KEY = b"mtl"
 
@@ -124,17 +123,26 @@ def _paths(source: str) -> list[str]:
         raise DataError(Problem("A table must exist", f"there is no file '{source}'", hint))
     if not found:
         raise DataError(
-            Problem("A folder or pattern must hold tables", f"'{source}' matches no file", f"Formats: {', '.join(FORMATS)}.")
+            Problem(
+                "A folder or pattern must hold tables", f"'{source}' matches no file", f"Formats: {', '.join(FORMATS)}."
+            )
         )
     kinds = {file_format(p) for p in found}
     if None in kinds:
         odd = next(p for p in found if file_format(p) is None)
         raise DataError(
-            Problem("A table's format is known by its suffix", f"'{odd}' has none that is known", f"Use {', '.join(FORMATS)}.")
+            Problem(
+                "A table's format is known by its suffix",
+                f"'{odd}' has none that is known",
+                f"Use {', '.join(FORMATS)}.",
+            )
         )
     if len(kinds) > 1:
         raise DataError(
-            Problem("The files of one table must be of one format", f"'{source}' holds {', '.join(map(str, sorted(map(str, kinds))))}")
+            Problem(
+                "The files of one table must be of one format",
+                f"'{source}' holds {', '.join(map(str, sorted(map(str, kinds))))}",
+            )
         )
     return found
 
@@ -183,7 +191,11 @@ def _checked(table: pa.Table, name: str) -> Table:
     ]
     if table.num_rows == 0 or table.num_columns == 0:
         problems.append(
-            Problem("A table must have rows", f"{name} has {table.num_rows} rows and {table.num_columns} columns", "Check the export")
+            Problem(
+                "A table must have rows",
+                f"{name} has {table.num_rows} rows and {table.num_columns} columns",
+                "Check the export",
+            )
         )
     if problems:
         raise DataError(problems)
@@ -198,12 +210,31 @@ def _counts(names: Sequence[str]) -> dict[str, int]:
 
 
 def _normal(table: pa.Table) -> pa.Table:
-    """Columns in the few types that the other modules read: dictionaries decoded, decimals as double, and so on."""
+    """Columns in the few types that the other modules read (dictionaries decoded, decimals as double, and so on), and
+    missing values in the one form they know: not-a-number and empty text become null."""
     for i, field in enumerate(table.schema):
         wanted = _plain_type(field.type)
-        if wanted != field.type:
-            table = table.set_column(i, pa.field(field.name, wanted), table.column(i).cast(wanted))
+        given = table.column(i)
+        column = _one_null(given if wanted == field.type else given.cast(wanted))
+        if column is not given:
+            table = table.set_column(i, pa.field(field.name, wanted), column)
     return table
+
+
+def _one_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same column where it has no not-a-number and no empty text; otherwise one with nulls for them."""
+    if pa.types.is_floating(column.type):
+        chunks = [_nulled(c, pc.is_nan(c)) for c in column.chunks]
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        chunks = [_nulled(c, pc.equal(pc.binary_length(c), 0)) for c in column.chunks]
+    else:
+        return column
+    same = all(a is b for a, b in zip(chunks, column.chunks, strict=True))
+    return column if same else pa.chunked_array(chunks, type=column.type)
+
+
+def _nulled(chunk: pa.Array, missing: pa.Array) -> pa.Array:
+    return pc.if_else(missing, None, chunk) if pc.any(missing).as_py() else chunk
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -6,8 +6,8 @@ A `Declaration` is what a person (or a file's own metadata) says; `resolve` sett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sharewise.tasks import Label, TaskKind, TaskSet
@@ -50,6 +50,11 @@ class Schema:
     time: str | None = None
     group: str | None = None
     entity: str | None = None
+
+    def without(self, tasks: Iterable[str]) -> Schema:
+        """The same schema less some tasks."""
+        dropped = set(tasks)
+        return replace(self, tasks=self.tasks.subset(name for name in self.tasks.names if name not in dropped))
 
     @property
     def columns(self) -> tuple[str, ...]:

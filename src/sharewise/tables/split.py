@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from sharewise import seeds
 from sharewise.errors import DataError, Problem
 from sharewise.tables import columns as col
+from sharewise.tables import targets
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Schema
 from sharewise.tasks import Task, TaskKind
@@ -61,8 +63,13 @@ def split(table: Table, schema: Schema, spec: SplitSpec, seed: int) -> Split:
     if by == "column":
         part, notes = _given(table, schema, spec, rng)
     else:
-        part = _carve(table, schema, by, rows, np.array([1 - spec.validation - spec.test, spec.validation, spec.test]), rng)
-        notes = [f"Split {_how(schema, by)}: {1 - spec.validation - spec.test:.0%} train, {spec.validation:.0%} validation, {spec.test:.0%} test."]
+        part = _carve(
+            table, schema, by, rows, np.array([1 - spec.validation - spec.test, spec.validation, spec.test]), rng
+        )
+        notes = [
+            f"Split {_how(schema, by)}: {1 - spec.validation - spec.test:.0%} train, "
+            f"{spec.validation:.0%} validation, {spec.test:.0%} test."
+        ]
     made = [np.flatnonzero(part == i) for i in range(3)]
     empty = [PARTS[i] for i in range(3) if len(made[i]) == 0]
     if empty:
@@ -89,7 +96,9 @@ def _how(schema: Schema, by: str) -> str:
 # --- a given column -----------------------------------------------------------------------------------------
 
 
-def _given(table: Table, schema: Schema, spec: SplitSpec, rng: np.random.Generator) -> tuple[npt.NDArray[np.int8], list[str]]:
+def _given(
+    table: Table, schema: Schema, spec: SplitSpec, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int8], list[str]]:
     """The parts that a column names; a part that it lacks is carved from train."""
     if schema.split is None:
         raise DataError(Problem("A split by column needs the column", "none is named", "Write split: {column: NAME}"))
@@ -122,7 +131,9 @@ def _given(table: Table, schema: Schema, spec: SplitSpec, rng: np.random.Generat
     shares[0] = 1 - shares.sum()
     part[train] = _carve(table, schema, by, train, shares, rng)
     names = " and ".join(PARTS[i] for i in missing)
-    notes.append(f"Column '{schema.split}' has no {names} rows, so {names} rows were taken from train, {_how(schema, by)}.")
+    notes.append(
+        f"Column '{schema.split}' has no {names} rows, so {names} rows were taken from train, {_how(schema, by)}."
+    )
     return part, notes
 
 
@@ -138,17 +149,27 @@ def _carving(table: Table, schema: Schema, part: npt.NDArray[np.int8]) -> str:
 # --- carving ------------------------------------------------------------------------------------------------
 
 
-def _carve(table: Table, schema: Schema, by: str, rows: Rows, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def _carve(
+    table: Table, schema: Schema, by: str, rows: Rows, shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
     """Part (0, 1, 2) of each of `rows`."""
     match by:
         case "time":
             if schema.time is None:
-                raise DataError(Problem("A split by time needs a time column", "none is named", "Write data: {time: COLUMN}"))
+                raise DataError(
+                    Problem("A split by time needs a time column", "none is named", "Write data: {time: COLUMN}")
+                )
             return _by_time(_moments(table, schema.time)[rows], shares)
         case "group":
             name = schema.entity or schema.group
             if name is None:
-                raise DataError(Problem("A split by group needs an entity or group column", "none is named", "Write data: {entity: COLUMN}"))
+                raise DataError(
+                    Problem(
+                        "A split by group needs an entity or group column",
+                        "none is named",
+                        "Write data: {entity: COLUMN}",
+                    )
+                )
             return _by_group(_entities(table, name)[rows], _labels(table, schema, rows), shares, rng)
         case _:
             return stratify(_labels(table, schema, rows), len(rows), shares, rng)
@@ -193,7 +214,7 @@ def _labels(table: Table, schema: Schema, rows: Rows) -> list[Rows]:
         for column in strata.T:
             order = np.argsort(column, kind="stable")
             bounds = np.searchsorted(column[order], np.arange(column.max(initial=-1) + 2))
-            found += [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a]
+            found += [order[a:b] for a, b in pairwise(bounds) if b > a]
     return found
 
 
@@ -202,7 +223,9 @@ def _strata(table: Table, task: Task) -> Rows:
     if task.kind is TaskKind.MULTILABEL and len(task.columns) > 1:
         strata = np.stack([_flags(table, c) for c in task.columns], axis=1)
     elif task.kind is TaskKind.MULTILABEL:
-        strata = np.where(table.column(task.columns[0]).is_valid().combine_chunks().to_numpy(zero_copy_only=False), 0, -1)[:, None]
+        strata = np.where(
+            table.column(task.columns[0]).is_valid().combine_chunks().to_numpy(zero_copy_only=False), 0, -1
+        )[:, None]
     elif task.kind is TaskKind.REGRESSION:
         values = col.floats(table.column(task.columns[0]), task.columns[0])
         seen = values[np.isfinite(values)]
@@ -212,9 +235,7 @@ def _strata(table: Table, task: Task) -> Rows:
         levels = [col.canonical(c) for c in task.classes]
         numeric = not all(isinstance(c, str) for c in task.classes)
         strata = col.codes(table.column(task.columns[0]), levels, numeric=numeric)[:, None]
-    if task.where is not None:
-        strata = np.where(col.codes(table.column(task.where[0]), [task.where[1]], numeric=False)[:, None] == 0, strata, -1)
-    return strata
+    return np.where(targets.where(table, task)[:, None], strata, -1)
 
 
 def _flags(table: Table, name: str) -> Rows:
@@ -222,7 +243,9 @@ def _flags(table: Table, name: str) -> Rows:
     return np.where(np.isnan(values), -1, values).astype(np.int64)
 
 
-def stratify(labels: list[Rows], n_rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def stratify(
+    labels: list[Rows], n_rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
     """Part of each row such that every label's rows are shared out in proportion.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, algorithm 1), taking all rows of the rarest
@@ -252,7 +275,7 @@ def _round(wanted: npt.NDArray[np.float64], total: int, shares: npt.NDArray[np.f
         return np.zeros(3, dtype=np.int64)
     weights = wanted if wanted.sum() > 0 else shares
     exact = weights / weights.sum() * total
-    counts = np.floor(exact).astype(np.int64)
+    counts: Rows = np.floor(exact).astype(np.int64)
     order = np.lexsort((-shares, -(exact - counts)))
     counts[order[: total - int(counts.sum())]] += 1
     return counts
@@ -273,15 +296,23 @@ def _by_time(when: col.Floats, shares: npt.NDArray[np.float64]) -> npt.NDArray[n
     return part
 
 
-def _by_group(entity: Rows, labels: list[Rows], shares: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def _by_group(
+    entity: Rows, labels: list[Rows], shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
     """Whole entities: the largest first, each to the part that lacks most of what the entity carries."""
     n_entities = int(entity.max()) + 1
     sizes = np.bincount(entity, minlength=n_entities)
     if np.count_nonzero(sizes) < np.count_nonzero(shares):
         raise DataError(
-            Problem("A split by group needs a group for every part", f"the column has {np.count_nonzero(sizes)} values", "Split another way")
+            Problem(
+                "A split by group needs a group for every part",
+                f"the column has {np.count_nonzero(sizes)} values",
+                "Split another way",
+            )
         )
-    carried = np.stack([sizes, *(np.bincount(entity[rows], minlength=n_entities) for rows in labels)], axis=1).astype(np.float64)
+    carried = np.stack([sizes, *(np.bincount(entity[rows], minlength=n_entities) for rows in labels)], axis=1).astype(
+        np.float64
+    )
     totals = carried.sum(axis=0)
     lack = shares[:, None] * np.ones_like(totals)
     carried /= np.maximum(totals, 1.0)
@@ -305,7 +336,9 @@ def _by_group(entity: Rows, labels: list[Rows], shares: npt.NDArray[np.float64],
     return where[entity]
 
 
-def _need(lack: npt.NDArray[np.float64], carried: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+def _need(
+    lack: npt.NDArray[np.float64], carried: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
+) -> npt.NDArray[Any]:
     """How much each part still lacks, relative to its share, of what an entity carries."""
     relative = lack / np.maximum(shares, 1e-12)[:, None]
     return (relative * (carried > 0)).sum(axis=1)  # type: ignore[no-any-return]

@@ -36,7 +36,8 @@ def raw(table: Table, task: Task) -> tuple[Floats, Present]:
         case TaskKind.MULTILABEL:
             values, present = _labels(table, task)
         case _:
-            found = col.codes(table.column(task.columns[0]), [col.canonical(c) for c in task.classes], numeric=_is_numeric(task))
+            levels = [col.canonical(c) for c in task.classes]
+            found = col.codes(table.column(task.columns[0]), levels, numeric=_is_numeric(task))
             values, present = found.astype(np.float64)[:, None], (found >= 0)[:, None]
     if task.where is not None:
         present = present & where(table, task)[:, None]
@@ -48,7 +49,8 @@ def where(table: Table, task: Task) -> Present:
     if task.where is None:
         return np.ones(table.n_rows, dtype=bool)
     column, group = task.where
-    return col.codes(table.column(column), [group], numeric=col.parses_as_number(group)) == 0
+    belongs: Present = col.codes(table.column(column), [group], numeric=col.parses_as_number(group)) == 0
+    return belongs
 
 
 def _is_numeric(task: Task) -> bool:
@@ -79,9 +81,11 @@ def _labels(table: Table, task: Task) -> tuple[Floats, Present]:
     column = table.column(task.columns[0])
     valid = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
     out = np.zeros((table.n_rows, len(task.classes)))
-    flat = pa.chunked_array([pc.list_flatten(column).combine_chunks()]) if column.num_chunks != 1 else pc.list_flatten(column)
-    parents = pc.list_parent_indices(column.combine_chunks())
-    found = col.codes(flat, [col.canonical(c) for c in task.classes], numeric=_is_numeric(task))
+    whole = column.combine_chunks()
+    parents = pc.list_parent_indices(whole)
+    found = col.codes(
+        pa.chunked_array([pc.list_flatten(whole)]), [col.canonical(c) for c in task.classes], numeric=_is_numeric(task)
+    )
     rows = parents.to_numpy(zero_copy_only=False)
     out[rows[found >= 0], found[found >= 0]] = 1.0
     return out, np.repeat(valid[:, None], out.shape[1], axis=1)
@@ -127,7 +131,7 @@ class Scale:
         """Standardised -> original unit, (N, K)."""
         values = values * np.array(self.deviation) + np.array(self.mean)
         if self.transform == "log1p":
-            return np.expm1(np.minimum(values, 80.0))  # type: ignore[no-any-return]
+            return np.expm1(np.minimum(values, 80.0))
         if self.transform == "quantile":
             return _piecewise(values, self.heights, self.landmarks)
         return values

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sharewise.balance.contracts import TaskFacts
 from sharewise.balance.engine.balancer import Balancer
+from sharewise.balance.engine.step import Step
 from sharewise.balance.weighting.equal import Equal
 from sharewise.models.build import GroupModel
 from sharewise.models.sharing.base import Dropout
@@ -176,29 +177,31 @@ class Cohort:
         self, parts: Sequence[str] = ("validation",), progress: Callable[[int], None] | None = None
     ) -> list[FitResult]:
         """Train every member to its end; then predict the rows of `parts` from the best checkpoints."""
-        started = time.perf_counter()
-        step, buffer, at = 0, torch.empty(0), 0
+        started = time.process_time()
+        step, at, buffer, rates = 0, 0, torch.empty(0), torch.empty(0)
         device = self.data.device
         optimiser = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2)
         checkpoints, slots, validation = self.checkpoints, self.slots, self.validation
         tuned = torch.tensor([[m.tuned.lr, m.tuned.weight_decay, m.tuned.dropout] for m in self.members], device=device)
         sums = torch.zeros(len(self.members), len(self.model.slots), device=device)
-        counts = torch.zeros_like(sums)
+        counts, weights = torch.zeros_like(sums), torch.zeros_like(sums)
         where = torch.arange(len(self.members), device=device)
+        dropout, next_due = self._dropout(tuned), self._next_due(0)
         while len(where):
-            if at == len(buffer):
-                buffer, at = self.batches.ahead(16), 0
-            lr = tuned[:, :1] * self._schedule(step).to(device)
-            losses, present, weights = self._step(buffer[at], slots, optimiser, lr, tuned[:, 1:2], tuned[:, 2], step)
+            if at == buffer.shape[0]:
+                buffer, rates, at = self.batches.ahead(16), tuned[:, :1] * self._schedule(step, 16).to(device), 0
+            done = self._step(buffer[at], slots, optimiser, rates[at], tuned[:, 1:2], dropout.at(step))
             at += 1
             step += 1
-            sums += losses * present
-            counts += present
-            self.weights[where] += weights
-            due = self._due(step)
-            if due.size == 0:
+            sums += done.losses * done.present
+            counts += done.present
+            weights += done.weights
+            if step < next_due:
                 continue
+            due = self._due(step)
+            next_due = self._next_due(step)
             chosen = torch.from_numpy(due).to(device)
+            self.weights[where], weights = self.weights[where] + weights, torch.zeros_like(weights)
             self._evaluate(chosen, where, slots, validation, sums, counts, step)
             sums[chosen], counts[chosen] = 0, 0
             leaving = self._leaving(due, where, step)
@@ -212,48 +215,55 @@ class Cohort:
                 slots = slots.keep(stay)
                 validation = (validation[0][stay], validation[1][stay])
                 tuned, sums, counts, where = tuned[stay], sums[stay], counts[stay], where[stay]
+                weights, dropout = weights[stay], self._dropout(tuned)
                 kept = stay.tolist()
                 self.batches.keep(kept)
                 self.alive = [self.alive[i] for i in kept]
-                buffer = buffer[:, stay]
-        seconds = (time.perf_counter() - started) / max(len(self.members), 1)
+                buffer, rates = buffer[:, stay], rates[:, stay]
+                next_due = self._next_due(step)
+        seconds = (time.process_time() - started) / max(len(self.members), 1)
         return self._results(parts, checkpoints, seconds)
 
-    def _schedule(self, step: int) -> Tensor:
-        """Share of the top learning rate of each living member at `step`, (M, 1)."""
-        progress = step / self.total[self.alive]
+    def _dropout(self, tuned: Tensor) -> Dropout:
+        return Dropout(tuned[:, 2]) if bool((tuned[:, 2] > 0).any()) else Dropout()
+
+    def _schedule(self, step: int, n: int) -> Tensor:
+        """Share of the top learning rate of each living member at `step` and the n - 1 after it, (n, M, 1)."""
+        total = self.total[self.alive]
+        progress = (step + np.arange(n))[:, None] / total
         warm = self.recipe.warmup
-        rising = (progress + 1 / self.total[self.alive]) / max(warm, 1e-9)
+        rising = (progress + 1 / total) / max(warm, 1e-9)
         falling = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * np.clip((progress - warm) / (1 - warm), 0, 1)))
-        return torch.from_numpy(np.minimum(rising, falling).astype(np.float32)).unsqueeze(1)
+        return torch.from_numpy(np.minimum(rising, falling).astype(np.float32)).unsqueeze(-1)
 
     def _step(
-        self,
-        rows: Tensor,
-        slots: Slots,
-        optimiser: StackedAdamW,
-        lr: Tensor,
-        weight_decay: Tensor,
-        dropout: Tensor,
-        step: int,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Move every member by one batch (M, B); returns losses, present and effective weights, each (M, S)."""
+        self, rows: Tensor, slots: Slots, optimiser: StackedAdamW, lr: Tensor, weight_decay: Tensor, dropout: Dropout
+    ) -> Step:
+        """Move every member by one batch (M, B); what came of it, with losses in comparable units."""
         values, cells = slots.targets(rows)
-        present = labelled(cells, self.model)
-        drop = Dropout(dropout, step) if bool((dropout > 0).any()) else Dropout()
 
         def losses_from(z: Tensor) -> Tensor:
-            return self.model.losses(self.model.outputs(z, drop), values, cells, slots.class_weights) / slots.scales
+            outputs = self.model.outputs(z, dropout)
+            return self.model.losses(outputs, values, cells, slots.class_weights) / slots.scales
 
-        done = self.balancer.backward_from(self.model.features(self.data.gather(rows), drop), losses_from, present)
+        features = self.model.features(self.data.gather(rows), dropout)
+        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model))
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
         optimiser.step(self.stack.flat, gradient, lr, weight_decay)
-        return done.losses * slots.scales, done.present, done.weights
+        return done
 
     def _due(self, step: int) -> np.ndarray:
+        """Positions of the living members that are evaluated after `step` steps."""
         every, total = self.every[self.alive], self.total[self.alive]
         return np.flatnonzero((step % every == 0) | (step >= total))
+
+    def _next_due(self, step: int) -> int:
+        """The next step count at which a living member is evaluated."""
+        if not self.alive:
+            return step
+        every, total = self.every[self.alive], self.total[self.alive]
+        return int(np.minimum((step // every + 1) * every, np.maximum(total, step + 1)).min())
 
     # --- evaluation ---------------------------------------------------------------------------------------
 
@@ -276,7 +286,7 @@ class Cohort:
         losses = self._validation_losses(slots, validation[0][chosen], validation[1][chosen])
         if not everyone:
             self.stack.bind(flat)
-        train = (sums / counts)[chosen]
+        train = (sums / counts)[chosen] * slots.scales
         relative = losses / slots.scales
         criteria = relative if self.recipe.checkpoint == "task" else relative.nanmean(dim=1, keepdim=True)
         ids = where[chosen]

@@ -12,6 +12,21 @@ if TYPE_CHECKING:
 CATALOGUE: Catalogue[Aggregator | Directional] = Catalogue(
     "aggregator",
     {
+        "aligned": "sharewise.balance.aggregation.aligned:AlignedMTL",
+        "cagrad": "sharewise.balance.aggregation.cagrad:CAGrad",
+        "config": "sharewise.balance.aggregation.config:ConFIG",
+        "dualproj": "sharewise.balance.aggregation.dualproj:DualProj",
+        "fairgrad": "sharewise.balance.aggregation.fairgrad:FairGrad",
+        "gradnorm": "sharewise.balance.aggregation.gradnorm:GradNorm",
+        "gradvac": "sharewise.balance.aggregation.gradvac:GradVac",
+        "imtl_g": "sharewise.balance.aggregation.imtl_g:IMTLG",
         "mean": "sharewise.balance.aggregation.mean:Mean",
+        "mgda": "sharewise.balance.aggregation.mgda:MGDA",
+        "nash": "sharewise.balance.aggregation.nash:Nash",
+        "pcgrad": "sharewise.balance.aggregation.pcgrad:PCGrad",
+        "primary": "sharewise.balance.aggregation.primary:Primary",
+        "smooth": "sharewise.balance.aggregation.smooth:Smooth",
+        "sum": "sharewise.balance.aggregation.sum:Sum",
+        "upgrad": "sharewise.balance.aggregation.upgrad:UPGrad",
     },
 )

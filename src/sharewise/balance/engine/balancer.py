@@ -109,12 +109,10 @@ class Balancer(nn.Module):
     def backward(self, losses: Tensor, present: Tensor | None = None) -> Step:
         """One step at level `losses`: objective, one backward pass through everything, measured weights."""
         present = _present(losses, present)
-        leaf = _clean(losses.detach(), present).requires_grad_()
-        objective = self.method(self._scaled(leaf, present), present)
-        torch.autograd.backward(objective.sum())
-        weights = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
-        weights = weights.masked_fill(~present, 0.0)
-        torch.autograd.backward(losses, weights)
+        clean = _clean(losses, present)
+        clean.retain_grad()
+        torch.autograd.backward(self.method(self._scaled(clean, present), present).sum())
+        weights = torch.zeros_like(clean) if clean.grad is None else clean.grad
         self.tick += 1
         return Step(losses.detach(), present, weights, torch.ones_like(weights), None, True)
 

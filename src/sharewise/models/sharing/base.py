@@ -39,18 +39,24 @@ class Dropout:
 
     def __init__(self, rate: Tensor | None = None, seed: int = 0) -> None:
         self.rate = rate
-        self._generator: torch.Generator | None = None
         if rate is not None:
+            self._gain = 1 / (1 - rate)
             self._generator = torch.Generator(device=rate.device)
             self._generator.manual_seed(seed)
+
+    def at(self, step: int) -> Dropout:
+        """This dropout with the masks of a step."""
+        if self.rate is not None:
+            self._generator.manual_seed(step)
+        return self
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` (M, ..., B, D) with cells dropped and the rest scaled by 1 / (1 - rate); `x` itself in evaluation."""
         if self.rate is None:
             return x
         u = torch.rand(x.shape[-2:], generator=self._generator, device=x.device)
-        rate = self.rate.view(-1, *([1] * (x.dim() - 1)))
-        return x * ((u >= rate) / (1 - rate))
+        shape = (-1, *([1] * (x.dim() - 1)))
+        return x * ((u >= self.rate.view(shape)) * self._gain.view(shape))
 
 
 OFF = Dropout()

@@ -1,0 +1,164 @@
+"""Who answers each task: a decision under risk, on validation rows first and confirmed once on test rows.
+
+Verdicts are for people and err on either side at a fixed rate; what ships weighs the chance of harm against the gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sharewise.records import Comparison, Decision, Outcome
+from sharewise.study.judge import judge
+from sharewise.study.posterior import Belief, beliefs
+
+MOST_RISK = 0.05
+"""Greatest probability of harm beyond the margin at which a task may share."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """The two ways to answer one task: a shared model and the best single-task alternative, compared on validation
+    rows (candidate = shared, baseline = single). Without a comparison, `missing` says why there is none."""
+
+    task: str
+    shared_arm: str
+    shared_group: str
+    single_arm: str
+    single_group: str
+    comparison: Comparison | None
+    missing: str = ""
+
+
+def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> list[Decision]:
+    """A route per task from validation evidence, in the order given.
+
+    A task shares when P(theta < -margin) <= 5 % and either E(theta) > 0 or `prefer_fewer_models`, under the posterior
+    that pools all the tasks' effects (see `beliefs`); otherwise, and where nothing could be compared, its best single
+    model answers.
+    """
+    believed = _by_task([o.comparison for o in options if o.comparison is not None])
+    return [_route(option, believed.get(option.task), prefer_fewer_models) for option in options]
+
+
+def choose_plan(
+    plans: Mapping[str, Sequence[Option]], *, prefer_fewer_models: bool = False
+) -> tuple[str | None, list[Decision]]:
+    """The candidate plan whose routes promise most, and those routes; None, all single, where none promises anything.
+
+    Promise: the sum over shared tasks of the expected gain in margins; with `prefer_fewer_models` the number of shared
+    tasks comes first. Ties go to the plan named first, so name the simpler one first. Raises ValueError without a plan.
+    """
+    if not plans:
+        raise ValueError("A choice needs a candidate plan; however, none is given.")
+    best: tuple[tuple[float, float], str, list[Decision]] | None = None
+    for name, options in plans.items():
+        routes = choose(options, prefer_fewer_models=prefer_fewer_models)
+        shared = [r for r in routes if r.shared]
+        margin = {o.task: o.comparison.margin for o in options if o.comparison is not None}
+        gain = sum((r.expected_gain or 0.0) / margin[r.task] for r in shared)
+        promise = (float(len(shared)) if prefer_fewer_models else 0.0, gain)
+        if best is None or promise > best[0]:
+            best = (promise, name, routes)
+    assert best is not None
+    return (best[1] if any(r.shared for r in best[2]) else None), best[2]
+
+
+def confirm(
+    decisions: Sequence[Decision],
+    options: Sequence[Option],
+    test: Iterable[Comparison],
+    *,
+    prefer_fewer_models: bool = False,
+) -> list[Decision]:
+    """The routes after the test rows were opened once: a shared task may go back to single, never the other way.
+
+    `test` compares the retrained shared model with the retrained single one on test rows. A task goes back when its
+    test verdict is harm, when it could not be compared there, or when validation and test evidence together (weighted
+    by their precision; their runs and rows are independent) no longer meet the rule of `choose`.
+    """
+    opened = {c.task: c for c in test}
+    before = {o.task: o for o in options}
+    both = [
+        _joined(o.comparison, opened[o.task]) for o in options if o.comparison is not None and o.task in opened
+    ]
+    believed = _by_task(both)
+    return [
+        _confirmed(d, before[d.task], opened.get(d.task), believed.get(d.task), prefer_fewer_models) for d in decisions
+    ]
+
+
+def _by_task(comparisons: Sequence[Comparison]) -> dict[str, Belief]:
+    return {belief.task: belief for belief in beliefs(comparisons)}
+
+
+def _route(option: Option, belief: Belief | None, prefer_fewer_models: bool) -> Decision:
+    c = option.comparison
+    if belief is None or c is None:
+        why = option.missing or "there is nothing to compare"
+        return _single(option, None, f"Its single-task model answers, because {why}.")
+    risk, gain = belief.probability_harm, belief.expected_gain
+    told = f"harm beyond {_amount(c.margin, c)} has probability {_percent(risk)}"
+    if risk > MOST_RISK:
+        return _single(option, belief, f"Its single-task model answers, because {told}, more than 5 %.")
+    if gain <= 0 and not prefer_fewer_models:
+        expected = f"the expected change is {_signed(gain, c)}"
+        return _single(option, belief, f"Its single-task model answers, because nothing is gained: {expected}.")
+    reason = f"Shared: {told}, and the expected change is {_signed(gain, c)}"
+    reason += "; fewer models are preferred." if gain <= 0 else "."
+    return Decision(option.task, option.shared_arm, option.shared_group, True, risk, gain, reason)
+
+
+def _single(option: Option, belief: Belief | None, reason: str) -> Decision:
+    risk = None if belief is None else belief.probability_harm
+    gain = None if belief is None else belief.expected_gain
+    return Decision(option.task, option.single_arm, option.single_group, False, risk, gain, reason)
+
+
+def _confirmed(
+    decision: Decision, option: Option, test: Comparison | None, belief: Belief | None, prefer_fewer_models: bool
+) -> Decision:
+    if not decision.shared:
+        return decision
+    if test is None or belief is None:
+        why = "sharing could not be confirmed on the test rows"
+        return _single(option, None, f"Its single-task model answers, because {why}.")
+    if judge(test).outcome is Outcome.HARM:
+        seen = f"{_signed(test.effect, test)} [{_signed(test.low, test)}, {_signed(test.high, test)}]"
+        return _single(option, belief, f"Its single-task model answers, because the test rows confirm harm: {seen}.")
+    again = _route(replace(option, comparison=test), belief, prefer_fewer_models)
+    if again.shared:
+        return again
+    return replace(again, reason=again.reason.replace("because ", "because with the test rows ", 1))
+
+
+def _joined(validation: Comparison, test: Comparison) -> Comparison:
+    """Both estimates weighted by their precision; df by Satterthwaite with the weights taken as known."""
+    v1, v2 = validation.standard_error**2, test.standard_error**2
+    if v1 <= 0 or v2 <= 0:
+        return test if v2 <= v1 else replace(test, effect=validation.effect)
+    w1, w2 = v2 / (v1 + v2), v1 / (v1 + v2)
+    variance = v1 * v2 / (v1 + v2)
+    below = (w1**2 * v1) ** 2 / validation.df + (w2**2 * v2) ** 2 / test.df
+    return replace(
+        test,
+        effect=w1 * validation.effect + w2 * test.effect,
+        var_rows=variance,
+        var_baseline=0.0,
+        var_candidate=0.0,
+        df=variance**2 / below,
+    )
+
+
+def _percent(p: float) -> str:
+    if p < 0.001:
+        return "under 0.1 %"
+    return f"{100 * p:.1f} %" if p < 0.1 else f"{100 * p:.0f} %"
+
+
+def _amount(value: float, c: Comparison) -> str:
+    return f"{100 * value:.3g} {'%' if c.scale == 'relative' else 'points'}"
+
+
+def _signed(value: float, c: Comparison) -> str:
+    return f"{100 * value:+.1f} {'%' if c.scale == 'relative' else 'points'}"
