@@ -38,7 +38,7 @@ def forecast(view: AuditView, labels: Labels) -> Forecast | None:
     or no inputs.
 
     Boosted trees (LightGBM, 60 rounds, fitted on at most 20,000 rows a fold) for numbers, categories, embeddings and
-    pictures; TF-IDF of words and pairs with a linear model where all inputs are texts. Folds: 2 above 50,000 rows,
+    pictures; TF-IDF of words and pairs with a linear model where all inputs are texts. Folds: 2 above 20,000 rows,
     else 4. Remembered in the view.
     """
     return view.once("forecast", labels.task, labels.column, make=lambda: _forecast(view, labels))
@@ -59,7 +59,7 @@ def _forecast(view: AuditView, labels: Labels, sample: Rows | None = None) -> Fo
         rows = sample[labels.present[sample]]
     if len(rows) < 50 or len(np.unique(labels.values[rows])) < 2 or not view.input_names:
         return None
-    n_folds = 2 if len(rows) > 50_000 else 4
+    n_folds = 2 if len(rows) > 20_000 else 4
     folds = view.folds[rows] % n_folds
     if len(np.unique(folds)) < n_folds:
         return None  # too few different inputs
@@ -68,8 +68,9 @@ def _forecast(view: AuditView, labels: Labels, sample: Rows | None = None) -> Fo
     space = view.once("space", make=lambda: _space(view))
     for fold in range(n_folds):
         train, held = rows[(folds != fold) & space.trainable[rows]], folds == fold
-        if len(train) > MAX_FIT_ROWS:
-            keep = view.rng("fit", labels.task, labels.column, str(fold)).choice(len(train), MAX_FIT_ROWS, replace=False)
+        most = MAX_FIT_ROWS if width <= 5 else MAX_FIT_ROWS // 2  # a tree for each class and round
+        if len(train) > most:
+            keep = view.rng("fit", labels.task, labels.column, str(fold)).choice(len(train), most, replace=False)
             train = train[np.sort(keep)]
         out[held] = space.fit_predict(train, labels.values[train], width, rows[held])
     return Forecast(rows, out)
@@ -89,7 +90,9 @@ class _Trees:
         step = max(1, len(matrix) // MAX_BINNED_ROWS)
         self.trainable = np.arange(len(matrix)) % step == 0
         self.step = step
-        self.binned = lightgbm.Dataset(matrix[::step], np.zeros(len(matrix[::step])), categorical_feature=categorical or "auto", params=params)
+        self.binned = lightgbm.Dataset(
+            matrix[::step], np.zeros(len(matrix[::step])), categorical_feature=categorical or "auto", params=params
+        )
         self.binned.construct()
 
     def fit_predict(self, train: Rows, y: Floats, width: int, asked: Rows) -> npt.NDArray[np.float32]:
@@ -99,7 +102,8 @@ class _Trees:
         params: dict[str, Any] = {
             "objective": "regression" if width == 1 else "binary" if len(classes) == 2 else "multiclass",
             "learning_rate": 0.1, "num_leaves": 31 if len(train) > 2000 else 7, "min_data_in_leaf": 10,
-            "feature_fraction": min(1.0, max(0.1, 50 / self.matrix.shape[1])), "max_bin": 63, "seed": self.seed % (1 << 31),
+            "feature_fraction": min(1.0, max(0.1, 50 / self.matrix.shape[1])), "max_bin": 63,
+            "seed": self.seed % (1 << 31),
             "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
             "feature_pre_filter": False, "lambda_l2": 1.0, "max_cat_to_onehot": 8,
         }  # fmt: skip
@@ -173,7 +177,8 @@ def _space(view: AuditView) -> _Trees | _Words:
     texts = [n for n in view.input_names if view.kind(n) in (InputKind.TEXT, InputKind.TOKENS)]
     if len(texts) == len(view.input_names):
         return _Words(_joined(view, texts), seed)
-    columns, categorical = [], []
+    columns: list[npt.NDArray[np.float32]] = []
+    categorical: list[int] = []
     for name in view.input_names:
         block = _dense(view, name)
         if block is None:

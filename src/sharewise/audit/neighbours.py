@@ -45,7 +45,8 @@ def _near_pairs(view: AuditView) -> npt.NDArray[np.int64]:
         return np.empty((0, 2), dtype=np.int64)
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     different = view.input_hash[pairs[:, 0]] != view.input_hash[pairs[:, 1]]
-    return pairs[different]
+    near: npt.NDArray[np.int64] = pairs[different]
+    return near
 
 
 def _buckets(keys: Hashes, rows: Rows) -> npt.NDArray[np.int64]:
@@ -159,13 +160,16 @@ def _distance(matrix: npt.NDArray[np.float32], pairs: npt.NDArray[np.int64]) -> 
 
 def _standardised(view: AuditView) -> tuple[npt.NDArray[np.float32] | None, Hashes]:
     """Numbers in standard deviations side by side, and a hash of everything else, which must be equal."""
-    blocks, key = [], np.zeros(view.n_rows, dtype=np.uint64)
+    blocks: list[npt.NDArray[np.float32]] = []
+    key = np.zeros(view.n_rows, dtype=np.uint64)
     for name in view.input_names:
         kind = view.arrow.schema.field(name).type
         if name in view.numeric_inputs:
             values = view.numbers(name)
             block = values.astype(np.float32)[:, None]
-            key += mix(np.isnan(values).astype(np.uint64) + np.uint64(len(blocks)))  # the same cells are missing
+            key += mix(
+                np.isnan(values).astype(np.uint64) + np.full(view.n_rows, len(blocks), np.uint64)
+            )  # the same cells are missing
             block = np.nan_to_num(block, nan=float(np.nanmean(values)) if (~np.isnan(values)).any() else 0.0)
         elif is_list(kind) and is_number(kind.value_type):
             block = np.nan_to_num(view.vectors(name))

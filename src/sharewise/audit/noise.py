@@ -41,7 +41,9 @@ def confident_learning(given: Rows, p: Probabilities) -> Noise:
     above = p >= thresholds
     counted = above.any(1)
     guess = np.where(above, p, -1).argmax(1)
-    joint = np.bincount(given[counted] * n_classes + guess[counted], minlength=n_classes**2).reshape(n_classes, n_classes)
+    joint = np.bincount(given[counted] * n_classes + guess[counted], minlength=n_classes**2).reshape(
+        n_classes, n_classes
+    )
     scaled = joint / np.maximum(joint.sum(1, keepdims=True), 1) * counts[:, None]
     rate = float(1 - np.trace(scaled) / max(scaled.sum(), 1))
     low, high = wilson(rate, int(counted.sum()))

@@ -98,7 +98,10 @@ class Annotators(Check):
             return cramers_v(table(codes, left))
         # Within each predicted class, so that a source that has other inputs is not blamed for them.
         answer = guess.argmax(1)
-        parts = [(int((answer == c).sum()), cramers_v(table(codes[answer == c], given[answer == c].astype(np.int64)))) for c in np.unique(answer)]
+        parts = [
+            (int((answer == c).sum()), cramers_v(table(codes[answer == c], given[answer == c].astype(np.int64))))
+            for c in np.unique(answer)
+        ]
         return sum(n * v for n, v in parts) / max(sum(n for n, _ in parts), 1)
 
     def _reversed(self, view: AuditView, labels: Labels, name: str, levels: list[str]) -> list[Found]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from sharewise.audit.checks.base import Check
+from sharewise.audit.columns import Floats
 from sharewise.audit.duplicates import is_coarse
 from sharewise.audit.neighbours import near_pairs
 from sharewise.audit.result import CheckResult, Found
@@ -93,6 +94,5 @@ class NearDuplicates(Check):
         ]
 
     def _disagreement(self, labels: Labels, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        if labels.is_class:
-            return (labels.values[a] != labels.values[b]).astype(np.float64)
-        return np.abs(labels.values[a] - labels.values[b])
+        gap: Floats = np.abs(labels.values[a] - labels.values[b])
+        return (gap > 0).astype(np.float64) if labels.is_class else gap

@@ -34,7 +34,9 @@ class TagNoise(Check):
 
     def run(self, view: AuditView) -> CheckResult:
         """One error for rows whose lengths differ, one warning for tags that contradict their context."""
-        tokens = [n for n in view.input_names if view.kind(n) is InputKind.TOKENS and is_list(view.arrow.schema.field(n).type)]
+        tokens = [
+            n for n in view.input_names if view.kind(n) is InputKind.TOKENS and is_list(view.arrow.schema.field(n).type)
+        ]
         found: list[Found] = []
         silent: list[str] = []
         rates: dict[str, float] = {}
