@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,6 +282,17 @@ def test_what_cannot_be_encoded(fitted: tuple[Table, Codec]) -> None:
     short = table.arrow.set_column(table.names.index("vector"), "vector", pa.array([[1.0, 2.0]] * N))
     with pytest.raises(DataError, match="one length"):
         codec.encode(Table(short, "new.csv"))
+
+
+def test_messages_name_rows_of_the_whole_table(fitted: tuple[Table, Codec], tmp_path: Any) -> None:
+    table, codec = fitted
+    odd = table.arrow.set_column(0, "plain", pa.array(["1.5"] * 70 + ["abc"] + ["1.5"] * (N - 71)))
+    pq.write_table(odd, tmp_path / "t.parquet")
+    for source in (odd, tmp_path / "t.parquet"):
+        pieces = iter_batches(source, None, 50)
+        codec.encode(next(pieces))
+        with pytest.raises(DataError, match="row 71, column 'plain'"):
+            codec.encode(next(pieces))
 
 
 def test_an_unknown_label_is_absent(fitted: tuple[Table, Codec]) -> None:
