@@ -316,7 +316,8 @@ def test_the_rarer_class_is_counted_where_it_matters() -> None:
     pair = binary_pair()
     positives = int(pair.truth.sum())
     assert done(compare(pair)).n_rarest is None
-    assert done(compare(replace(pair, task=replace(BINARY, metric="auroc")))).n_rarest == min(positives, 400 - positives)
+    ranked = done(compare(replace(pair, task=replace(BINARY, metric="auroc"))))
+    assert ranked.n_rarest == min(positives, 400 - positives)
 
 
 def test_a_comparison_survives_json() -> None:

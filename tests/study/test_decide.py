@@ -78,6 +78,18 @@ def test_evidence_that_turned_goes_back_and_nothing_is_ever_promoted() -> None:
     assert confirm(before, kept, opened(0.2)) == before
 
 
+def test_a_task_must_clear_the_margin_by_its_own_evidence_too() -> None:
+    crowd = [option(0.02, se=0.002, task=f"g{i}") for i in range(9)]
+    options = [option(-0.01, se=0.012, task="odd"), *crowd]
+    chosen = choose(options)
+    assert chosen[0].shared  # the others carry it
+    tests = [comparison(-0.01, 0.012, task="odd"), *(comparison(0.02, 0.002, task=f"g{i}") for i in range(9))]
+    routed = confirm(chosen, options, tests)
+    assert not routed[0].shared
+    assert "its own rows leave harm beyond 2 % a probability of" in routed[0].reason
+    assert all(d.shared for d in routed[1:])
+
+
 def test_what_cannot_be_confirmed_goes_back() -> None:
     options = [option(0.02)]
     (d,) = confirm(choose(options), options, [])

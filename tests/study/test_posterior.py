@@ -54,7 +54,12 @@ def by_sampling(z: np.ndarray, se: np.ndarray, df: np.ndarray, draws: int) -> tu
 
 @pytest.mark.parametrize(
     ("effects", "errors", "dfs"),
-    [([0.4], [0.8], [6]), ([-1.0], [1.5], [3]), ([1.0, -1.5], [0.8, 0.8], [8, 8]), ([0.5, 0.8, -2.0], [1, 1.2, 1], [5, 9, 7])],
+    [
+        ([0.4], [0.8], [6]),
+        ([-1.0], [1.5], [3]),
+        ([1.0, -1.5], [0.8, 0.8], [8, 8]),
+        ([0.5, 0.8, -2.0], [1, 1.2, 1], [5, 9, 7]),
+    ],
 )
 def test_grid_agrees_with_sampling(effects: list[float], errors: list[float], dfs: list[float]) -> None:
     z, se, df = np.array(effects), np.array(errors), np.array(dfs, float)
