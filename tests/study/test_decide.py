@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.study.test_posterior import comparison
 
 from sharewise.records import Comparison
-from sharewise.study.decide import Option, choose, choose_plan, confirm
+from sharewise.study.decide import Option, choose, confirm
 
 
 def option(effect: float, se: float = 0.004, task: str = "t") -> Option:
@@ -95,19 +93,6 @@ def test_what_cannot_be_confirmed_goes_back() -> None:
     (d,) = confirm(choose(options), options, [])
     assert not d.shared
     assert "could not be confirmed" in d.reason
-
-
-def test_the_plan_that_promises_most_is_chosen_and_ties_go_to_the_first() -> None:
-    low, high = [option(0.01)], [option(0.03)]
-    assert choose_plan({"low": low, "high": high})[0] == "high"
-    assert choose_plan({"a": low, "b": low})[0] == "a"
-    name, routes = choose_plan({"bad": [option(-0.05)]})
-    assert name is None
-    assert not routes[0].shared
-    both = [replace(option(0.002), task="t"), option(0.002, task="u")]
-    assert choose_plan({"one": [option(0.03)], "two": both}, prefer_fewer_models=True)[0] == "two"
-    with pytest.raises(ValueError, match="candidate plan"):
-        choose_plan({})
 
 
 def test_order_and_count_of_options_are_kept() -> None:

@@ -5,7 +5,7 @@ Verdicts are for people and err on either side at a fixed rate; what ships weigh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharewise.records import Comparison, Decision, Outcome
@@ -41,29 +41,6 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
     """
     believed = _by_task([o.comparison for o in options if o.comparison is not None])
     return [_route(option, believed.get(option.task), prefer_fewer_models) for option in options]
-
-
-def choose_plan(
-    plans: Mapping[str, Sequence[Option]], *, prefer_fewer_models: bool = False
-) -> tuple[str | None, list[Decision]]:
-    """The candidate plan whose routes promise most, and those routes; None, all single, where none promises anything.
-
-    Promise: the sum over shared tasks of the expected gain in margins; with `prefer_fewer_models` the number of shared
-    tasks comes first. Ties go to the plan named first, so name the simpler one first. Raises ValueError without a plan.
-    """
-    if not plans:
-        raise ValueError("A choice needs a candidate plan; however, none is given.")
-    best: tuple[tuple[float, float], str, list[Decision]] | None = None
-    for name, options in plans.items():
-        routes = choose(options, prefer_fewer_models=prefer_fewer_models)
-        shared = [r for r in routes if r.shared]
-        margin = {o.task: o.comparison.margin for o in options if o.comparison is not None}
-        gain = sum((r.expected_gain or 0.0) / margin[r.task] for r in shared)
-        promise = (float(len(shared)) if prefer_fewer_models else 0.0, gain)
-        if best is None or promise > best[0]:
-            best = (promise, name, routes)
-    assert best is not None
-    return (best[1] if any(r.shared for r in best[2]) else None), best[2]
 
 
 def confirm(
