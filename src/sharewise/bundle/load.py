@@ -38,11 +38,11 @@ class Bundle:
 
     path: Path
     plan: Plan
-    codec: Codec
-    routes: Routes
-    artifacts: Mapping[Address, Artifact]
-    provenance: Mapping[str, Any]
-    card: str
+    codec: Codec = field(repr=False)
+    routes: Routes = field(repr=False)
+    artifacts: Mapping[Address, Artifact] = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+    card: str = field(repr=False)
     _answerers: dict[Address, Answerer] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

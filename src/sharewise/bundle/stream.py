@@ -156,8 +156,9 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        # A compressed stream closes the file below it, so the file is opened again to be flushed to disk.
+        with open(temporary, "rb") as done:
+            os.fsync(done.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
