@@ -25,14 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from sharewise.metrics import metric
-from sharewise.records import Comparison, Outcome
 from sharewise.study.compare import ERROR, Parts, combine, parts, t_quantile
-from sharewise.study.decide import Option, choose, confirm
-from sharewise.study.judge import judge
-from sharewise.study.moderate import fit_prior
 
 Floats = npt.NDArray[np.float64]
 

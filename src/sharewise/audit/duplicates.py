@@ -109,6 +109,8 @@ def is_coarse(view: AuditView) -> bool:
 
 
 def _is_coarse(view: AuditView) -> bool:
+    if not view.input_names:
+        return False
     rows, starts = groups(view.input_hash)
     if len(rows) < 0.1 * view.n_rows:
         return False

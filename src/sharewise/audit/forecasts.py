@@ -18,7 +18,9 @@ from sharewise.tables.schema import InputKind
 MAX_FIT_ROWS = 20_000
 """Rows that one model is fitted on; more change a boosted model's skill little and its cost in proportion."""
 ROUNDS = 60
-MAX_WIDTH = 2048
+MAX_WIDTH = 64
+"""Numbers of an embedding that trees read as they are; wider ones are projected to half as many first."""
+MAX_BINNED_ROWS = 200_000
 TEXT_WIDTH = 1 << 18
 
 
@@ -36,7 +38,7 @@ def forecast(view: AuditView, labels: Labels) -> Forecast | None:
     or no inputs.
 
     Boosted trees (LightGBM, 60 rounds, fitted on at most 20,000 rows a fold) for numbers, categories, embeddings and
-    pictures; TF-IDF of words and pairs with a linear model where all inputs are texts. Folds: 2 above 50,000 rows,
+    pictures; TF-IDF of words and pairs with a linear model where all inputs are texts. Folds: 2 above 20,000 rows,
     else 4. Remembered in the view.
     """
     return view.once("forecast", labels.task, labels.column, make=lambda: _forecast(view, labels))
@@ -57,17 +59,18 @@ def _forecast(view: AuditView, labels: Labels, sample: Rows | None = None) -> Fo
         rows = sample[labels.present[sample]]
     if len(rows) < 50 or len(np.unique(labels.values[rows])) < 2 or not view.input_names:
         return None
-    n_folds = 2 if len(rows) > 50_000 else 4
+    n_folds = 2 if len(rows) > 20_000 else 4
     folds = view.folds[rows] % n_folds
     if len(np.unique(folds)) < n_folds:
-        return None
+        return None  # too few different inputs
     width = len(labels.classes) if labels.is_class else 1
     out = np.zeros((len(rows), width), dtype=np.float32)
     space = view.once("space", make=lambda: _space(view))
     for fold in range(n_folds):
-        train, held = rows[folds != fold], folds == fold
-        if len(train) > MAX_FIT_ROWS:
-            keep = view.rng("fit", labels.task, labels.column, str(fold)).choice(len(train), MAX_FIT_ROWS, replace=False)
+        train, held = rows[(folds != fold) & space.trainable[rows]], folds == fold
+        most = MAX_FIT_ROWS if width <= 5 else MAX_FIT_ROWS // 2  # a tree for each class and round
+        if len(train) > most:
+            keep = view.rng("fit", labels.task, labels.column, str(fold)).choice(len(train), most, replace=False)
             train = train[np.sort(keep)]
         out[held] = space.fit_predict(train, labels.values[train], width, rows[held])
     return Forecast(rows, out)
@@ -81,13 +84,16 @@ class _Trees:
 
         self.matrix = matrix
         self.seed = seed
-        step = max(1, len(matrix) // 100_000)
         params = {"max_bin": 63, "min_data_in_leaf": 10, "verbosity": -1, "feature_pre_filter": False}
-        params |= {"max_cat_to_onehot": 8}
-        # The reference fixes the bins; each fit takes its rows from the matrix and bins them the same way.
-        self.reference = lightgbm.Dataset(matrix[::step], categorical_feature=categorical or "auto", params=params)
-        self.reference.construct()
-        self.categorical = categorical
+        params |= {"max_cat_to_onehot": 8, "num_threads": 1}
+        # Binned once, at most MAX_BINNED_ROWS rows (every n-th); every fit takes a subset of those.
+        step = max(1, len(matrix) // MAX_BINNED_ROWS)
+        self.trainable = np.arange(len(matrix)) % step == 0
+        self.step = step
+        self.binned = lightgbm.Dataset(
+            matrix[::step], np.zeros(len(matrix[::step])), categorical_feature=categorical or "auto", params=params
+        )
+        self.binned.construct()
 
     def fit_predict(self, train: Rows, y: Floats, width: int, asked: Rows) -> npt.NDArray[np.float32]:
         import lightgbm
@@ -96,8 +102,9 @@ class _Trees:
         params: dict[str, Any] = {
             "objective": "regression" if width == 1 else "binary" if len(classes) == 2 else "multiclass",
             "learning_rate": 0.1, "num_leaves": 31 if len(train) > 2000 else 7, "min_data_in_leaf": 10,
-            "feature_fraction": min(1.0, max(0.1, 50 / self.matrix.shape[1])), "max_bin": 63, "seed": self.seed % (1 << 31),
-            "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1,
+            "feature_fraction": min(1.0, max(0.1, 50 / self.matrix.shape[1])), "max_bin": 63,
+            "seed": self.seed % (1 << 31),
+            "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
             "feature_pre_filter": False, "lambda_l2": 1.0, "max_cat_to_onehot": 8,
         }  # fmt: skip
         if len(classes) == 1:
@@ -106,7 +113,8 @@ class _Trees:
         rounds = ROUNDS if len(classes) <= 2 else max(20, ROUNDS // 2)
         if len(classes) > 2:
             params["num_class"] = len(classes)
-        data = lightgbm.Dataset(self.matrix[train], target, reference=self.reference, params=params)
+        # A label that is set before construction is overwritten by the parent's.
+        data = self.binned.subset((train // self.step).tolist(), params=params).construct().set_label(target)
         model = lightgbm.train(params, data, rounds)
         said = np.concatenate([model.predict(self.matrix[part]) for part in _blocks(asked)])
         return _spread(said.astype(np.float32), classes, width)
@@ -118,6 +126,7 @@ class _Words:
     def __init__(self, texts: list[str], seed: int) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
+        self.trainable = np.ones(len(texts), dtype=bool)
         # One-letter words count (names of classes, chemistry); case does not.
         counts = HashingVectorizer(
             n_features=TEXT_WIDTH, ngram_range=(1, 2), alternate_sign=False, norm=None, token_pattern=r"\w+|[^\w\s]"
@@ -168,7 +177,8 @@ def _space(view: AuditView) -> _Trees | _Words:
     texts = [n for n in view.input_names if view.kind(n) in (InputKind.TEXT, InputKind.TOKENS)]
     if len(texts) == len(view.input_names):
         return _Words(_joined(view, texts), seed)
-    columns, categorical = [], []
+    columns: list[npt.NDArray[np.float32]] = []
+    categorical: list[int] = []
     for name in view.input_names:
         block = _dense(view, name)
         if block is None:
@@ -200,11 +210,25 @@ def _dense(view: AuditView, name: str) -> npt.NDArray[np.float32] | None:
             return None
         return np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None]
     if is_list(kind) and is_number(kind.value_type):
-        vectors = view.vectors(name)
-        return vectors if vectors.shape[1] <= MAX_WIDTH else vectors[:, :MAX_WIDTH]
+        return _narrowed(view, view.vectors(name), name)
     if pa.types.is_fixed_size_binary(kind):
         return coarse_pictures(view, name)
     return None if is_text(kind) or is_list(kind) else np.zeros((view.n_rows, 1), np.float32)
+
+
+def _narrowed(view: AuditView, vectors: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
+    """At most 32 leading directions of wide vectors (randomised range finder, Halko, Martinsson and Tropp 2011)."""
+    if vectors.shape[1] <= MAX_WIDTH:
+        return vectors
+    some = np.nan_to_num(vectors[:: max(1, len(vectors) // 5000)])
+    centre = some.mean(0)
+    sketch = view.rng("narrow", name).normal(size=(len(some), MAX_WIDTH)).astype(np.float32)
+    basis, _ = np.linalg.qr((some - centre).T @ sketch)
+    rotated = (some - centre) @ basis
+    _, _, directions = np.linalg.svd(rotated, full_matrices=False)
+    axes = (basis @ directions[: MAX_WIDTH // 2].T).astype(np.float32)
+    parts = [np.nan_to_num(vectors[i : i + 65536]) - centre for i in range(0, len(vectors), 65536)]
+    return np.concatenate([part @ axes for part in parts]).astype(np.float32)
 
 
 def coarse_pictures(view: AuditView, name: str, size: int = 12) -> npt.NDArray[np.float32]:

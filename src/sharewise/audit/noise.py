@@ -41,7 +41,9 @@ def confident_learning(given: Rows, p: Probabilities) -> Noise:
     above = p >= thresholds
     counted = above.any(1)
     guess = np.where(above, p, -1).argmax(1)
-    joint = np.bincount(given[counted] * n_classes + guess[counted], minlength=n_classes**2).reshape(n_classes, n_classes)
+    joint = np.bincount(given[counted] * n_classes + guess[counted], minlength=n_classes**2).reshape(
+        n_classes, n_classes
+    )
     scaled = joint / np.maximum(joint.sum(1, keepdims=True), 1) * counts[:, None]
     rate = float(1 - np.trace(scaled) / max(scaled.sum(), 1))
     low, high = wilson(rate, int(counted.sum()))
@@ -50,28 +52,33 @@ def confident_learning(given: Rows, p: Probabilities) -> Noise:
     return Noise(rate, low, high, suspects, own[suspects].astype(np.float64))
 
 
-def residual_noise(given: Floats, predicted: Floats, limit: float = 5.0) -> Noise:
-    """Noise of numbers: the share of out-of-fold residuals over `limit` = 5 robust deviations (1.4826 MAD).
+def residual_noise(given: Floats, predicted: Floats, limit: float = 5.0) -> tuple[Noise, float]:
+    """Noise of numbers, and the share q of wrong labels that it can see.
 
-    The deviation is taken in ten bins of the prediction, so that a spread that grows with the level is no noise; a bin's
-    is not below half of the overall one. O(n log n).
+    A residual over `limit` = 5 robust deviations (1.4826 MAD, in ten bins of the prediction, so that a spread that
+    grows with the level is no noise) is a suspect. A wrong label taken at random from the task's labels would be one
+    with probability q = P(|y' - prediction| > limit deviations), so that the rate is suspects / (n q). O(n log n).
     """
     residual = given - predicted
     ranks = rankdata(predicted, method="ordinal") - 1
     bins = (ranks * 10 // max(len(ranks), 1)).astype(np.int64)
     overall = _mad(residual)
-    scale = np.empty(len(given))
+    centre, scale = np.zeros(len(given)), np.empty(len(given))
     for b in range(10):
         inside = bins == b
         if inside.any():
-            residual[inside] -= np.median(residual[inside])
-            scale[inside] = max(_mad(residual[inside]), overall / 2)
-    size = np.abs(residual) / np.maximum(scale, 1e-12)
+            centre[inside] = np.median(residual[inside])
+            scale[inside] = max(_mad(residual[inside]), overall / 2, 1e-12)
+    size = np.abs(residual - centre) / scale
     suspects = np.flatnonzero(size > limit)
     suspects = suspects[np.argsort(-size[suspects], kind="stable")]
-    rate = len(suspects) / max(len(given), 1)
-    low, high = wilson(rate, len(given))
-    return Noise(rate, low, high, suspects, size[suspects])
+    # Every label against the prediction of a row far away in the table stands for a label taken at random.
+    other = np.roll(given, len(given) // 2 + 1)
+    seen = float((np.abs(other - predicted - centre) > limit * scale).mean())
+    low, high = wilson(len(suspects) / max(len(given), 1), len(given))
+    share = max(seen, 1e-6)
+    rate = min(1.0, len(suspects) / max(len(given), 1) / share)
+    return Noise(rate, min(1.0, low / share), min(1.0, high / share), suspects, size[suspects]), seen
 
 
 def wilson(rate: float, n: int, z: float = 1.645) -> tuple[float, float]:
@@ -92,20 +99,40 @@ def auc(score: Floats, positive: npt.NDArray[np.bool_]) -> float | None:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 
-def top_error(given: Rows, p: Probabilities, share: float = 0.2) -> float:
-    """Share of wrong labels among the `share` most confident rows of each predicted class.
+@dataclass(frozen=True)
+class Floor:
+    """Errors where a model is surest: `rate` among the surest tenth of each predicted class with its 90 % interval
+    [`low`, `high`], and `beyond`, the rate among the next four tenths."""
 
-    Flipped labels are as common where the answer is easy as elsewhere, hardness is not: this separates noise from a
-    hard task better than the overall error does.
+    rate: float
+    low: float
+    high: float
+    beyond: float
+
+    @property
+    def is_plateau(self) -> bool:
+        """Errors that hardly grow with doubt are flipped labels; those of a hard task start near none and grow."""
+        return self.rate >= 0.6 * self.beyond
+
+
+def error_floor(given: Rows, p: Probabilities) -> Floor:
+    """How often the given label contradicts the out-of-fold model where it is surest.
+
+    A hard task has easy rows, on which a model is right; flipped labels are as common there as elsewhere. Confident
+    learning alone cannot tell the two apart: it calls 8 % of the clean income labels of a census wrong. O(n log n).
     """
     guess, sure = p.argmax(1), p.max(1)
-    wrong, total = 0, 0
+    wrong, total, wrong_beyond, total_beyond = 0, 0, 0, 0
     for c in np.unique(guess):
         rows = np.flatnonzero(guess == c)
-        best = rows[np.argsort(-sure[rows], kind="stable")[: max(1, int(share * len(rows)))]]
-        wrong += int((given[best] != c).sum())
-        total += len(best)
-    return wrong / max(total, 1)
+        rows = rows[np.argsort(-sure[rows], kind="stable")]
+        first, half = max(1, len(rows) // 10), max(1, len(rows) // 2)
+        wrong += int((given[rows[:first]] != c).sum())
+        total += first
+        wrong_beyond += int((given[rows[first:half]] != c).sum())
+        total_beyond += max(half - first, 0)
+    rate = wrong / max(total, 1)
+    return Floor(rate, *wilson(rate, total), wrong_beyond / max(total_beyond, 1))
 
 
 def _mad(values: Floats) -> float:

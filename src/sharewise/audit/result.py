@@ -124,9 +124,7 @@ class AuditReport:
             return Severity.WARNING
         return Severity.INFO if self.findings else None
 
-    def to_json(self) -> str:
-        """The content of `audit.json`: all fields but the rows, which go to `audit_rows.parquet`."""
-        names = ("n_rows", "n_columns", "level", "findings", "suppressed", "unused_suppressions", "failed")
-        names += ("not_computable", "details", "checks", "seconds")
-        values = {name: self.__dict__[name] for name in names}
+    def details_json(self) -> str:
+        """All but the findings and the rows, as JSON."""
+        values = {name: value for name, value in self.__dict__.items() if name not in ("findings", "rows")}
         return to_json(values)

@@ -115,7 +115,9 @@ def run(
     return _report(view, results, failed, seconds, suppress)
 
 
-def _wanted(checks: Mapping[str, Mapping[str, Any]] | Sequence[str] | None, level: Level) -> dict[str, Mapping[str, Any]]:
+def _wanted(
+    checks: Mapping[str, Mapping[str, Any]] | Sequence[str] | None, level: Level
+) -> dict[str, Mapping[str, Any]]:
     if checks is None:
         names = [n for n in CATALOGUE if level == "full" or _is_quick(CATALOGUE.load(n))]
         return {name: {} for name in names}

@@ -114,9 +114,7 @@ def _class_skill(
     return (weighted_f1(confusion) - base) / max(1 - base, 1e-12)
 
 
-def _rank_skill(
-    index: npt.NDArray[np.int32], n_bins: int, values: Floats, folds: npt.NDArray[np.int8]
-) -> float | None:
+def _rank_skill(index: npt.NDArray[np.int32], n_bins: int, values: Floats, folds: npt.NDArray[np.int8]) -> float | None:
     if values.min() == values.max():
         return None
     ranks = rankdata(values) / len(values)

@@ -82,7 +82,7 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         return Sentence("unfinished", text, tuple(sources))
     done = len(records.runs)
     planned = 0 if records.design is None else records.design.planned_runs
-    if planned and done < planned:
+    if done and done < planned:
         progress = (
             f"{words.count(done)} of at most {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sharewise.records import Comparison, Decision, Outcome
+from sharewise.study.compare import ERROR, t_quantile
 from sharewise.study.judge import judge
 from sharewise.study.posterior import Belief, beliefs
 
@@ -134,19 +135,20 @@ def _confirmed(
 
 def _joined(validation: Comparison, test: Comparison) -> Comparison:
     """Both estimates weighted by their precision; df by Satterthwaite with the weights taken as known."""
-    v1, v2 = validation.standard_error**2, test.standard_error**2
-    if v1 <= 0 or v2 <= 0:
-        return test if v2 <= v1 else replace(test, effect=validation.effect)
-    w1, w2 = v2 / (v1 + v2), v1 / (v1 + v2)
+    v1, v2 = (max(c.standard_error, 1e-6 * c.margin) ** 2 for c in (validation, test))
     variance = v1 * v2 / (v1 + v2)
-    below = (w1**2 * v1) ** 2 / validation.df + (w2**2 * v2) ** 2 / test.df
+    effect = variance * (validation.effect / v1 + test.effect / v2)
+    df = variance**2 / ((variance**2 / v1) ** 2 / validation.df + (variance**2 / v2) ** 2 / test.df)
+    half = t_quantile(1 - ERROR, df) * variance**0.5
     return replace(
         test,
-        effect=w1 * validation.effect + w2 * test.effect,
+        effect=effect,
+        low=effect - half,
+        high=effect + half,
         var_rows=variance,
         var_baseline=0.0,
         var_candidate=0.0,
-        df=variance**2 / below,
+        df=df,
     )
 
 

@@ -14,6 +14,7 @@ from sharewise.plan import Choice, Plan
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
 from sharewise.study.sections import (
+    AuditSection,
     BalanceSection,
     BudgetSection,
     CandidateSection,
@@ -50,6 +51,7 @@ class StudyFile(Section):
     architecture: Annotated[Choice, _chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     budget: BudgetSection = BudgetSection()
+    audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None
 

@@ -228,6 +228,22 @@ class BudgetSection(Section):
         return {"level": said} if isinstance(said, str) else said
 
 
+class SuppressionSection(Section):
+    """A finding of the audit that is known and accepted."""
+
+    check: Text
+    reason: Text = Field(description="Why it is accepted; the report shows it.")
+    tasks: tuple[Text, ...] = Field(default=(), description="Only findings that concern all of these tasks.")
+    columns: tuple[Text, ...] = Field(default=(), description="Only findings that concern all of these columns.")
+
+
+class AuditSection(Section):
+    """How the data are audited."""
+
+    suppress: tuple[SuppressionSection, ...] = ()
+    plugins: tuple[Text, ...] = Field(default=(), description="Further checks, as module:Class.")
+
+
 def listed_inputs(said: Any) -> Any:
     """Inputs as a list of sections: also from a mapping of names to kinds."""
     if isinstance(said, Mapping):

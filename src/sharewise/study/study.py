@@ -167,7 +167,7 @@ class _Session:
         findings = conductor.judge(selected, singles, runs)
         conductor.write(findings)
         summary = self._summary(design, conductor, findings, started)
-        self._ship(conductor, findings, summary)
+        self._ship(conductor, findings, data, summary)
         write_atomic(self.directory / "summary.json", to_json(summary))
         from sharewise import report
 
@@ -279,10 +279,10 @@ class _Session:
             notes=findings.notes,
         )
 
-    def _ship(self, conductor: Conductor, findings: Findings, summary: StudySummary) -> None:
+    def _ship(self, conductor: Conductor, findings: Findings, data: DataSummary, summary: StudySummary) -> None:
         from sharewise.study.ship import ship
 
-        ship(conductor, findings, summary, self.directory / "bundle")
+        ship(conductor, findings, data, summary, self.directory / "bundle")
 
 
 def _claim(directory: Path) -> None:

@@ -144,7 +144,8 @@ def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]
 
 def _data(table: Table, said: Declaration, folder: Path) -> list[str]:
     path = Path(table.name)
-    shown = table.name if path.is_absolute() else os.path.relpath(path, folder)
+    beside = path.resolve().is_relative_to(folder.resolve())
+    shown = table.name if path.is_absolute() and not beside else os.path.relpath(path, folder)
     lines = ["data:", _noted(f"  path: {scalar(shown)}", f"{table.n_rows:,} rows, {len(table.names)} columns")]
     lines += [
         f"  {key}: {scalar(column)}"

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import files
-from sharewise.tables.files import FORMATS, file_format
+from sharewise.tables.formats import FORMATS, file_format
 
 Source: TypeAlias = Any
 """A path (file, folder or glob), or a pandas, polars or pyarrow table; others are refused with a sentence."""
@@ -78,7 +78,7 @@ def read(source: Source, columns: Sequence[str] | None = None) -> Table:
     """
     if isinstance(source, str | Path):
         paths = _paths(str(source))
-        parts = [files.read_file(path, columns) for path in paths]
+        parts = [_with_partition(files.read_file(path, columns), source, path) for path in paths]
         table = parts[0] if len(parts) == 1 else files.concatenate(parts, paths)
         name = str(source)
     else:
@@ -105,7 +105,7 @@ def iter_batches(source: Source, columns: Sequence[str] | None, size: int) -> It
         return
     for path in _paths(str(source)):
         for table in files.stream_file(path, columns, size):
-            yield Table(_normal(table), path)
+            yield Table(_normal(_with_partition(table, source, path)), path)
 
 
 def _paths(source: str) -> list[str]:
@@ -145,6 +145,17 @@ def _paths(source: str) -> list[str]:
             )
         )
     return found
+
+
+def _with_partition(table: pa.Table, source: str | Path, path: str) -> pa.Table:
+    """The table with a text column for every folder called `key=value` between the source and the file."""
+    if path == str(source):
+        return table
+    folders = Path(path).parent.parts
+    for key, _, value in (folder.partition("=") for folder in folders if "=" in folder):
+        if key not in table.column_names:
+            table = table.append_column(key, pa.repeat(pa.scalar(value), table.num_rows))
+    return table
 
 
 def _from_memory(source: Any) -> pa.Table:

@@ -10,6 +10,7 @@ CATALOGUE: Catalogue[Check] = Catalogue(
     {
         # leakage
         "split_duplicates": f"{_HERE}.split_duplicates:SplitDuplicates",
+        "near_duplicates": f"{_HERE}.near_duplicates:NearDuplicates",
         "split_entities": f"{_HERE}.split_entities:SplitEntities",
         "split_time": f"{_HERE}.split_time:SplitTime",
         "input_leaks": f"{_HERE}.input_leaks:InputLeaks",
@@ -20,6 +21,10 @@ CATALOGUE: Catalogue[Check] = Catalogue(
         # inconsistent annotation
         "label_conflicts": f"{_HERE}.label_conflicts:LabelConflicts",
         "label_rules": f"{_HERE}.label_rules:LabelRules",
+        "annotators": f"{_HERE}.annotators:Annotators",
+        # label noise
+        "label_noise": f"{_HERE}.label_noise:LabelNoise",
+        "tag_noise": f"{_HERE}.tag_noise:TagNoise",
         # temporal skew
         "task_periods": f"{_HERE}.task_periods:TaskPeriods",
         "label_drift": f"{_HERE}.label_drift:LabelDrift",
@@ -29,6 +34,7 @@ CATALOGUE: Catalogue[Check] = Catalogue(
         "degenerate_tasks": f"{_HERE}.degenerate_tasks:DegenerateTasks",
         "task_volumes": f"{_HERE}.task_volumes:TaskVolumes",
         "task_overlap": f"{_HERE}.task_overlap:TaskOverlap",
+        "missing_labels": f"{_HERE}.missing_labels:MissingLabels",
         "class_balance": f"{_HERE}.class_balance:ClassBalance",
         "test_power": f"{_HERE}.test_power:TestPower",
         # scale and form

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharewise.audit.checks.base import Check
-from sharewise.audit.columns import is_text
+from sharewise.audit.columns import Codes, is_text
 from sharewise.audit.result import CheckResult, Found
 from sharewise.audit.view import AuditView
 from sharewise.records import Severity
 from sharewise.tables.schema import InputKind
+from sharewise.tasks import Label
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*")
 
@@ -38,28 +39,21 @@ class CategoryVariants(Check):
 
     def _variants(self, view: AuditView, name: str) -> list[Found]:
         codes, levels = view.codes(name)
-        spelled = defaultdict(list)
-        for i, level in enumerate(levels):
-            plain = re.sub(r"[\W_]+", "", str(level).casefold())
-            # '<50' and '>50', or '+' and '-', lose their meaning with their signs.
-            if plain and not any(c.isdigit() for c in plain):
-                spelled[plain].append(i)
-        twice = [v for v in spelled.values() if len(v) > 1]
-        if not twice:
+        best = spellings(codes, levels)
+        if not best:
             return []
-        counts = np.bincount(codes[codes >= 0], minlength=len(levels))
-        rare = [i for v in twice for i in v if i != max(v, key=lambda k: counts[k])]
-        rows = np.flatnonzero(np.isin(codes, rare))
-        example = " and ".join(repr(levels[i]) for i in twice[0][:3])
+        rows = np.flatnonzero(np.isin(codes, list(best)))
+        rare, common = next(iter(best.items()))
+        n = len(set(best.values()))
         return [
             Found(
                 Severity.WARNING,
-                f"Column '{name}' spells {len(twice)} categor{'ies' if len(twice) > 1 else 'y'} in several ways, as "
-                f"{example}: {len(rows):,} rows have a rarer spelling.",
+                f"Column '{name}' spells {n} categor{'ies' if n > 1 else 'y'} in several ways, as {levels[common]!r} and "
+                f"{levels[rare]!r}: {len(rows):,} rows have a rarer spelling.",
                 "One category becomes several: as an input it is learned in pieces, as a label it is noise for every "
                 "task that shares its features.",
-                "give each category one spelling",
-                measured=len(rare),
+                "give each category one spelling (--fix merge-spellings)",
+                measured=len(best),
                 threshold=0,
                 tasks=tuple(dict.fromkeys(k.task for k in view.labels if k.column == name)),
                 columns=(name,),
@@ -87,3 +81,22 @@ class CategoryVariants(Check):
                 columns=(name,),
             )
         ]
+
+
+def spellings(codes: Codes, levels: tuple[Label, ...]) -> dict[int, int]:
+    """Rarer spelling to most frequent spelling of the same category, as codes.
+
+    Case, blanks and punctuation are dropped; categories with digits or without letters are left alone, as '<50' and
+    '>50', or '+' and '-', lose their meaning with their signs.
+    """
+    spelled = defaultdict(list)
+    for i, level in enumerate(levels):
+        plain = re.sub(r"[\W_]+", "", str(level).casefold())
+        if plain and not any(c.isdigit() for c in plain):
+            spelled[plain].append(i)
+    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+    best = {}
+    for same in spelled.values():
+        common = max(same, key=lambda k: counts[k])
+        best.update({i: common for i in same if i != common})
+    return best

@@ -40,9 +40,7 @@ class ClassBalance(Check):
             if (counts > 0).sum() >= 2:
                 ratios[labels] = float(counts.max() / counts[counts > 0].min())
                 tiny[labels] = int(counts[counts > 0].min())
-        return CheckResult(
-            (*self._ratio(ratios), *self._tiny(tiny), *self._share(shares)), {"counts": details}
-        )
+        return CheckResult((*self._ratio(ratios), *self._tiny(tiny), *self._share(shares)), {"counts": details})
 
     def _ratio(self, ratios: dict[Labels, float]) -> list[Found]:
         over = sorted((k for k in ratios if ratios[k] > self.max_ratio), key=lambda k: -ratios[k])

@@ -26,7 +26,9 @@ class DuplicateColumns(Check):
         for name in view.input_names:
             if not view.is_wide(name):
                 same.setdefault(_fingerprint(view, name), []).append(name)
-        found = [self._found(names, "the same values", Severity.WARNING, 1.0) for names in same.values() if len(names) > 1]
+        found = [
+            self._found(names, "the same values", Severity.WARNING, 1.0) for names in same.values() if len(names) > 1
+        ]
         known = {n for names in same.values() for n in names[1:]}
         found += self._affine(view, [n for n in view.numeric_inputs if n not in known])
         return CheckResult(tuple(found))
@@ -40,7 +42,9 @@ class DuplicateColumns(Check):
         gone = np.isnan(values)
         spread = np.nanstd(values, axis=0)
         scaled = np.where(gone, 0, (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, 1))
-        correlation = np.abs(scaled.T @ scaled) / np.maximum(np.sqrt(np.outer((scaled**2).sum(0), (scaled**2).sum(0))), 1e-12)
+        correlation = np.abs(scaled.T @ scaled) / np.maximum(
+            np.sqrt(np.outer((scaled**2).sum(0), (scaled**2).sum(0))), 1e-12
+        )
         pairs = np.argwhere(np.triu(correlation >= self.max_correlation, 1))
         return [
             self._found([kept[i], kept[j]], "the same number in another unit", Severity.INFO, float(correlation[i, j]))

@@ -61,7 +61,9 @@ class InputLeaks(Check):
             f"Input '{name}' alone predicts {labels.title} with a skill of at least {low:.3f} of 1.",
             "If it is known only with the label, every score of this task is an illusion, and with a shared encoder "
             "the other tasks are trained to read it too.",
-            "leave the time out, or use only its calendar parts" if time else "leave it out unless it is known before the label",
+            "leave the time out, or use only its calendar parts"
+            if time
+            else "leave it out unless it is known before the label",
             measured=low,
             threshold=self.error_skill if severe else self.warning_skill,
             tasks=(labels.task,),

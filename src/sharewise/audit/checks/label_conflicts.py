@@ -13,7 +13,7 @@ from sharewise.audit.view import AuditView, Flags, Labels
 from sharewise.records import Severity
 
 _WHY = "Contradicting labels pull the shared parameters both ways and hide behind 'conflicting tasks'."
-_REMEDY = "settle the listed groups, or drop the copies (--fix drop-conflicts)"
+_REMEDY = "settle the listed groups, or drop the copies (--fix blank-conflicts)"
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class LabelConflicts(Check):
         details = {}
         for labels in view.labels:
             known = labels.present[rows]
-            everyone = self._wrong(labels, rows[known], group[known])
+            everyone = self.wrong(labels, rows[known], group[known])
             clear = known & ~chance
-            wrong = self._wrong(labels, rows[clear], group[clear])
+            wrong = self.wrong(labels, rows[clear], group[clear])
             n = max(int(labels.present.sum()), 1)
             details[labels.column] = {
                 "rows_in_groups": int(known.sum()),
@@ -63,27 +63,31 @@ class LabelConflicts(Check):
                     mild[labels] = floor, listed
         return CheckResult((*found, *self._mild(mild)), {"labels": details})
 
-    def _wrong(self, labels: Labels, rows: Rows, group: Rows) -> Flags:
+    def wrong(self, labels: Labels, rows: Rows, group: Rows) -> Flags:
         """Rows whose label differs from the most frequent class, or the median, of their group."""
         values = labels.values[rows]
         if not len(rows):
             return np.zeros(0, dtype=bool)
         if labels.is_class:
             n = len(labels.classes) + 1
-            cell, inverse, counts = np.unique(group * n + values.astype(np.int64), return_inverse=True, return_counts=True)
+            cell, inverse, counts = np.unique(
+                group * n + values.astype(np.int64), return_inverse=True, return_counts=True
+            )
             top = np.zeros(int(group.max()) + 1, dtype=np.int64)
             np.maximum.at(top, cell // n, counts)
             # Of equally frequent classes the first stays, so that a pair that disagrees has one wrong row.
             best = np.full(len(top), -1, dtype=np.int64)
             for i in np.flatnonzero(counts == top[cell // n])[::-1]:
                 best[cell[i] // n] = cell[i]
-            return cell[inverse] != best[group]
+            differs: Flags = cell[inverse] != best[group]
+            return differs
         order = np.lexsort([values, group])
         first = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
         size = np.bincount(group, minlength=len(first))
         middle = values[order][np.minimum(first + (np.maximum(size, 1) - 1) // 2, len(order) - 1)]
         spread = labels.values[labels.present].std()
-        return np.abs(values - middle[group]) > self.max_spread * spread
+        far: Flags = np.abs(values - middle[group]) > self.max_spread * spread
+        return far
 
     def _severe(self, labels: Labels, rows: Rows, floor: float) -> Found:
         return Found(
@@ -119,3 +123,18 @@ class LabelConflicts(Check):
                 rows=rows,
             )
         ]
+
+
+def contradicted(view: AuditView) -> dict[Labels, Rows]:
+    """Rows of each label column whose label another row of equal inputs contradicts; groups made by chance left out."""
+    check = LabelConflicts()
+    rows, starts = groups(view.input_hash) if view.input_names else (np.empty(0, np.int64), np.zeros(1, np.int64))
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    clear = ~chance_like(view, rows)
+    found = {}
+    for labels in view.labels:
+        judged = clear & labels.present[rows]
+        wrong = check.wrong(labels, rows[judged], group[judged])
+        if wrong.any():
+            found[labels] = rows[judged][np.isin(group[judged], group[judged][wrong])]
+    return found

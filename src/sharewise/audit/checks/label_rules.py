@@ -8,7 +8,7 @@ import numpy as np
 
 from sharewise.audit.checks.base import Check
 from sharewise.audit.result import CheckResult, Found
-from sharewise.audit.view import AuditView, Flags, Labels
+from sharewise.audit.view import AuditView, Flags
 from sharewise.records import Severity
 
 MAX_INDICATORS = 256
@@ -43,7 +43,10 @@ class LabelRules(Check):
                     rules.append((i, j))
         broken = sorted((r for r in rules if both[r] > 0), key=lambda r: -both[r])
         found = [self._found(names, flags, owner, i, j, float(expected[i, j])) for i, j in broken[:10]]
-        details = [{"rule": _rule(names, i, j), "broken": int(both[i, j]), "expected": float(expected[i, j])} for i, j in rules[:200]]
+        details = [
+            {"rule": _rule(names, i, j), "broken": int(both[i, j]), "expected": float(expected[i, j])}
+            for i, j in rules[:200]
+        ]
         return CheckResult(tuple(found), {"rules": details})
 
     def _indicators(self, view: AuditView) -> tuple[list[str], list[tuple[Flags, Flags]], list[str]]:

@@ -65,7 +65,7 @@ class MissingCodes(Check):
         return found
 
     def _limit(self, code: float, distinct: Floats) -> float:
-        one_sign = code == 0 and (distinct[1:] > 0).all() or code == 0 and (distinct[:-1] < 0).all()
+        one_sign = (code == 0 and (distinct[1:] > 0).all()) or (code == 0 and (distinct[:-1] < 0).all())
         return self.max_gap / 2 if code in _CODES or one_sign else self.max_gap
 
     def _words(self, view: AuditView, name: str) -> list[Found]:

@@ -74,7 +74,9 @@ class ShiftedTargets(Check):
             left, right = (k for k in trio if k is not whole)
             for sign, how in ((np.add, "the sum"), (np.multiply, "the product")):
                 total = whole.values[rows]
-                broken = ~np.isclose(sign(left.values[rows], right.values[rows]), total, rtol=0, atol=1e-4 * total.std())
+                broken = ~np.isclose(
+                    sign(left.values[rows], right.values[rows]), total, rtol=0, atol=1e-4 * total.std()
+                )
                 if broken.mean() <= 1 - self.max_equal:
                     return [self._arithmetic(whole, left, right, how, rows[broken], len(rows))]
         return []

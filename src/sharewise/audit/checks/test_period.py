@@ -13,7 +13,8 @@ from sharewise.audit.result import CheckResult, Found
 from sharewise.audit.view import TEST, TRAIN, AuditView
 from sharewise.records import Severity
 
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")  # fmt: skip
 
 
 @dataclass(frozen=True)
