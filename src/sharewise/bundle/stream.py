@@ -17,7 +17,7 @@ import pyarrow as pa
 from sharewise.bundle.answers import Question
 from sharewise.bundle.load import Bundle
 from sharewise.errors import DataError, Problem, UserError
-from sharewise.tables.files import FORMATS, file_format
+from sharewise.tables.formats import FORMATS, file_format
 from sharewise.tables.read import Table, iter_batches
 
 PIECE = 16_384
