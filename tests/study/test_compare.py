@@ -133,7 +133,7 @@ def test_exchanging_the_arms_flips_the_interval_and_units_do_not_matter(seed: in
 
 def test_parts_estimate_planted_variances() -> None:
     rng = np.random.default_rng(5)
-    n, runs, reps = 80, 4, 1500
+    n, runs, reps = 80, 4, 800
     kind = metric("r2")  # points: nothing is linearised
     rows_sd, run_sd, churn_sd = 1.0, 0.1, 0.5
     found = np.zeros((reps, 3))
@@ -153,14 +153,14 @@ def test_parts_estimate_planted_variances() -> None:
         )
     mean = found.mean(0)
     assert mean[0] == pytest.approx(2 * (rows_sd**2 + churn_sd**2 / runs) / n, rel=0.05)
-    assert mean[1] == pytest.approx(run_sd**2 / runs, rel=0.1)
+    assert mean[1] == pytest.approx(run_sd**2 / runs, rel=0.12)
     assert mean.sum() == pytest.approx(effects.var(), rel=0.1)
 
 
 @pytest.mark.parametrize("runs", [3, 5])
 def test_claims_at_the_boundary_are_wrong_at_most_one_time_in_twenty(runs: int) -> None:
     rng = np.random.default_rng(runs)
-    reps, n, margin = 1200, 150, 0.02
+    reps, n, margin = 800, 150, 0.02
     wrong = np.zeros(2)
     for _ in range(reps):
         rows = rng.normal(size=n)
@@ -316,7 +316,8 @@ def test_the_rarer_class_is_counted_where_it_matters() -> None:
     pair = binary_pair()
     positives = int(pair.truth.sum())
     assert done(compare(pair)).n_rarest is None
-    assert done(compare(replace(pair, task=replace(BINARY, metric="auroc")))).n_rarest == min(positives, 400 - positives)
+    ranked = done(compare(replace(pair, task=replace(BINARY, metric="auroc"))))
+    assert ranked.n_rarest == min(positives, 400 - positives)
 
 
 def test_a_comparison_survives_json() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.study.test_posterior import comparison
 
 from sharewise.records import Comparison
-from sharewise.study.decide import Option, choose, choose_plan, confirm
+from sharewise.study.decide import Option, choose, confirm
 
 
 def option(effect: float, se: float = 0.004, task: str = "t") -> Option:
@@ -78,24 +76,23 @@ def test_evidence_that_turned_goes_back_and_nothing_is_ever_promoted() -> None:
     assert confirm(before, kept, opened(0.2)) == before
 
 
+def test_a_task_must_clear_the_margin_by_its_own_evidence_too() -> None:
+    crowd = [option(0.02, se=0.002, task=f"g{i}") for i in range(9)]
+    options = [option(-0.01, se=0.012, task="odd"), *crowd]
+    chosen = choose(options)
+    assert chosen[0].shared  # the others carry it
+    tests = [comparison(-0.01, 0.012, task="odd"), *(comparison(0.02, 0.002, task=f"g{i}") for i in range(9))]
+    routed = confirm(chosen, options, tests)
+    assert not routed[0].shared
+    assert "its own rows leave harm beyond 2 % a probability of" in routed[0].reason
+    assert all(d.shared for d in routed[1:])
+
+
 def test_what_cannot_be_confirmed_goes_back() -> None:
     options = [option(0.02)]
     (d,) = confirm(choose(options), options, [])
     assert not d.shared
     assert "could not be confirmed" in d.reason
-
-
-def test_the_plan_that_promises_most_is_chosen_and_ties_go_to_the_first() -> None:
-    low, high = [option(0.01)], [option(0.03)]
-    assert choose_plan({"low": low, "high": high})[0] == "high"
-    assert choose_plan({"a": low, "b": low})[0] == "a"
-    name, routes = choose_plan({"bad": [option(-0.05)]})
-    assert name is None
-    assert not routes[0].shared
-    both = [replace(option(0.002), task="t"), option(0.002, task="u")]
-    assert choose_plan({"one": [option(0.03)], "two": both}, prefer_fewer_models=True)[0] == "two"
-    with pytest.raises(ValueError, match="candidate plan"):
-        choose_plan({})
 
 
 def test_order_and_count_of_options_are_kept() -> None:

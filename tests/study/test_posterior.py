@@ -48,20 +48,25 @@ def by_sampling(z: np.ndarray, se: np.ndarray, df: np.ndarray, draws: int) -> tu
     log_weight = stats.norm.logpdf((z - theta) / width).sum(1)
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
-    assert 1 / (weight**2).sum() > 2000  # else the check itself is too rough
+    assert 1 / (weight**2).sum() > 1000  # else the check itself is too rough
     return weight @ (theta < -1), weight @ theta
 
 
 @pytest.mark.parametrize(
     ("effects", "errors", "dfs"),
-    [([0.4], [0.8], [6]), ([-1.0], [1.5], [3]), ([1.0, -1.5], [0.8, 0.8], [8, 8]), ([0.5, 0.8, -2.0], [1, 1.2, 1], [5, 9, 7])],
+    [
+        ([0.4], [0.8], [6]),
+        ([-1.0], [1.5], [3]),
+        ([1.0, -1.5], [0.8, 0.8], [8, 8]),
+        ([0.5, 0.8, -2.0], [1, 1.2, 1], [5, 9, 7]),
+    ],
 )
 def test_grid_agrees_with_sampling(effects: list[float], errors: list[float], dfs: list[float]) -> None:
     z, se, df = np.array(effects), np.array(errors), np.array(dfs, float)
     found = beliefs([comparison(0.02 * a, 0.02 * b, c) for a, b, c in zip(z, se, df, strict=True)])
-    harm, gain = by_sampling(z, se, df, 1_500_000)
-    assert [b.probability_harm for b in found] == pytest.approx(harm, abs=0.008)
-    assert [b.expected_gain / 0.02 for b in found] == pytest.approx(gain, abs=0.03)
+    harm, gain = by_sampling(z, se, df, 600_000)
+    assert [b.probability_harm for b in found] == pytest.approx(harm, abs=0.012)
+    assert [b.expected_gain / 0.02 for b in found] == pytest.approx(gain, abs=0.05)
 
 
 @settings(max_examples=15, deadline=None)

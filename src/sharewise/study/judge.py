@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtr, ndtri, stdtr
 
 from sharewise.records import Comparison, Outcome, Receipt, Verdict
 from sharewise.study.compare import ERROR, t_quantile
@@ -48,12 +48,24 @@ def judge_all(comparisons: Iterable[Comparison]) -> list[Verdict]:
 
 
 def p_harm(comparison: Comparison) -> float:
-    """One-sided p-value of "harm beyond the margin": P(t_df < (theta + margin) / SE) where theta is -margin."""
-    c = comparison
+    """One-sided p-value of "harm beyond the margin": P(t_df <= (theta + margin) / SE), small where harm is shown."""
+    return _tail(comparison, 1.0)
+
+
+def p_no_harm(comparison: Comparison) -> float:
+    """One-sided p-value of "no harm beyond the margin": P(t_df >= (theta + margin) / SE), small where it is shown.
+
+    Under a flat prior it is also the probability of harm beyond the margin by this comparison alone.
+    """
+    return _tail(comparison, -1.0)
+
+
+def _tail(c: Comparison, sign: float) -> float:
+    distance = sign * (c.effect + c.margin)
     if c.standard_error == 0:
-        return 0.0 if c.effect < -c.margin else 1.0
-    t = (c.effect + c.margin) / c.standard_error
-    return float(stdtr(c.df, t))
+        return 0.0 if distance < 0 else 1.0
+    t = distance / c.standard_error
+    return float(ndtr(t) if math.isinf(c.df) else stdtr(c.df, t))
 
 
 def harmed(verdicts: Sequence[Verdict], error: float = ERROR) -> list[str]:

@@ -41,10 +41,11 @@ class Belief:
 def beliefs(comparisons: Sequence[Comparison]) -> list[Belief]:
     """Posterior of every task's effect given all of them, in the order given.
 
-    In units of the task's margin: estimate_k ~ N(theta_k, s_k^2), theta_k ~ t_4(mu, tau), mu ~ N(0, 3), log tau ~ N(0, 1).
+    In units of the task's margin: estimate_k ~ N(theta_k, s_k^2), theta_k ~ t_4(mu, tau), mu ~ N(0, 3),
+    log tau ~ N(0, 1).
     s_k is the SD of the normal whose 90 % interval is the comparison's own: a t likelihood would let a crowd of like
-    tasks explain a bad one away as an outlier of its measurement. mu and tau are integrated over a grid, so that with few
-    tasks their uncertainty, and not a point estimate of tau that may be zero, enters every answer; the t is a scale
+    tasks explain a bad one away as an outlier of its measurement. mu and tau are integrated over a grid, so that with
+    few tasks their uncertainty, and not a point estimate of tau that may be zero, enters every answer; the t is a scale
     mixture of normals over the logarithm of its mixing gamma, which leaves conjugate normals. One task is its own
     estimate pulled gently to zero. Cost: T x 6,000 normal densities.
     """
@@ -53,12 +54,13 @@ def beliefs(comparisons: Sequence[Comparison]) -> list[Belief]:
     estimate = np.array([c.effect / c.margin for c in comparisons])
     error = np.array([_normal_sd(c) / c.margin for c in comparisons])
     grid = _Grid.of(estimate, error)
-    log_weight = grid.log_prior + sum(_log_likelihood(grid, z, se) for z, se in zip(estimate, error, strict=True))
+    tables = [_table(grid, z, se) for z, se in zip(estimate, error, strict=True)]
+    log_weight = grid.log_prior + sum(table[0] for table in tables)
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     found = []
-    for c, z, se in zip(comparisons, estimate, error, strict=True):
-        harm, mean, second = (float(weight @ values) for values in _moments(grid, z, se))
+    for c, table in zip(comparisons, tables, strict=True):
+        harm, mean, second = (float(weight @ values) for values in table[1:])
         found.append(Belief(c.task, min(1.0, harm), mean * c.margin, max(second - mean**2, 0.0) ** 0.5 * c.margin))
     return found
 
@@ -108,28 +110,22 @@ def _mixing() -> tuple[Floats, Floats]:
     return np.exp(log_node), weight / weight.sum()
 
 
-def _log_densities(grid: _Grid, z: float, se: float) -> tuple[Floats, Floats, Floats]:
-    """Log density (G, nodes) of the estimate under every mixing node, the effect's variance, and its sum with se^2."""
+def _table(grid: _Grid, z: float, se: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Per grid point (G,): log likelihood of the estimate, and given it P(theta < -1), E(theta) and E(theta^2)."""
     nodes, weight = _mixing()
     spread = grid.tau[:, None] ** 2 / nodes[None, :]
     total = spread + se**2
     log_density = np.log(weight) - 0.5 * (np.log(2 * np.pi * total) + (z - grid.mu[:, None]) ** 2 / total)
-    return log_density, spread, total
-
-
-def _log_likelihood(grid: _Grid, z: float, se: float) -> Floats:
-    log_density = _log_densities(grid, z, se)[0]
-    top = log_density.max(axis=1)
-    likelihood: Floats = top + np.log(np.exp(log_density - top[:, None]).sum(axis=1))
-    return likelihood
-
-
-def _moments(grid: _Grid, z: float, se: float) -> tuple[Floats, Floats, Floats]:
-    """Per grid point (G,): P(theta < -1), E(theta) and E(theta^2) given the estimate, in margins."""
-    log_density, spread, total = _log_densities(grid, z, se)
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    density /= density.sum(axis=1, keepdims=True)
+    top = log_density.max(axis=1, keepdims=True)
+    density = np.exp(log_density - top)
+    mass = density.sum(axis=1, keepdims=True)
+    density /= mass
     mean = (z * spread + grid.mu[:, None] * se**2) / total
     variance = spread * se**2 / total
     harm = ndtr((-1.0 - mean) / np.sqrt(variance))
-    return (density * harm).sum(axis=1), (density * mean).sum(axis=1), (density * (variance + mean**2)).sum(axis=1)
+    return (
+        (top + np.log(mass))[:, 0],
+        (density * harm).sum(axis=1),
+        (density * mean).sum(axis=1),
+        (density * (variance + mean**2)).sum(axis=1),
+    )
