@@ -241,5 +241,5 @@ class Directional(Method):
     def direction(self, rows: Tensor, values: Tensor | None, present: Tensor, block: int) -> Tensor:
         """Direction (..., P) of one block from its task gradients `rows` (..., T, P).
 
-        `values` (..., P) is the block itself (the features or the parameter), `present` (..., T).
+        `values` (..., P) are the features themselves, None at parameters; `present` (..., T).
         """
