@@ -127,11 +127,11 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         table = read(self._source)
-        session = _Session(self.declared, table, directory, workers, progress, log)
+        session = Session(self.declared, table, directory, workers, progress, log)
         return session.carry_out(started)
 
 
-class _Session:
+class Session:
     """One call of `Study.run`."""
 
     def __init__(
