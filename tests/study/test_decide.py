@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.study.test_posterior import comparison
+from made_comparisons import comparison
 
 from sharewise.records import Comparison
 from sharewise.study.decide import Option, choose, confirm

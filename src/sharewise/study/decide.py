@@ -62,9 +62,7 @@ def confirm(
     opened = {c.task: c for c in test}
     before = {o.task: o for o in options}
     both = {
-        o.task: _joined(o.comparison, opened[o.task])
-        for o in options
-        if o.comparison is not None and o.task in opened
+        o.task: _joined(o.comparison, opened[o.task]) for o in options if o.comparison is not None and o.task in opened
     }
     believed = _by_task(list(both.values()))
     return [
