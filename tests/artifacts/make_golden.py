@@ -1,4 +1,4 @@
-"""Makes `bundle-format-N` for the bundle's present format: run once when the format changes, never to change an old one.
+"""Makes `bundle-format-N` for the present format: run once when the format changes, never to change an old one.
 
     python tests/artifacts/make_golden.py
 
