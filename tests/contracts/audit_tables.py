@@ -12,7 +12,7 @@ from sharewise.tables.schema import Input, InputKind, Schema
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 N = 2400
-MARGIN = 0.2
+MARGIN = 0.08
 
 
 def _parts(n: int) -> np.ndarray:

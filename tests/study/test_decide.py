@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tests.study.test_posterior import comparison
+from made_comparisons import comparison
 
 from sharewise.records import Comparison
-from sharewise.study.decide import Option, choose, confirm
+from sharewise.study.decide import Option, _joined, choose, confirm
 
 
 def option(effect: float, se: float = 0.004, task: str = "t") -> Option:
@@ -100,3 +102,27 @@ def test_order_and_count_of_options_are_kept() -> None:
     options = [option(e, task=f"t{i}") for i, e in enumerate(0.02 * rng.standard_normal(7))]
     assert [d.task for d in choose(options)] == [o.task for o in options]
     assert [d.task for d in confirm(choose(options), options, [])] == [o.task for o in options]
+
+
+@pytest.mark.parametrize("same_runs", [True, False])
+def test_validation_and_test_evidence_are_mixed_with_their_true_variance(same_runs: bool) -> None:
+    rng = np.random.default_rng(0)
+    rows, luck = np.array([0.01, 0.02]), np.array([0.012, 0.012])
+    made = []
+    for k in (0, 1):
+        c = comparison(
+            0.0, float(np.hypot(rows[k], luck[k])), rows_share=float(rows[k] ** 2 / (rows[k] ** 2 + luck[k] ** 2))
+        )
+        names = ("a", "b", "c") if same_runs else tuple(f"{x}{k}" for x in "abc")
+        made.append(replace(c, baseline_runs=names, candidate_runs=names))
+    mixed = _joined(made[0], made[1])
+    # The weight of validation, read off two effects, and the variance it should then have, by simulation.
+    w = _joined(replace(made[0], effect=1.0), made[1]).effect
+    n = 200_000
+    shared = rng.standard_normal(n)
+    own = [shared if same_runs else rng.standard_normal(n) for _ in range(2)]
+    seen = [rows[k] * rng.standard_normal(n) + luck[k] * own[k] for k in range(2)]
+    assert mixed.standard_error == pytest.approx(float((w * seen[0] + (1 - w) * seen[1]).std()), rel=0.02)
+    assert mixed.standard_error <= min(c.standard_error for c in made)
+    for other in (w - 0.1, w + 0.1):
+        assert (other * seen[0] + (1 - other) * seen[1]).std() > mixed.standard_error * 0.999

@@ -10,35 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_comparisons import comparison
 from scipy import stats
 
-from sharewise.records import Comparison, Outcome, Verdict
+from sharewise.records import Outcome, Verdict
 from sharewise.study.judge import harmed, judge, judge_all, no_task_is_harmed, p_harm, receipt
-
-
-def comparison(effect: float = 0.0, se: float = 0.005, df: float = 10.0, rows_share: float = 0.5) -> Comparison:
-    half = float(stats.t.ppf(0.95, df)) * se
-    rest = se**2 * (1 - rows_share) / 2
-    return Comparison(
-        task="t",
-        metric="accuracy",
-        scale="relative",
-        baseline="single",
-        candidate="together",
-        baseline_score=0.8,
-        candidate_score=0.8 * (1 + effect),
-        effect=effect,
-        low=effect - half,
-        high=effect + half,
-        margin=0.02,
-        df=df,
-        var_rows=se**2 * rows_share,
-        var_baseline=rest,
-        var_candidate=rest,
-        n_rows=2000,
-        n_baseline_runs=3,
-        n_candidate_runs=3,
-    )
 
 
 @pytest.mark.parametrize(

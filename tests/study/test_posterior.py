@@ -8,34 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_comparisons import comparison
 from scipy import stats
 
-from sharewise.records import Comparison
 from sharewise.study.posterior import MEAN_SD, SPREAD_LOG_SD, SPREAD_MEDIAN, TAIL_DF, beliefs
-
-
-def comparison(effect: float, se: float, df: float = 8.0, margin: float = 0.02, task: str = "t") -> Comparison:
-    half = float(stats.t.ppf(0.95, df)) * se
-    return Comparison(
-        task=task,
-        metric="accuracy",
-        scale="relative",
-        baseline="single",
-        candidate="together",
-        baseline_score=0.8,
-        candidate_score=0.8 * (1 + effect),
-        effect=effect,
-        low=effect - half,
-        high=effect + half,
-        margin=margin,
-        df=df,
-        var_rows=se**2,
-        var_baseline=0.0,
-        var_candidate=0.0,
-        n_rows=2000,
-        n_baseline_runs=3,
-        n_candidate_runs=3,
-    )
 
 
 def by_sampling(z: np.ndarray, se: np.ndarray, df: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:

@@ -304,7 +304,7 @@ def test_an_unknown_label_is_absent(fitted: tuple[Table, Codec]) -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=2, max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_smooth_clip_is_bounded_and_monotone(values: list[float]) -> None:
     z = np.sort(np.array(values))
     clipped = smooth_clip(z)
@@ -319,7 +319,7 @@ def test_smooth_clip_is_bounded_and_monotone(values: list[float]) -> None:
     transform=st.sampled_from(["none", "log1p", "quantile"]),
     probe=st.floats(-0.9, 2e6),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_scale_is_inverted(values: list[float], transform: str, probe: float) -> None:
     column = np.array(values)[:, None]
     scale = Scale.fit(transform, column, np.ones_like(column, dtype=bool))

@@ -53,18 +53,16 @@ def confirm(
     """The routes after the test rows were opened once: a shared task may go back to single, never the other way.
 
     `test` compares the retrained shared model with the retrained single one on test rows. A task goes back when its
-    test verdict is harm, when it could not be compared there, or when validation and test evidence together (weighted
-    by their precision; their runs and rows are independent) no longer meet the rule of `choose`, or do not clear the
-    task on its own: P(t_df < -(theta + margin) / SE) <= 5 %. The posterior alone would let nine tasks that gain carry
-    a tenth that is harmed a little beyond the margin; with its own key turned too, a task harmed beyond the margin is
-    shipped in at most 5 % of studies, whatever the others are like.
+    test verdict is harm, when it could not be compared there, or when validation and test evidence together (the least
+    variable mix; luck of runs that were scored on both counts once) no longer meet the rule of `choose`, or do not
+    clear the task on its own: P(t_df < -(theta + margin) / SE) <= 5 %. The posterior alone would let nine tasks that
+    gain carry a tenth that is harmed a little beyond the margin; with its own key turned too, a task harmed beyond the
+    margin is shipped in at most 5 % of studies, whatever the others are like.
     """
     opened = {c.task: c for c in test}
     before = {o.task: o for o in options}
     both = {
-        o.task: _joined(o.comparison, opened[o.task])
-        for o in options
-        if o.comparison is not None and o.task in opened
+        o.task: _joined(o.comparison, opened[o.task]) for o in options if o.comparison is not None and o.task in opened
     }
     believed = _by_task(list(both.values()))
     return [
@@ -132,11 +130,27 @@ def _confirmed(
 
 
 def _joined(validation: Comparison, test: Comparison) -> Comparison:
-    """Both estimates weighted by their precision; df by Satterthwaite with the weights taken as known."""
+    """The estimate of least variance from both comparisons, with its interval.
+
+    Their rows are independent. Runs that were scored on both carry their luck into both: with C the sum over such arms
+    of sqrt(V_validation V_test), w = (V_test - C) / (V_validation + V_test - 2 C) weighs validation, and df is the
+    lesser of the two; without such runs C is 0 and df Satterthwaite's, the weights taken as known.
+    """
     v1, v2 = (max(c.standard_error, 1e-6 * c.margin) ** 2 for c in (validation, test))
-    variance = v1 * v2 / (v1 + v2)
-    effect = variance * (validation.effect / v1 + test.effect / v2)
-    df = variance**2 / ((variance**2 / v1) ** 2 / validation.df + (variance**2 / v2) ** 2 / test.df)
+    shared = 0.0
+    if not _apart(validation.baseline_runs, test.baseline_runs):
+        shared += (validation.var_baseline * test.var_baseline) ** 0.5
+    if not _apart(validation.candidate_runs, test.candidate_runs):
+        shared += (validation.var_candidate * test.var_candidate) ** 0.5
+    below = v1 + v2 - 2 * shared
+    w1 = min(1.0, max(0.0, (v2 - shared) / below)) if below > 0 else 0.5
+    w2 = 1.0 - w1
+    variance = w1**2 * v1 + w2**2 * v2 + 2 * w1 * w2 * shared
+    effect = w1 * validation.effect + w2 * test.effect
+    if shared > 0:
+        df = min(validation.df, test.df)
+    else:
+        df = variance**2 / ((w1**2 * v1) ** 2 / validation.df + (w2**2 * v2) ** 2 / test.df)
     half = t_quantile(1 - ERROR, df) * variance**0.5
     return replace(
         test,
@@ -148,6 +162,11 @@ def _joined(validation: Comparison, test: Comparison) -> Comparison:
         var_candidate=0.0,
         df=df,
     )
+
+
+def _apart(first: Sequence[str], second: Sequence[str]) -> bool:
+    """True where both name their runs and have none in common; unnamed runs may be the same."""
+    return bool(first) and bool(second) and not set(first) & set(second)
 
 
 def _percent(p: float) -> str:

@@ -194,5 +194,3 @@ def _is(names: Sequence[str]) -> str:
 def _names(names: Sequence[str], most: int = 6) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
