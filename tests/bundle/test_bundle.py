@@ -146,10 +146,24 @@ class TestSaving:
         assert "groups/together@1/weights.safetensors" in names
         assert f"{folder(Address('single:yes'))}/model.txt" in names
 
+    def test_mlflow_finds_its_loader_and_all_columns(self, saved):
+        from ruamel.yaml import YAML
+
+        from sharewise.bundle import pyfunc
+
+        said = YAML(typ="safe").load((saved / "MLmodel").read_text())
+        assert said["flavors"]["python_function"]["loader_module"] == pyfunc.__name__
+        columns = json.loads(said["signature"]["inputs"])
+        assert [c["name"] for c in columns if c["required"]] == ["x", "z", "colour", "on", "day", "bits", "school"]
+        frame = tiny.table().arrow.to_pandas()
+        answer = pyfunc._load_pyfunc(str(saved)).predict(frame)
+        assert isinstance(answer, pd.DataFrame)
+        assert len(answer) == tiny.N
+
     def test_nothing_in_it_is_a_pickle(self, saved):
         for path in saved.rglob("*"):
             if path.is_file():
-                assert b"\x80\x04" not in path.read_bytes()[:2]
+                assert not path.read_bytes().startswith((b"\x80\x04\x95", b"\x80\x05\x95", b"PK"))
                 assert path.suffix in {".json", ".jsonl", ".md", ".txt", ".safetensors", ""}
 
     def test_saving_is_byte_for_byte_repeatable(self, saved, tmp_path):

@@ -93,8 +93,7 @@ class TestFormats:
         predict_file(bundle, str(path), tmp_path / "out.csv", ["kind", "yes"])
         header = (tmp_path / "out.csv").read_text().splitlines()[0]
         assert header.replace('"', "") == (
-            "id,kind,kind__proba_high,kind__proba_low,kind__proba_mid,"
-            "yes__prediction,yes__prediction__proba_no,yes__prediction__proba_yes"
+            "id,kind,kind__proba_high,kind__proba_low,kind__proba_mid,yes__prediction,yes__proba_no,yes__proba_yes"
         )
 
     def test_gzip_is_gzip(self, bundle, source, tmp_path):

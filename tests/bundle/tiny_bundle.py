@@ -115,7 +115,7 @@ def neural(group: str, names: tuple[str, ...], fitted: Codec, answers: list[list
         "n_embedding": fitted.n_embedding,
         "bins": [],
     }
-    model = GroupModel(encoder, Choice("hard"), slots_of([tasks()[name] for name in names]))
+    model = GroupModel(encoder, Choice("hard", {"width": 16}), slots_of([tasks()[name] for name in names]))
     stack = Stack(model)
     states = []
     for i, mine in enumerate(answers):

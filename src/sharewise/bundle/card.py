@@ -45,7 +45,11 @@ def _intent(schema: Schema, decisions: Sequence[Decision]) -> str:
     columns = ", ".join(f"`{_plain(i.name)}` ({i.kind.value})" for i in schema.inputs[:20])
     more = f" and {len(schema.inputs) - 20} more" if len(schema.inputs) > 20 else ""
     who = f"{n_shared} of them by a model that shares, {len(decisions) - n_shared} by a model of their own"
-    return f"Predicts {len(decisions)} tasks, {who}, from {len(schema.inputs)} inputs: {columns}{more}."
+    return f"Predicts {_count(len(decisions), 'task')}, {who}, from {_count(len(schema.inputs), 'input')}: {columns}{more}."
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _answers(schema: Schema, decisions: Sequence[Decision], verdicts: Sequence[Verdict]) -> str:
@@ -107,7 +111,7 @@ def _data(data: DataSummary) -> str:
     rows = [[t.task, str(t.labelled.train), str(t.labelled.validation), str(t.labelled.test)] for t in data.tasks]
     aside = [f"Set aside: {_plain(item.task)}, which {item.reason}." for item in data.set_aside]
     split = f"{data.rows.train:,} train, {data.rows.validation:,} validation, {data.rows.test:,} test"
-    head = f"{data.n_rows:,} rows ({split}; {_plain(data.split)}). Labelled rows of each task:"
+    head = f"{data.n_rows:,} rows ({split}). {_plain(data.split)} Labelled rows of each task:"
     return "\n\n".join([head, _table(["task", "train", "validation", "test"], rows), *aside])
 
 

@@ -190,10 +190,9 @@ class Bundle:
         if row_id is not None and row_id in table.names:
             columns[row_id] = table.column(row_id)
         for question, prediction, known in self.answer(table, inputs, asked):
-            name = given.free_name(question.name, taken)
-            task = question.tasks[0]
+            task, name = question.tasks[0], question.name
             for cell, values in given.answers(task, prediction, known).items():
-                columns[given.free_name(f"{name}__{cell}" if cell else name, columns)] = values
+                columns[given.free_name(f"{name}__{cell}" if cell else name, [*columns, *taken])] = values
             if proba:
                 for label, values in given.probabilities(task, prediction, known).items():
                     columns[given.free_name(f"{name}__proba_{label}", [*columns, *taken])] = values

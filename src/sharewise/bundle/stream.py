@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -119,19 +118,8 @@ def _no_rows(source: str) -> DataError:
 def _encoded(
     bundle: Bundle, asked: Sequence[Question], pieces: Iterator[Table]
 ) -> Iterator[tuple[Table, Inputs[Array]]]:
-    """Pieces as the models read them; a problem is said of the file and its own rows."""
-    name, start = "", 0
-    for piece in pieces:
-        if piece.name != name:
-            name, start = piece.name, 0
-        try:
-            yield piece, bundle.encode(piece, asked)
-        except DataError as error:
-            problems = [
-                replace(p, file=p.file or name, row=None if p.row is None else p.row + start) for p in error.problems
-            ]
-            raise DataError(problems) from None
-        start += piece.n_rows
+    """Pieces, and the same as the models read them."""
+    return ((piece, bundle.encode(piece, asked)) for piece in pieces)
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[Any]) -> Iterator[Any]:
