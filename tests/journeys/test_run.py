@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.csv as pc
 import pytest
+
 from conftest import Command  # type: ignore[import-not-found]
 
 

@@ -59,7 +59,7 @@ def test_one_wild_task_does_not_flatten_the_others_and_is_drawn_at_the_edge() ->
     low, high = figures.axis_range(e.comparison for e in effects)
     assert low > -0.5
     drawn = figures.forest_row(effects[-1], low, high, "lightgbm")
-    assert "−400.0" in drawn
+    assert "−400" in drawn
     assert drawn.count("arrow") == 1
     assert "100.00%" not in drawn
 

@@ -78,6 +78,11 @@ SUPPORT: dict[str, Sequence[Made]] = {
     "Of the 2 that stay alone: sharing would harm 1 and the evidence is not enough for 1.": [
         good(1), bad(2), unsure(3),
     ],
+    "Of the 3 that stay alone: sharing would harm every one.": [good(1), bad(2), bad(3), bad(4)],
+    "Of the 2 that stay alone: the evidence is not enough for any.": [good(1), unsure(2), unsure(3)],
+    "Of the 3 that stay alone: sharing would harm 2 and sharing would do no harm but does not earn its place for 1.": [
+        bad(1), bad(2), fine(3, share=False),
+    ],
     "The shared model was trained with all 3 tasks and answers 2 of them.": [good(1), good(2), bad(3)],
     "The shared model was trained with both tasks and answers 1 of them.": [good(1), bad(2)],
     "Only more test rows would settle the one open verdict.": [good(1), unsure(2)],

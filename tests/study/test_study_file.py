@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sharewise.errors import ConfigError
 from sharewise.plan import Choice
@@ -203,6 +205,28 @@ def test_single_problems(tmp_path: Path, text: str, message: str) -> None:
     problems = _problems(tmp_path, text)
     assert len(problems) == 1
     assert message in problems[0]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["", "a", "hard", "name", "mean"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "kind", "groups", "path", "by", "columns", "level", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*StudyFile.model_fields, "other"]), ANYTHING, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_written_is_answered_with_sentences(said: dict[str, Any]) -> None:
+    try:
+        StudyFile.from_dict({"data": "t.csv", "tasks": ["a"], **said})
+    except ConfigError as error:
+        for problem in error.problems:
+            assert "; however, " in str(problem)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -209,8 +209,9 @@ def test_mixed_types_in_a_column() -> None:
     assert _problems(columns, inputs=inputs) == [
         "the table, row 42, column 'mixed': A numeric column must hold numbers; however, the value is 'n.a.'. Correct "
         "the cell, leave it empty, or declare the column categorical.",
-        "the table, row 8, column 'date': A datetime column must hold ISO 8601 dates such as 2024-05-31; however, the "
-        "value is '05/01/2024'. Write every date in this one form, or declare the column categorical.",
+        "the table, row 8, column 'date': A datetime column must hold ISO 8601 dates such as 2024-05-31, all with a "
+        "time zone or all without; however, the value is '05/01/2024'. Write every date in this one form, or declare "
+        "the column categorical.",
     ]
     target = _columns()
     target["y"] = [str(v) for v in target["y"]]

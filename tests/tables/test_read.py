@@ -49,7 +49,7 @@ def _gz(table: pa.Table, path: Path) -> Path:
 
 
 def _parquet(table: pa.Table, path: Path) -> Path:
-    pq.write_table(table, path, row_group_size=10)
+    pq.write_table(table, path, row_group_size=13)
     return path
 
 

@@ -180,7 +180,8 @@ def _standardised(view: AuditView) -> tuple[npt.NDArray[np.float32] | None, Hash
         else:
             key += view.hashes(name)
             continue
-        spread = block.std(0)
+        # In a wide block a direction that hardly moves (the rim of a picture) must not count as much as the others.
+        spread = np.maximum(block.std(0), 0.1 * np.median(block.std(0)))
         scaled = (block - block.mean(0)) / np.where(spread > 0, spread, 1)
         # A wide block weighs as one column, else a fingerprint would drown the numbers beside it.
         blocks.append((scaled / np.sqrt(block.shape[1])).astype(np.float32))

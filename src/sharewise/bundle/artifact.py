@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ class Artifact:
     address: Address
     kind: str
     tasks: tuple[str, ...]
-    model: Mapping[str, Any]
-    files: Mapping[str, bytes]
+    model: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def of_single(cls, group: str, task: str, files: Mapping[str, bytes], revision: int = 1) -> Artifact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sharewise.tables.read import Source
 
 _PIECE = 16_384
-"""Rows that go through the models at a time: enough to keep a processor busy, few enough to stay in its cache."""
+"""Rows that are encoded and answered at a time, so that a table in memory is not held a second time as arrays."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Bundle:
 
     path: Path
     plan: Plan
-    codec: Codec
-    routes: Routes
-    artifacts: Mapping[Address, Artifact]
-    provenance: Mapping[str, Any]
-    card: str
+    codec: Codec = field(repr=False)
+    routes: Routes = field(repr=False)
+    artifacts: Mapping[Address, Artifact] = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+    card: str = field(repr=False)
     _answerers: dict[Address, Answerer] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -159,13 +159,15 @@ class Bundle:
             self._answerers[address] = self.artifacts[address].answerer(f"{self.path}/{layout.folder(address)}")
         return self._answerers[address]
 
-    def answer(self, table: Table, asked: Sequence[Question]) -> list[tuple[Question, Array, Array]]:
-        """For every question the prediction (N, W) and which rows have one (N,).
-
-        Raises DataError where the table lacks an input, or one holds what it must not.
-        """
+    def encode(self, table: Table, asked: Sequence[Question]) -> Inputs[Array]:
+        """The table as the models read it; raises DataError where it lacks an input, or one holds what it must not."""
         self.check_columns(table.names, asked, table.name)
-        inputs = self.codec.encode(table)
+        return self.codec.encode(table)
+
+    def answer(
+        self, table: Table, inputs: Inputs[Array], asked: Sequence[Question]
+    ) -> list[tuple[Question, Array, Array]]:
+        """For every question the prediction (N, W) and which rows have one (N,); `inputs` are the table, encoded."""
         everything = np.arange(table.n_rows)
         rows = {
             task.name: everything if task.where is None else np.flatnonzero(where(table, task))
@@ -176,7 +178,9 @@ class Bundle:
         by_task = {task: (rows[task], prediction) for task, prediction in found.items()}
         return [(question, *given.gathered(question, table.n_rows, by_task)) for question in asked]
 
-    def answer_table(self, table: Table, asked: Sequence[Question], taken: Collection[str], proba: bool) -> pa.Table:
+    def answer_table(
+        self, table: Table, inputs: Inputs[Array], asked: Sequence[Question], taken: Collection[str], *, proba: bool
+    ) -> pa.Table:
         """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS, as an Arrow table.
 
         `taken` are the names that the user's table uses already.
@@ -185,7 +189,7 @@ class Bundle:
         row_id = self.codec.schema.row_id
         if row_id is not None and row_id in table.names:
             columns[row_id] = table.column(row_id)
-        for question, prediction, known in self.answer(table, asked):
+        for question, prediction, known in self.answer(table, inputs, asked):
             name = given.free_name(question.name, taken)
             task = question.tasks[0]
             for cell, values in given.answers(task, prediction, known).items():
@@ -206,8 +210,7 @@ class Bundle:
         read_ = read(table)
         taken = set(read_.names) - {self.codec.schema.row_id or ""}
         pieces = [
-            self.answer_table(read_.slice(start, _PIECE), asked, taken, proba=False)
-            for start in range(0, read_.n_rows, _PIECE)
+            self.answer_table(piece, self.encode(piece, asked), asked, taken, proba=False) for piece in _pieces(read_)
         ]
         return _like(table, pa.concat_tables(pieces))
 
@@ -216,10 +219,14 @@ class Bundle:
         asked = [question for question in self.asked(tasks) if question.tasks[0].is_classification]
         read_ = read(table)
         pieces: dict[str, list[pa.Table]] = {question.name: [] for question in asked}
-        for start in range(0, read_.n_rows, _PIECE):
-            for question, prediction, known in self.answer(read_.slice(start, _PIECE), asked):
+        for piece in _pieces(read_):
+            for question, prediction, known in self.answer(piece, self.encode(piece, asked), asked):
                 pieces[question.name].append(pa.table(given.probabilities(question.tasks[0], prediction, known)))
         return {name: _like(table, pa.concat_tables(parts)) for name, parts in pieces.items()}
+
+
+def _pieces(table: Table) -> Iterator[Table]:
+    return (table.slice(start, _PIECE) for start in range(0, table.n_rows, _PIECE))
 
 
 def _parsed(contents: Mapping[str, bytes], name: str, root: Path, parse: Any) -> Any:

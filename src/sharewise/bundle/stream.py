@@ -14,10 +14,12 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
+from sharewise.batch import Inputs
 from sharewise.bundle.answers import Question
+from sharewise.bundle.artifact import Array
 from sharewise.bundle.load import Bundle
 from sharewise.errors import DataError, Problem, UserError
-from sharewise.tables.files import FORMATS, file_format
+from sharewise.tables.formats import FORMATS, file_format
 from sharewise.tables.read import Table, iter_batches
 
 PIECE = 16_384
@@ -43,9 +45,9 @@ def predict_file(
 ) -> int:
     """Write the row id, the answer to every task and its class probabilities for each row of `source`; returns rows.
 
-    Formats are known by suffix: Parquet, CSV, JSON Lines, Arrow. The next piece is read, and the last one written,
-    while a piece is answered, so that memory holds a few pieces of 16,384 rows. Raises DataError where the table lacks
-    an input, holds what an input must not (with its column and row), or the output cannot be written.
+    Formats are known by suffix: Parquet, CSV, JSON Lines, Arrow. The next piece is read and encoded, and the last one
+    written, while a piece is answered, so that memory holds a few pieces of 16,384 rows. Raises DataError where the
+    table lacks an input, holds what an input must not (with its column and row), or the output cannot be written.
     """
     asked, names, kind = _checked(bundle, source, output, tasks)
     row_id = bundle.codec.schema.row_id
@@ -56,9 +58,8 @@ def predict_file(
         writer: _Writer | None = None
         schema: pa.Schema | None = None
         written: Future[Any] | None = None
-        for piece, start in _ahead(pool, _numbered(iter_batches(source, wanted, PIECE))):
-            with _located(piece, start):
-                answer = bundle.answer_table(piece, asked, taken, proba=True)
+        for piece, inputs in _ahead(pool, _encoded(bundle, asked, iter_batches(source, wanted, PIECE))):
+            answer = bundle.answer_table(piece, inputs, asked, taken, proba=True)
             answer = _flat(answer) if kind == "csv" else answer
             if writer is None or schema is None:
                 schema = _settled(answer.schema)
@@ -115,13 +116,21 @@ def _no_rows(source: str) -> DataError:
 # --- reading ----------------------------------------------------------------------------------------------
 
 
-def _numbered(pieces: Iterator[Table]) -> Iterator[tuple[Table, int]]:
-    """Pieces with the number of rows before each in its own file."""
+def _encoded(
+    bundle: Bundle, asked: Sequence[Question], pieces: Iterator[Table]
+) -> Iterator[tuple[Table, Inputs[Array]]]:
+    """Pieces as the models read them; a problem is said of the file and its own rows."""
     name, start = "", 0
     for piece in pieces:
         if piece.name != name:
             name, start = piece.name, 0
-        yield piece, start
+        try:
+            yield piece, bundle.encode(piece, asked)
+        except DataError as error:
+            problems = [
+                replace(p, file=p.file or name, row=None if p.row is None else p.row + start) for p in error.problems
+            ]
+            raise DataError(problems) from None
         start += piece.n_rows
 
 
@@ -131,18 +140,6 @@ def _ahead(pool: ThreadPoolExecutor, items: Iterator[Any]) -> Iterator[Any]:
     while (item := coming.result()) is not None:
         coming = pool.submit(next, items, None)
         yield item
-
-
-@contextmanager
-def _located(piece: Table, start: int) -> Iterator[None]:
-    """Problems in a piece, said of the file and its own rows."""
-    try:
-        yield
-    except DataError as error:
-        problems = [
-            replace(p, file=p.file or piece.name, row=None if p.row is None else p.row + start) for p in error.problems
-        ]
-        raise DataError(problems) from None
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -156,8 +153,9 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        # A compressed stream closes the file below it, so the file is opened again to be flushed to disk.
+        with open(temporary, "rb") as done:
+            os.fsync(done.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:

@@ -30,25 +30,24 @@ LINE_EVERY = 5.0
 @click.option("--force", "-f", is_flag=True, help="Overwrite the output.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors.")
 def command(bundle: Path, table: str, output: Path, tasks: tuple[str, ...], force: bool, quiet: bool) -> None:
-    """Answer the tasks of BUNDLE for every row of TABLE (CSV, Parquet, JSON Lines or Arrow; a file, a folder or a glob).
+    """Answer the tasks of BUNDLE for every row of TABLE (CSV, Parquet, JSON Lines, Arrow; a file, a folder or a glob).
 
-    Writes the row id, one column per task in original labels and units, and TASK__proba_CLASS beside it. A task whose
-    name is a column of TABLE already is written as TASK__prediction. Columns that the bundle does not read are ignored.
+    Writes the row id, one column per task in original labels and units, and TASK__proba_CLASS beside it. A task
+    whose name is a column of TABLE already is written as TASK__prediction. Columns that the bundle does not read
+    are ignored.
     """
     from sharewise.bundle import Bundle
     from sharewise.bundle.stream import predict_file
     from sharewise.errors import ConfigError, Problem
 
-    if output.is_file() and Path(table).is_file() and output.samefile(table):
-        raise ConfigError(
-            Problem("The output must not be the table itself", f"both are '{table}'", "Choose another --output")
-        )
-    if output.is_file() and not force:
-        raise ConfigError(
-            Problem(
-                "A file is not overwritten unasked", f"'{output}' exists", "Choose another --output, or add --force"
+    if output.is_file():
+        fact, remedy = f"'{output}' exists", "Choose another --output, or add --force"
+        if Path(table).is_file() and output.samefile(table):
+            raise ConfigError(
+                Problem("The output must not be the table itself", f"both are '{table}'", "Choose another")
             )
-        )
+        if not force:
+            raise ConfigError(Problem("A file is not overwritten unasked", fact, remedy))
     loaded = Bundle.load(bundle)
     names = _names(tasks, set(loaded.questions))
     started = time.monotonic()

@@ -58,7 +58,7 @@ def score(value: float | None) -> str:
     elif size >= 0.1 or size == 0:
         text = f"{value:.3f}"
     else:
-        text = f"{value:.3g}"
+        text = f"{value:#.3g}"
     return text.replace("-", MINUS)
 
 
@@ -75,6 +75,8 @@ def spread(values: Sequence[float]) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
+    if abs(value) >= 100:
+        digits = 0
     text = f"{abs(value):.{digits}f}" if abs(value) < 1e6 else f"{abs(value):.3g}"
     if float(text) == 0:
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -114,7 +114,10 @@ class Codec:
             try:
                 encoder.write(table.column(encoder.name), blocks[encoder.block][:, at[encoder.block] : end])
             except DataError as error:
-                problems += error.problems
+                problems += [
+                    replace(p, file=table.name, row=None if p.row is None else p.row + table.first_row)
+                    for p in error.problems
+                ]
             at[encoder.block] = end
         for encoder in vectors:
             if encoder.indicator:

@@ -37,7 +37,7 @@ def stream_file(path: str, columns: Sequence[str] | None, size: int) -> Iterator
         case "parquet":
             with _parquet(path) as file:
                 names = _present(file.schema_arrow.names, columns)
-                yield from _guarded(path, (pa.Table.from_batches([b]) for b in file.iter_batches(size, columns=names)))
+                yield from _rechunk(_guarded(path, _parquet_pieces(file, names, size)), names, size)
         case "arrow":
             yield from _rechunk(_guarded(path, _arrow_pieces(path)), columns, size)
         case "jsonl":
@@ -93,6 +93,13 @@ def _by_row_group(file: Any, names: list[str] | None) -> pa.Table:
     if file.num_row_groups < 2:
         return file.read(columns=names)
     return pa.concat_tables([file.read_row_group(i, columns=names) for i in range(file.num_row_groups)])
+
+
+def _parquet_pieces(file: Any, names: list[str] | None, size: int) -> Iterator[pa.Table]:
+    """Row group by row group: asked for all of them, Arrow reads far ahead and holds most of the file."""
+    for i in range(file.num_row_groups):
+        for batch in file.iter_batches(size, row_groups=[i], columns=names):
+            yield pa.Table.from_batches([batch])
 
 
 def _arrow_reader(path: str) -> Any:

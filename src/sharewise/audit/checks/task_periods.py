@@ -20,7 +20,7 @@ N_WINDOWS = 20
 class TaskPeriods(Check):
     """Kolmogorov-Smirnov distance between the label times of two tasks at most `max_distance` = 0.2, and in the last of
     20 windows of equal rows a label rate of at least `min_rate` = 50 % of the median window's (below it labels are
-    late or have stopped)."""
+    late or have stopped). Tasks with fewer than `min_labels` = 50 labels are not judged."""
 
     max_distance: float = 0.2
     min_rate: float = 0.5

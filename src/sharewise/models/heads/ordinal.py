@@ -12,7 +12,6 @@ from torch import Tensor
 from sharewise.models.heads.base import Head, weigh
 from sharewise.models.stacked import Init
 
-
 SPACING = 1.5
 """First distance of neighbouring thresholds: wide enough that every class can be the likeliest (2 log 2 = 1.39)."""
 
