@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import sklearn.metrics as sk
@@ -13,7 +16,7 @@ from sharewise.metrics import CATALOGUE, default_metric, metric
 from sharewise.metrics.base import Array
 from sharewise.tasks import TaskKind
 
-SMALL = settings(max_examples=25, deadline=None)
+SMALL = settings(max_examples=15, deadline=None)
 
 
 def everything(truth: Array) -> Array:
@@ -349,3 +352,15 @@ def test_an_unknown_metric_offers_the_nearest_name() -> None:
 def test_a_ratio_to_nothing_has_no_value() -> None:
     assert metric("accuracy").effect_of(0.0, 0.5) is None
     assert metric("rmse").effect_of(0.0, 0.5) is None
+
+
+def test_choosing_a_metric_loads_neither_numpy_nor_scikit_learn() -> None:
+    names = "print(sorted({'numpy', 'sklearn', 'torch'} & set(sys.modules)))"
+    for code, loaded in (("m.CATALOGUE['auroc']", "[]"), ("[m.metric(n) for n in m.CATALOGUE]", "['numpy']")):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys, sharewise.metrics as m; {code}; {names}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == loaded

@@ -335,7 +335,7 @@ def _data(name: str, made: Sequence[Made], n: int, luck: random.Random, aside: S
         for i, a in enumerate(made)
     )  # fmt: skip
     return DataSummary(
-        f"{name}.parquet", "9f2c" * 16, n, 31, rows, "random, stratified so that every task has labels in every part",
+        f"{name}.parquet", "9f2c" * 16, n, 31, rows, "Split at random, the labels of every task balanced.",
         {"numeric": 26, "categorical": 4}, tuple(tasks), overlap, tuple(aside), None,
         ("30 numeric inputs were scaled on train rows.",),
     )  # fmt: skip

@@ -211,13 +211,14 @@ class Aggregator(Method):
                     f"they are {tuple(gramian.shape)} and {tuple(losses.shape)}",
                 )
             )
-        diagonal = gramian.diagonal(dim1=-2, dim2=-1)
-        present = diagonal.isfinite() if present is None else present & diagonal.isfinite()
+        exact, clean = gramian.detach().double(), losses.detach().double()
+        finite = exact.diagonal(dim1=-2, dim2=-1).isfinite()
+        present = finite if present is None else present & finite
+        if bool(present.all()):
+            return self.weights(0.5 * (exact + exact.mT), clean, present).to(gramian.dtype)
         both = present.unsqueeze(-1) & present.unsqueeze(-2)
-        exact = gramian.detach().double().masked_fill(~both, 0.0)
-        exact = torch.nan_to_num(0.5 * (exact + exact.mT), nan=0.0, posinf=0.0, neginf=0.0)
-        clean = losses.detach().double().masked_fill(~present, 0.0)
-        weights = self.weights(exact, clean, present)
+        exact = exact.masked_fill(~both, 0.0)
+        weights = self.weights(0.5 * (exact + exact.mT), clean.masked_fill(~present, 0.0), present)
         return weights.masked_fill(~present, 0.0).to(gramian.dtype)
 
     @abstractmethod
@@ -239,5 +240,5 @@ class Directional(Method):
     def direction(self, rows: Tensor, values: Tensor | None, present: Tensor, block: int) -> Tensor:
         """Direction (..., P) of one block from its task gradients `rows` (..., T, P).
 
-        `values` (..., P) is the block itself (the features or the parameter), `present` (..., T).
+        `values` (..., P) are the features themselves, None at parameters; `present` (..., T).
         """

@@ -17,10 +17,10 @@ VERBS = {
     "init": "Read a table and write a commented study.yaml.",
     "audit": "Find what is wrong with the data before anything is trained.",
     "run": "Carry out a study: verdict per task, report, bundle.",
-    "report": "Write the report of a run again.",
+    "report": "Write a run's report and print its answer.",
     "predict": "Answer every task for the rows of a table.",
     "schema": "Print the JSON Schema of study files.",
-    "demo": "Run a complete small study on scikit-learn's digits.",
+    "demo": "A complete small study on handwritten digits.",
 }
 """Verb to what `--help` says of it; kept here so that help imports no verb."""
 

@@ -69,7 +69,7 @@ def command(
 def _subject(path: Path) -> Subject:
     from sharewise.audit.result import Suppression
     from sharewise.audit.subject import of_table, subject
-    from sharewise.tables.files import file_format
+    from sharewise.tables.formats import file_format
 
     if file_format(str(path)) is not None:
         return of_table(path)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+SHOWN = 18
+"""Columns of the answer that are printed."""
+
 
 @click.command("demo", short_help="A complete small study on handwritten digits.")
 @click.option(
@@ -31,13 +34,10 @@ def command(out: Path, workers: int | None, quiet: bool) -> None:
     answers = Bundle.load(result.bundle).predict(first.arrow)
     print()
     print("The bundle's answers for the first picture:")
-    for name in answers.column_names:
-        print(f"  {name}: {_shown(answers.column(name)[0].as_py())}")
+    for name in answers.column_names[:SHOWN]:
+        value = answers.column(name)[0].as_py()
+        print(f"  {name}: {value:.3g}" if isinstance(value, float) else f"  {name}: {value}")
+    if len(answers.column_names) > SHOWN:
+        print(f"  and {len(answers.column_names) - SHOWN} more columns")
     print(f"Report: {result.report}")
     print(f"Again:  sharewise run {study} --out {result.directory}")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return f"{value[:4]} ..." if isinstance(value, list) and len(value) > 4 else str(value)

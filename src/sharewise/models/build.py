@@ -7,6 +7,7 @@ a bundle.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,12 +69,15 @@ class GroupModel(nn.Module):
     def __init__(self, encoder: Mapping[str, Any], architecture: Choice, slots: Sequence[Slot]) -> None:
         super().__init__()
         self.slots = tuple(slots)
+        kind = str(encoder.get("name", "tabular"))
         self.config: dict[str, Any] = {
-            "encoder": dict(encoder),
-            "sharing": {"name": architecture.name, "params": dict(architecture.params)},
+            "encoder": {"name": kind, **_with_defaults(encoders.CATALOGUE.load(kind), encoder)},
+            "sharing": {
+                "name": architecture.name,
+                "params": _with_defaults(sharing.CATALOGUE.load(architecture.name), architecture.params),
+            },
             "slots": [asdict(slot) for slot in slots],
         }
-        kind = str(encoder.get("name", "tabular"))
         self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k != "name"})
         self.sharing: Sharing = sharing.CATALOGUE.build(
             architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **architecture.params
@@ -138,6 +142,12 @@ class GroupModel(nn.Module):
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
+
+
+def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter by its value: a bundle must not change when a default does."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty} | dict(given)
 
 
 def from_config(config: Mapping[str, Any]) -> GroupModel:

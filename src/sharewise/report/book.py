@@ -32,7 +32,7 @@ def subtitle(records: StudyRecords) -> str:
     if records.design is not None:
         said.append(f"{records.design.budget} study")
     if records.data is not None:
-        said.append(records.data.source)
+        said.append(records.data.source.rstrip("/").split("/")[-1])
         said.append(words.plural(records.data.n_rows, "row"))
     if records.design is not None:
         said.append(words.plural(len(records.design.tasks), "task"))

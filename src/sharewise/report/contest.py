@@ -156,7 +156,7 @@ def _validation_table(records: StudyRecords, rows: Sequence[TaskRow], names: Seq
                 cells.append(Cell(words.MISSING))
                 continue
             value, origin = values[name]
-            kind = "best" if name == best else ""
+            kind = "best" if best is not None and words.score(value) == words.score(values[best][0]) else ""
             cells.append(Cell(words.score(value), kind, f"runs/ (arm {name}, {origin})", kind=kind))
         made.append(tuple(cells))
     return Table("Validation score of each arm", ("Task", *shown), tuple(made), "scroll")

@@ -48,7 +48,7 @@ def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         ),
         Fact(
             "Split",
-            f"{_in_parts(d.rows)}; {d.split}",
+            f"{_in_parts(d.rows)}. {d.split}",
             "data.json#/rows",
         ),
         Fact("Inputs", inputs or "none on record", "data.json#/inputs"),
@@ -61,7 +61,7 @@ def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
                 "data.json#/n_entities",
             )
         )
-    facts += [Fact("Note", note, f"data.json#/notes/{i}") for i, note in enumerate(d.notes)]
+    facts += [Fact("Note", note, f"data.json#/notes/{i}") for i, note in enumerate(d.notes) if note != d.split]
     blocks: list[Block] = [Facts(tuple(facts))]
     labels = Table("Labels of each task", ("Task", "Labelled rows", "Train / validation / test", "Classes or values"),
                    tuple(_label_row(row, d.n_rows) for row in rows if row.data is not None))  # fmt: skip

@@ -164,9 +164,9 @@ class _Reader:
             self.missing.append(Missing(name, f"cannot be read ({_first_line(error)})"))
         else:
             self.digests[name] = hashlib.sha256(raw).hexdigest()
-            if not text.strip() and name != "study.yaml":
+            if not text and name != "study.yaml":
                 self.missing.append(Missing(name, "is empty"))
-            return text.strip()
+            return text
         return ""
 
     def one(self, name: str, kind: type[R]) -> R | None:

@@ -160,7 +160,10 @@ def logarithms(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
     named = [metric.label for metric in records.metrics.values() if metric.effect == "log_ratio"]
     if not named:
         return None
-    text = f"For {words.listing(named)} the change is the logarithm of the ratio of the two scores."
+    text = (
+        f"For {words.listing(named)} the change is the logarithm of the ratio of the two scores: 10{words.THIN}% is a "
+        f"score about a tenth lower, 100{words.THIN}% a factor of 2.7."
+    )
     return Sentence("log ratio", text, ("design.json#/metrics",))
 
 

@@ -82,7 +82,7 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         return Sentence("unfinished", text, tuple(sources))
     done = len(records.runs)
     planned = 0 if records.design is None else records.design.planned_runs
-    if planned and done < planned:
+    if done and done < planned:
         progress = (
             f"{words.count(done)} of at most {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
         )
@@ -205,27 +205,33 @@ def _unsure(unsure: Sequence[TaskRow], sharing: Sequence[TaskRow]) -> str:
 
 
 def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
-    """Why the others stay alone, where some share and some do not."""
+    """Why the others stay alone; where all do and for one reason, the headline has said it."""
     alone = [row for row in rows if not row.shares]
-    if not alone or len(alone) == len(rows) or not all(row.decision for row in rows):
+    if not alone or len(rows) == 1 or not all(row.decision for row in rows):
+        return None
+    if len(alone) == len(rows) and len({row.state for row in alone}) == 1:
         return None
     harmed, unsure = of_state(alone, State.HARM), of_state(alone, State.UNDECIDED)
     idle = of_state(alone, State.BETTER, State.SAFE, State.WORSE)
     untried = of_state(alone, State.NONE)
-    clauses = []
+    n, clauses = len(alone), []
     if harmed:
-        clauses.append(f"sharing would harm {words.count(len(harmed))}")
+        clauses.append(f"sharing would harm {_count(harmed, n, 'every one')}")
     if unsure:
-        clauses.append(f"the evidence is not enough for {words.count(len(unsure))}")
+        clauses.append(f"the evidence is not enough for {_count(unsure, n, 'any')}")
     if idle:
-        clauses.append(f"it would do no harm but does not earn its place for {words.count(len(idle))}")
+        clauses.append(f"sharing would do no harm but does not earn its place for {_count(idle, n, 'any')}")
     if untried:
-        clauses.append(f"the chosen plan trains {words.count(len(untried))} alone")
+        clauses.append(f"the chosen plan trains {_count(untried, n, 'every one')} alone")
     if len(alone) == 1:
         text = f"Of the one that stays alone: {_single_reason(alone[0])}."
     else:
-        text = f"Of the {words.count(len(alone))} that stay alone: {words.parts(clauses)}."
+        text = f"Of the {words.count(n)} that stay alone: {words.parts(clauses)}."
     return Sentence("staying", text, tuple(row.verdict_at or row.decision_at for row in alone))
+
+
+def _count(some: Sequence[TaskRow], n: int, all_: str) -> str:
+    return all_ if len(some) == n else words.count(len(some))
 
 
 def _single_reason(row: TaskRow) -> str:

@@ -42,7 +42,8 @@ def show(study: StudyRecords | Path | str, console: Console | None = None) -> No
     fancy = console.is_terminal and not console.no_color
     for i, sentence in enumerate(answer(records)):
         style = "bold" if i == 0 and fancy else ""
-        console.print(Text(words.visible(_fitting(sentence.text, console)), style=style), highlight=False)
+        text = Text(words.visible(_fitting(sentence.text, console)), style=style)
+        console.print(text, highlight=False, soft_wrap=not fancy)
     if not lines:
         return
     console.print()

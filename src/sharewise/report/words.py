@@ -58,7 +58,7 @@ def score(value: float | None) -> str:
     elif size >= 0.1 or size == 0:
         text = f"{value:.3f}"
     else:
-        text = f"{value:.3g}"
+        text = f"{value:#.3g}"
     return text.replace("-", MINUS)
 
 
@@ -75,7 +75,9 @@ def spread(values: Sequence[float]) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
-    text = f"{abs(value):.{digits}f}"
+    if abs(value) >= 100:
+        digits = 0
+    text = f"{abs(value):.{digits}f}" if abs(value) < 1e6 else f"{abs(value):.3g}"
     if float(text) == 0:
         return text
     return ("+" if value > 0 else MINUS) + text
@@ -88,14 +90,14 @@ def unit(scale: str) -> str:
 
 def change(value: float | None, scale: str) -> str:
     """A change with its sign and unit: "+1.2 %", "−0.4 points"."""
-    if value is None or not math.isfinite(value):
+    if value is None or not math.isfinite(100 * value):
         return MISSING
     return f"{_signed(100 * value, 1)}{THIN}{unit(scale)}"
 
 
 def interval(low: float, high: float, scale: str) -> str:
     """An interval in the unit of `change`: "[−0.5, +2.9] %"."""
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not (math.isfinite(100 * low) and math.isfinite(100 * high)):
         return MISSING
     return f"[{_signed(100 * low, 1)}, {_signed(100 * high, 1)}]{THIN}{unit(scale)}"
 

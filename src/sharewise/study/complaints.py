@@ -64,6 +64,9 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
         if item["type"] == "problems":
             found += [replace(p, file=file, line=line) for p in item["ctx"]["problems"]]
             continue
+        if item["type"] == "too_short" and item["input"]:
+            # Pydantic counts only the items that are sound; the others have problems of their own.
+            continue
         if path in seen and item["type"] not in ("extra_forbidden", "missing"):
             continue
         seen.add(path)

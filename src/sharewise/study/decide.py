@@ -5,15 +5,17 @@ Verdicts are for people and err on either side at a fixed rate; what ships weigh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharewise.records import Comparison, Decision, Outcome
-from sharewise.study.judge import judge
+from sharewise.study.compare import ERROR, t_quantile
+from sharewise.study.judge import judge, p_no_harm
 from sharewise.study.posterior import Belief, beliefs
 
 MOST_RISK = 0.05
-"""Greatest probability of harm beyond the margin at which a task may share."""
+"""Greatest probability of harm beyond the margin at which a task may share: under the pooled posterior, and, once the
+test rows are open, by the task's own evidence alone."""
 
 
 @dataclass(frozen=True)
@@ -41,29 +43,6 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
     return [_route(option, believed.get(option.task), prefer_fewer_models) for option in options]
 
 
-def choose_plan(
-    plans: Mapping[str, Sequence[Option]], *, prefer_fewer_models: bool = False
-) -> tuple[str | None, list[Decision]]:
-    """The candidate plan whose routes promise most, and those routes; None, all single, where none promises anything.
-
-    Promise: the sum over shared tasks of the expected gain in margins; with `prefer_fewer_models` the number of shared
-    tasks comes first. Ties go to the plan named first, so name the simpler one first. Raises ValueError without a plan.
-    """
-    if not plans:
-        raise ValueError("A choice needs a candidate plan; however, none is given.")
-    best: tuple[tuple[float, float], str, list[Decision]] | None = None
-    for name, options in plans.items():
-        routes = choose(options, prefer_fewer_models=prefer_fewer_models)
-        shared = [r for r in routes if r.shared]
-        margin = {o.task: o.comparison.margin for o in options if o.comparison is not None}
-        gain = sum((r.expected_gain or 0.0) / margin[r.task] for r in shared)
-        promise = (float(len(shared)) if prefer_fewer_models else 0.0, gain)
-        if best is None or promise > best[0]:
-            best = (promise, name, routes)
-    assert best is not None
-    return (best[1] if any(r.shared for r in best[2]) else None), best[2]
-
-
 def confirm(
     decisions: Sequence[Decision],
     options: Sequence[Option],
@@ -74,17 +53,23 @@ def confirm(
     """The routes after the test rows were opened once: a shared task may go back to single, never the other way.
 
     `test` compares the retrained shared model with the retrained single one on test rows. A task goes back when its
-    test verdict is harm, when it could not be compared there, or when validation and test evidence together (weighted
-    by their precision; their runs and rows are independent) no longer meet the rule of `choose`.
+    test verdict is harm, when it could not be compared there, or when validation and test evidence together (the least
+    variable mix; luck of runs that were scored on both counts once) no longer meet the rule of `choose`, or do not
+    clear the task on its own: P(t_df < -(theta + margin) / SE) <= 5 %. The posterior alone would let nine tasks that
+    gain carry a tenth that is harmed a little beyond the margin; with its own key turned too, a task harmed beyond the
+    margin is shipped in at most 5 % of studies, whatever the others are like.
     """
     opened = {c.task: c for c in test}
     before = {o.task: o for o in options}
-    both = [
-        _joined(o.comparison, opened[o.task]) for o in options if o.comparison is not None and o.task in opened
-    ]
-    believed = _by_task(both)
+    both = {
+        o.task: _joined(o.comparison, opened[o.task]) for o in options if o.comparison is not None and o.task in opened
+    }
+    believed = _by_task(list(both.values()))
     return [
-        _confirmed(d, before[d.task], opened.get(d.task), believed.get(d.task), prefer_fewer_models) for d in decisions
+        _confirmed(d, before[d.task], opened[d.task], both[d.task], believed[d.task], prefer_fewer_models)
+        if d.shared and d.task in both
+        else _unconfirmed(d, before[d.task])
+        for d in decisions
     ]
 
 
@@ -115,39 +100,73 @@ def _single(option: Option, belief: Belief | None, reason: str) -> Decision:
     return Decision(option.task, option.single_arm, option.single_group, False, risk, gain, reason)
 
 
-def _confirmed(
-    decision: Decision, option: Option, test: Comparison | None, belief: Belief | None, prefer_fewer_models: bool
-) -> Decision:
+def _unconfirmed(decision: Decision, option: Option) -> Decision:
     if not decision.shared:
         return decision
-    if test is None or belief is None:
-        why = "sharing could not be confirmed on the test rows"
-        return _single(option, None, f"Its single-task model answers, because {why}.")
+    return _single(
+        option, None, "Its single-task model answers, because sharing could not be confirmed on the test rows."
+    )
+
+
+def _confirmed(
+    decision: Decision,
+    option: Option,
+    test: Comparison,
+    both: Comparison,
+    belief: Belief,
+    prefer_fewer_models: bool,
+) -> Decision:
     if judge(test).outcome is Outcome.HARM:
         seen = f"{_signed(test.effect, test)} [{_signed(test.low, test)}, {_signed(test.high, test)}]"
         return _single(option, belief, f"Its single-task model answers, because the test rows confirm harm: {seen}.")
     again = _route(replace(option, comparison=test), belief, prefer_fewer_models)
-    if again.shared:
-        return again
-    return replace(again, reason=again.reason.replace("because ", "because with the test rows ", 1))
+    if not again.shared:
+        return replace(again, reason=again.reason.replace("because ", "because with the test rows ", 1))
+    own = p_no_harm(both)
+    if own > MOST_RISK:
+        told = f"its own rows leave harm beyond {_amount(test.margin, test)} a probability of {_percent(own)}"
+        return _single(option, belief, f"Its single-task model answers, because {told}, more than 5 %.")
+    return again
 
 
 def _joined(validation: Comparison, test: Comparison) -> Comparison:
-    """Both estimates weighted by their precision; df by Satterthwaite with the weights taken as known."""
-    v1, v2 = validation.standard_error**2, test.standard_error**2
-    if v1 <= 0 or v2 <= 0:
-        return test if v2 <= v1 else replace(test, effect=validation.effect)
-    w1, w2 = v2 / (v1 + v2), v1 / (v1 + v2)
-    variance = v1 * v2 / (v1 + v2)
-    below = (w1**2 * v1) ** 2 / validation.df + (w2**2 * v2) ** 2 / test.df
+    """The estimate of least variance from both comparisons, with its interval.
+
+    Their rows are independent. Runs that were scored on both carry their luck into both: with C the sum over such arms
+    of sqrt(V_validation V_test), w = (V_test - C) / (V_validation + V_test - 2 C) weighs validation, and df is the
+    lesser of the two; without such runs C is 0 and df Satterthwaite's, the weights taken as known.
+    """
+    v1, v2 = (max(c.standard_error, 1e-6 * c.margin) ** 2 for c in (validation, test))
+    shared = 0.0
+    if not _apart(validation.baseline_runs, test.baseline_runs):
+        shared += (validation.var_baseline * test.var_baseline) ** 0.5
+    if not _apart(validation.candidate_runs, test.candidate_runs):
+        shared += (validation.var_candidate * test.var_candidate) ** 0.5
+    below = v1 + v2 - 2 * shared
+    w1 = min(1.0, max(0.0, (v2 - shared) / below)) if below > 0 else 0.5
+    w2 = 1.0 - w1
+    variance = w1**2 * v1 + w2**2 * v2 + 2 * w1 * w2 * shared
+    effect = w1 * validation.effect + w2 * test.effect
+    if shared > 0:
+        df = min(validation.df, test.df)
+    else:
+        df = variance**2 / ((w1**2 * v1) ** 2 / validation.df + (w2**2 * v2) ** 2 / test.df)
+    half = t_quantile(1 - ERROR, df) * variance**0.5
     return replace(
         test,
-        effect=w1 * validation.effect + w2 * test.effect,
+        effect=effect,
+        low=effect - half,
+        high=effect + half,
         var_rows=variance,
         var_baseline=0.0,
         var_candidate=0.0,
-        df=variance**2 / below,
+        df=df,
     )
+
+
+def _apart(first: Sequence[str], second: Sequence[str]) -> bool:
+    """True where both name their runs and have none in common; unnamed runs may be the same."""
+    return bool(first) and bool(second) and not set(first) & set(second)
 
 
 def _percent(p: float) -> str:

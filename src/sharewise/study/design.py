@@ -166,7 +166,7 @@ def build(
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
     variants: dict[str, Variant] = {SINGLE: default}
-    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(default), budget.trials)]
+    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(default, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
         variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
         together = Plan.all_together(tasks.names)
@@ -179,7 +179,7 @@ def build(
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
             if same is None:
                 variants[alone] = own
-                arms.append(Arm(alone, Role.ALONE, plan, describe_model(own), budget.trials))
+                arms.append(Arm(alone, Role.ALONE, plan, describe_model(own, alone=True), budget.trials))
             else:
                 alone = same
         variants[item.name] = variant
@@ -210,11 +210,12 @@ def _trained(arm: Arm) -> list[str]:
     return [group.name for group in arm.plan.groups if len(group.tasks) > 1]
 
 
-def describe_model(variant: Variant) -> str:
+def describe_model(variant: Variant, *, alone: bool = False) -> str:
     """A variant in a few words."""
     params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
-    text = f"{variant.architecture.name} sharing" + (f" ({params})" if params else "")
+    name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
+    text = name + (f" ({params})" if params else "")
     method = variant.balance.get("aggregator") or variant.balance.get("weighting")
     if isinstance(method, dict):
         method = method.get("name")
-    return text if method in (None, "equal") else f"{text}, balanced by {method}"
+    return text if alone or method in (None, "equal") else f"{text}, balanced by {method}"

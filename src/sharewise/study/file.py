@@ -25,12 +25,12 @@ from sharewise.study.sections import (
     TaskSection,
     Text,
     Whole,
-    _chosen,
+    chosen,
     listed_inputs,
 )
 from sharewise.study.source import parse
 from sharewise.tables.schema import UNREADABLE, Declaration, InputDeclaration, TaskDeclaration
-from sharewise.tasks import TaskSet
+from sharewise.tasks import TaskKind, TaskSet
 
 if TYPE_CHECKING:
     from sharewise.tables.read import Table
@@ -48,7 +48,7 @@ class StudyFile(Section):
     inputs: Annotated[tuple[InputSection, ...], BeforeValidator(listed_inputs), Field(min_length=1)] | None = None
     tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     candidates: tuple[CandidateSection, ...] = ()
-    architecture: Annotated[Choice, _chosen(ARCHITECTURE)] = Choice("hard")
+    architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     budget: BudgetSection = BudgetSection()
     audit: AuditSection = AuditSection()
@@ -114,7 +114,9 @@ class StudyFile(Section):
         if self.inputs is not None:
             inputs = tuple(InputDeclaration(i.name, i.kind, lines.of("inputs", n)) for n, i in enumerate(self.inputs))
         elif own is not None and own.inputs is not None:
-            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE)
+            predicted = [t for t in self.tasks if t.kind is not TaskKind.RECONSTRUCTION]
+            targets = {c for t in predicted for c in (*t.columns, t.column or t.name)}
+            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE and i.name not in targets)
         data = self.data
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
@@ -180,8 +182,9 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
     found: list[Problem] = []
     tasks = said.get("tasks")
     entries = list(enumerate(tasks)) if isinstance(tasks, list | tuple) else []
-    names = [(n, t if isinstance(t, str) else t.get("name")) for n, t in entries if isinstance(t, str | Mapping)]
-    seen: set[object] = set()
+    listed = [(n, t.get("name") if isinstance(t, Mapping) else t) for n, t in entries]
+    names = [(n, name) for n, name in listed if isinstance(name, str)]
+    seen: set[str] = set()
     for n, name in names:
         if name in seen:
             found.append(
@@ -194,13 +197,13 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
                 )
             )
         seen.add(name)
-    known = {str(name) for _, name in names}
+    known = {name for _, name in names}
     candidates = said.get("candidates")
-    used: set[object] = set()
+    used: set[str] = set()
     for n, candidate in enumerate(candidates if isinstance(candidates, list | tuple) else ()):
         if not isinstance(candidate, Mapping):
             continue
-        name = candidate.get("name")
+        name = str(candidate.get("name"))
         line = lines.of("candidates", n, "name")
         if name in RESERVED or name in used:
             fact = f"'{name}' is the name of one that every study has" if name in RESERVED else f"'{name}' occurs twice"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtr, ndtri, stdtr
 
 from sharewise.records import Comparison, Outcome, Receipt, Verdict
 from sharewise.study.compare import ERROR, t_quantile
@@ -48,12 +48,24 @@ def judge_all(comparisons: Iterable[Comparison]) -> list[Verdict]:
 
 
 def p_harm(comparison: Comparison) -> float:
-    """One-sided p-value of "harm beyond the margin": P(t_df < (theta + margin) / SE) where theta is -margin."""
-    c = comparison
+    """One-sided p-value of "harm beyond the margin": P(t_df <= (theta + margin) / SE), small where harm is shown."""
+    return _tail(comparison, 1.0)
+
+
+def p_no_harm(comparison: Comparison) -> float:
+    """One-sided p-value of "no harm beyond the margin": P(t_df >= (theta + margin) / SE), small where it is shown.
+
+    Under a flat prior it is also the probability of harm beyond the margin by this comparison alone.
+    """
+    return _tail(comparison, -1.0)
+
+
+def _tail(c: Comparison, sign: float) -> float:
+    distance = sign * (c.effect + c.margin)
     if c.standard_error == 0:
-        return 0.0 if c.effect < -c.margin else 1.0
-    t = (c.effect + c.margin) / c.standard_error
-    return float(stdtr(c.df, t))
+        return 0.0 if distance < 0 else 1.0
+    t = distance / c.standard_error
+    return float(ndtr(t) if math.isinf(c.df) else stdtr(c.df, t))
 
 
 def harmed(verdicts: Sequence[Verdict], error: float = ERROR) -> list[str]:
@@ -167,12 +179,17 @@ def _sentence(c: Comparison, runs: int | None, rows: int | None) -> str:
         return f"About {runs} runs an arm would settle it, more test rows alone would not: {source}."
     if rows is not None:
         return f"No number of runs can settle it, about {rows:,} test rows would: {source}."
-    near = "the change is too near the margin" if share <= 0.95 or _hopeless(c) else "both are short"
-    return f"Neither more runs nor more test rows alone can settle it, {near}: {source}."
+    if _both_would(c):
+        return f"Only more runs and more test rows together can settle it: {source}."
+    return f"Neither more runs nor more test rows can settle it, the change is too near the margin: {source}."
 
 
-def _hopeless(c: Comparison) -> bool:
-    return abs(c.effect + c.margin) < 0.1 * c.margin
+def _both_would(c: Comparison) -> bool:
+    """Whether the most runs and the most rows that a receipt asks for would do together."""
+    now = max(c.n_baseline_runs, c.n_candidate_runs)
+    runs = (c.var_baseline * c.n_baseline_runs + c.var_candidate * c.n_candidate_runs) / MOST_RUNS
+    width = _width(c, c.var_rows / MOST_GROWTH, runs, c.df * MOST_RUNS / now)
+    return width <= abs(c.effect + c.margin)
 
 
 def _is(names: Sequence[str]) -> str:
@@ -182,5 +199,3 @@ def _is(names: Sequence[str]) -> str:
 def _names(names: Sequence[str], most: int = 6) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-

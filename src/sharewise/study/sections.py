@@ -27,7 +27,7 @@ def problem_error(problems: list[Problem]) -> PydanticCustomError:
     return PydanticCustomError("problems", "{first}", {"first": str(problems[0]), "problems": problems})
 
 
-def _chosen(family: Family) -> BeforeValidator:
+def chosen(family: Family) -> BeforeValidator:
     def check(said: object) -> Choice:
         made, problems = choice(family, said)
         if made is None:
@@ -198,9 +198,9 @@ class TaskSection(Section):
 class BalanceSection(Section):
     """How the tasks' losses and gradients become one step."""
 
-    scaling: Annotated[Choice, _chosen(SCALING)] | None = None
-    weighting: Annotated[Choice, _chosen(WEIGHTING)] | None = None
-    aggregator: Annotated[Choice, _chosen(AGGREGATOR)] | None = None
+    scaling: Annotated[Choice, chosen(SCALING)] | None = None
+    weighting: Annotated[Choice, chosen(WEIGHTING)] | None = None
+    aggregator: Annotated[Choice, chosen(AGGREGATOR)] | None = None
 
 
 class CandidateSection(Section):
@@ -210,7 +210,7 @@ class CandidateSection(Section):
     groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(
         min_length=1, description="Tasks that share a model; tasks that no group names stand alone."
     )
-    architecture: Annotated[Choice, _chosen(ARCHITECTURE)] | None = None
+    architecture: Annotated[Choice, chosen(ARCHITECTURE)] | None = None
     balance: BalanceSection | None = None
 
 

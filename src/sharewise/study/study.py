@@ -127,11 +127,11 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         table = read(self._source)
-        session = _Session(self.declared, table, directory, workers, progress, log)
+        session = Session(self.declared, table, directory, workers, progress, log)
         return session.carry_out(started)
 
 
-class _Session:
+class Session:
     """One call of `Study.run`."""
 
     def __init__(
@@ -151,6 +151,7 @@ class _Session:
         design, prepared, data = self.design()
         _claim(self.directory)
         design.freeze(self.directory)
+        self._keep_study_file()
         write_atomic(self.directory / "data.json", to_json(data))
         write_atomic(self.directory / "audit.json", to_json(self._audit(prepared)))
         conductor = Conductor(design, prepared, self.directory, self.log)
@@ -167,7 +168,7 @@ class _Session:
         findings = conductor.judge(selected, singles, runs)
         conductor.write(findings)
         summary = self._summary(design, conductor, findings, started)
-        self._ship(conductor, findings, summary)
+        self._ship(conductor, findings, data, summary)
         write_atomic(self.directory / "summary.json", to_json(summary))
         from sharewise import report
 
@@ -229,6 +230,17 @@ class _Session:
             self.log(f"and {len(loud) - 8} more findings in audit.json.")
         return tuple(found.findings)
 
+    def _keep_study_file(self) -> None:
+        """`study.yaml` with everything that was said, so that the directory describes itself."""
+        import io
+
+        from ruamel.yaml import YAML
+
+        yaml, text = YAML(typ="safe"), io.StringIO()
+        yaml.default_flow_style = False
+        yaml.dump(self.declared.to_dict(), text)
+        write_atomic(self.directory / "study.yaml", text.getvalue())
+
     def _budget(self) -> Budget:
         said = self.declared.budget
         base = BUDGETS[said.level]
@@ -279,10 +291,10 @@ class _Session:
             notes=findings.notes,
         )
 
-    def _ship(self, conductor: Conductor, findings: Findings, summary: StudySummary) -> None:
+    def _ship(self, conductor: Conductor, findings: Findings, data: DataSummary, summary: StudySummary) -> None:
         from sharewise.study.ship import ship
 
-        ship(conductor, findings, summary, self.directory / "bundle")
+        ship(conductor, findings, data, summary, self.directory / "bundle")
 
 
 def _claim(directory: Path) -> None:

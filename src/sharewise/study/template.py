@@ -18,7 +18,6 @@ from sharewise.tables import described, infer, suspicion
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import settle
 from sharewise.tables.schema import UNREADABLE, Declaration, InputKind, TaskDeclaration
-from sharewise.tables.split import WORDS
 from sharewise.tasks import TaskKind
 
 PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[A-Za-z0-9_. ()/@-]*(?<! )")
@@ -97,18 +96,13 @@ def _roles(table: Table, own: Declaration, tasks: Sequence[str]) -> Declaration:
     if table.described:
         return own
     row_id = next((n for n in table.names if n not in tasks and ID_NAMES.match(n) and _is_id(table, n)), None)
-    split = next((n for n in table.names if n not in tasks and n.lower() == "split" and _is_split(table, n)), None)
+    split = next((n for n in table.names if n not in tasks and suspicion.is_split(table.column(n))), None)
     return Declaration((), row_id=row_id, split=split)
 
 
 def _is_id(table: Table, name: str) -> bool:
     kind = infer.input_kind(table.column(name))
     return kind in (InputKind.NUMERIC, InputKind.CATEGORICAL) and suspicion.is_identifier(table.column(name), kind)
-
-
-def _is_split(table: Table, name: str) -> bool:
-    column = table.column(name)
-    return column.null_count == 0 and all(str(v).strip().lower() in WORDS for v in pc.unique(column).to_pylist())
 
 
 def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]:
@@ -144,7 +138,8 @@ def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]
 
 def _data(table: Table, said: Declaration, folder: Path) -> list[str]:
     path = Path(table.name)
-    shown = table.name if path.is_absolute() else os.path.relpath(path, folder)
+    beside = path.resolve().is_relative_to(folder.resolve())
+    shown = table.name if path.is_absolute() and not beside else os.path.relpath(path, folder)
     lines = ["data:", _noted(f"  path: {scalar(shown)}", f"{table.n_rows:,} rows, {len(table.names)} columns")]
     lines += [
         f"  {key}: {scalar(column)}"

@@ -129,7 +129,7 @@ def _many(
     """Classes of a multiclass or ordinal task."""
     n = len(column) - column.null_count
     fractional = any(isinstance(v, float) for v in found)
-    if fractional or (len(found) > infer.MAX_CLASSES and len(found) > n / 10):
+    if (fractional and len(found) > infer.FEW_CODES) or (len(found) > infer.MAX_CLASSES and len(found) > n / 10):
         rule = f"A {kind.value} task has a few classes, each with many rows"
         fact = f"task '{said.name}' has {len(found)} different labels in {n} rows ({quoted(found[:3])}, ...)"
         remedy = "Declare the kind regression" if col.is_number(column.type) else "Merge rare classes"

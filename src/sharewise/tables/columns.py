@@ -14,6 +14,7 @@ from sharewise.tasks import Label
 
 Floats = npt.NDArray[np.float64]
 EPOCH_UNIT = "us"
+DATE_TYPES = (pa.timestamp(EPOCH_UNIT), pa.timestamp(EPOCH_UNIT, tz="UTC"))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -112,12 +113,14 @@ def parses_as_number(value: str) -> bool:
 
 
 def parses_as_date(value: str) -> bool:
-    """True where the text is an ISO 8601 date or date and time."""
-    try:
-        pa.scalar(value).cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return False
-    return True
+    """True where the text is an ISO 8601 date or date and time, with or without a time zone."""
+    for kind in DATE_TYPES:
+        try:
+            pa.scalar(value).cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        return True
+    return False
 
 
 def first_odd(chunk: pa.Array | pa.ChunkedArray, parses: Any) -> tuple[int, str] | None:
@@ -129,25 +132,44 @@ def first_odd(chunk: pa.Array | pa.ChunkedArray, parses: Any) -> tuple[int, str]
 
 
 def dates(column: pa.ChunkedArray, name: str) -> Floats:
-    """A column of dates, or of ISO 8601 text, as seconds since 1970, nan where missing."""
-    if is_text(column.type):
-        trimmed = pc.utf8_trim_whitespace(column)
-        trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    """A column of dates, or of ISO 8601 text, as seconds since 1970 (UTC), nan where missing.
+
+    Raises DataError with the first row that holds no such date, or that differs from the first in having a time zone.
+    """
+    if not is_text(column.type):
+        return floats(column, name)
+    trimmed = pc.utf8_trim_whitespace(column)
+    trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    for kind in DATE_TYPES:
         try:
-            column = trimmed.cast(pa.timestamp(EPOCH_UNIT))
+            return floats(trimmed.cast(kind), name)
         except pa.ArrowInvalid:
-            odd = first_odd(trimmed, parses_as_date)
-            row, value = odd if odd is not None else (0, "")
-            raise DataError(
-                Problem(
-                    "A datetime column must hold ISO 8601 dates such as 2024-05-31",
-                    f"the value is '{_short(value)}'",
-                    "Write every date in this one form, or declare the column categorical",
-                    column=name,
-                    row=row + 1,
-                )
-            ) from None
-    return floats(column, name)
+            continue
+    row, value = first_odd(trimmed, parses_as_date) or _other_zone(trimmed)
+    raise DataError(
+        Problem(
+            "A datetime column must hold ISO 8601 dates such as 2024-05-31, all with a time zone or all without",
+            f"the value is '{_short(value)}'",
+            "Write every date in this one form, or declare the column categorical",
+            column=name,
+            row=row + 1,
+        )
+    )
+
+
+def _other_zone(column: pa.ChunkedArray) -> tuple[int, str]:
+    """The first date that has a time zone where the first of all has none, or the other way round."""
+    values = [(row, v) for row, v in enumerate(column.to_pylist()) if v is not None]
+
+    def zoned(value: str) -> bool:
+        try:
+            pa.scalar(value).cast(DATE_TYPES[0])
+        except pa.ArrowInvalid:
+            return True
+        return False
+
+    first = zoned(values[0][1])
+    return next((row, v) for row, v in values if zoned(v) is not first)
 
 
 def text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -172,18 +194,17 @@ def canonical(value: Label | None) -> str:
 def codes(column: pa.ChunkedArray, levels: list[str], *, numeric: bool) -> npt.NDArray[np.int64]:
     """Position of every value in `levels`, -1 where it is missing or not among them.
 
-    `numeric` says that the levels came from numbers: text such as "01" or "1.0" is then read as the number 1.
+    `numeric` says that the levels came from numbers: text that is not itself a level, such as "01" or "1.0", is
+    then read as the number 1.
     """
+    known = pa.array(levels, type=pa.string())
+    found = pc.index_in(text(column), value_set=known)
     if numeric and is_text(column.type):
-        column = _numeric_text(column)
-    found = pc.index_in(text(column), value_set=pa.array(levels, type=pa.string()))
+        unique = pc.unique(column)
+        meant = pa.array([None if v is None else _renumber(v) for v in unique.to_pylist()], type=pa.string())
+        by_value = pc.index_in(meant, value_set=known)
+        found = pc.coalesce(found, pc.take(by_value, pc.index_in(column, value_set=unique)))
     return pc.fill_null(found, -1).combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _numeric_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    unique = pc.unique(column)
-    values = [None if v is None else _renumber(v) for v in unique.to_pylist()]
-    return pc.take(pa.array(values, type=pa.string()), pc.index_in(column, value_set=unique))
 
 
 def _renumber(value: str) -> str:

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from sharewise.errors import DataError, Problem
+from sharewise.tables.delimited import csv_pieces, read_csv
+from sharewise.tables.formats import file_format, first_line, open_text, unreadable
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
-"""File format by suffix; CSV and JSON Lines may be compressed (`.csv.gz`)."""
-
-MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"]
-"""Cells of a CSV that mean "no value"."""
-
-SHOWN_ROWS = 5
 BUFFER = 1 << 20
 JSON_LINES_PER_PIECE = 65_536
-
-
-def file_format(path: str) -> str | None:
-    """The format that a file's suffix stands for, or None."""
-    suffixes = Path(path).suffixes
-    if suffixes and suffixes[-1] in (".gz", ".bz2", ".zst"):
-        suffixes.pop()
-    return FORMATS.get(suffixes[-1].lower()) if suffixes else None
 
 
 def read_file(path: str, columns: Sequence[str] | None) -> pa.Table:
@@ -54,7 +28,7 @@ def read_file(path: str, columns: Sequence[str] | None) -> pa.Table:
         case "jsonl":
             return _guard(path, lambda: _read_json(path))
         case _:
-            return _read_csv(path)
+            return read_csv(path)
 
 
 def stream_file(path: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.Table]:
@@ -63,13 +37,13 @@ def stream_file(path: str, columns: Sequence[str] | None, size: int) -> Iterator
         case "parquet":
             with _parquet(path) as file:
                 names = _present(file.schema_arrow.names, columns)
-                yield from _guarded(path, (pa.Table.from_batches([b]) for b in file.iter_batches(size, columns=names)))
+                yield from _rechunk(_guarded(path, _parquet_pieces(file, names, size)), names, size)
         case "arrow":
             yield from _rechunk(_guarded(path, _arrow_pieces(path)), columns, size)
         case "jsonl":
             yield from _rechunk(_guarded(path, _json_pieces(path)), columns, size)
         case _:
-            yield from _rechunk(_csv_pieces(path), columns, size)
+            yield from _rechunk(csv_pieces(path), columns, size)
 
 
 def concatenate(parts: Sequence[pa.Table], paths: Sequence[str]) -> pa.Table:
@@ -80,32 +54,10 @@ def concatenate(parts: Sequence[pa.Table], paths: Sequence[str]) -> pa.Table:
         raise DataError(
             Problem(
                 "The files of one table must agree on their columns' types",
-                f"{paths[0]} and the files after it do not ({_line(error)})",
+                f"{paths[0]} and the files after it do not ({first_line(error)})",
                 "Write them with one schema",
             )
         ) from None
-
-
-def _present(names: Sequence[str], columns: Sequence[str] | None) -> list[str] | None:
-    return None if columns is None else [c for c in columns if c in names]
-
-
-def _line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
-
-
-def _unreadable(path: str, error: BaseException) -> DataError:
-    kind = {"parquet": "Parquet file", "arrow": "Arrow file", "jsonl": "JSON Lines file"}.get(
-        str(file_format(path)), "CSV"
-    )
-    return DataError(
-        Problem(
-            f"A {kind} must be whole and readable",
-            f"reading it failed ({_line(error)})",
-            "Write or copy the file again",
-            file=path,
-        )
-    )
 
 
 def _guard(path: str, action: Any) -> pa.Table:
@@ -114,14 +66,14 @@ def _guard(path: str, action: Any) -> pa.Table:
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def _guarded(path: str, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
     try:
         yield from pieces
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 # --- Parquet and Arrow ------------------------------------------------------------------------------------
@@ -133,7 +85,7 @@ def _parquet(path: str) -> Any:
     try:
         return pq.ParquetFile(path, buffer_size=BUFFER)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def _by_row_group(file: Any, names: list[str] | None) -> pa.Table:
@@ -141,6 +93,13 @@ def _by_row_group(file: Any, names: list[str] | None) -> pa.Table:
     if file.num_row_groups < 2:
         return file.read(columns=names)
     return pa.concat_tables([file.read_row_group(i, columns=names) for i in range(file.num_row_groups)])
+
+
+def _parquet_pieces(file: Any, names: list[str] | None, size: int) -> Iterator[pa.Table]:
+    """Row group by row group: asked for all of them, Arrow reads far ahead and holds most of the file."""
+    for i in range(file.num_row_groups):
+        for batch in file.iter_batches(size, row_groups=[i], columns=names):
+            yield pa.Table.from_batches([batch])
 
 
 def _arrow_reader(path: str) -> Any:
@@ -180,7 +139,7 @@ def _json_problem(path: str, error: BaseException) -> Problem:
     """Arrow counts JSON rows from 0 within a block, so the file is walked again to name the line."""
     import json
 
-    with _text(path) as stream:
+    with open_text(path) as stream:
         types: dict[str, tuple[str, int]] = {}
         for number, line in enumerate(stream, start=1):
             if not line.strip():
@@ -215,7 +174,7 @@ def _json_problem(path: str, error: BaseException) -> Problem:
                     )
     return Problem(
         "A JSON Lines file must be whole and readable",
-        f"reading it failed ({_line(error)})",
+        f"reading it failed ({first_line(error)})",
         "Write it again",
         file=path,
     )
@@ -233,127 +192,18 @@ def _json_kind(value: object) -> str | None:
 def _json_pieces(path: str) -> Iterator[pa.Table]:
     import pyarrow.json as pj
 
-    with _text(path) as stream:
+    with open_text(path) as stream:
         while lines := list(itertools.islice(stream, JSON_LINES_PER_PIECE)):
             data = "".join(lines).encode()
             if data.strip():
                 yield pj.read_json(io.BytesIO(data), read_options=pj.ReadOptions(block_size=len(data) + 1))
 
 
-# --- CSV --------------------------------------------------------------------------------------------------
+# --- pieces ---------------------------------------------------------------------------------------------
 
 
-def _text(path: str) -> io.TextIOWrapper:
-    if path.endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", errors="replace", newline="")
-    return open(path, encoding="utf-8-sig", errors="replace", newline="")
-
-
-def _delimiter(path: str) -> str:
-    """Tab for .tsv; otherwise whichever of comma, semicolon and tab occurs most in the header line."""
-    if ".tsv" in path.lower():
-        return "\t"
-    try:
-        with pa.input_stream(path) as stream:
-            header = stream.read(1 << 16).decode("utf-8", errors="replace").partition("\n")[0]
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
-    return max(",;\t", key=header.count)
-
-
-def _csv_options(path: str) -> tuple[Any, Any]:
-    import pyarrow.csv as pc
-
-    parse = pc.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True)
-    convert = pc.ConvertOptions(null_values=MISSING, strings_can_be_null=True)
-    return parse, convert
-
-
-def _read_csv(path: str) -> pa.Table:
-    import pyarrow.csv as pc
-
-    parse, convert = _csv_options(path)
-    try:
-        table = pc.read_csv(path, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        raise _csv_error(path, parse.delimiter, error) from None
-    _refuse_bytes(path, table.schema)
-    return table
-
-
-def _refuse_bytes(path: str, schema: pa.Schema) -> None:
-    """Arrow gives a column that is not UTF-8 the type binary."""
-    odd = [f.name for f in schema if pa.types.is_binary(f.type)]
-    if odd:
-        raise DataError(
-            [
-                Problem(
-                    "A CSV must be encoded in UTF-8",
-                    "this column is not",
-                    "Save the file again as UTF-8",
-                    file=path,
-                    column=name,
-                )
-                for name in odd
-            ]
-        )
-
-
-def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
-    """Every ragged row (the first few of them) with its line; Arrow itself names only the first."""
-    if "Empty CSV" in str(error):
-        return DataError(
-            Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path)
-        )
-    found: list[Problem] = []
-    n_ragged = 0
-    try:
-        with _text(path) as stream:
-            rows = csv.reader(stream, delimiter=delimiter)
-            width = len(next(rows, []))
-            end = rows.line_num
-            for row in rows:
-                start, end = end + 1, rows.line_num
-                if row and len(row) != width:
-                    n_ragged += 1
-                    if len(found) < SHOWN_ROWS:
-                        fact = f"the header has {width} and this row has {len(row)}"
-                        found.append(
-                            Problem(
-                                "Every row of a CSV must have as many cells as its header",
-                                fact,
-                                "Quote cells that contain the delimiter, or correct the row",
-                                file=path,
-                                line=start,
-                            )
-                        )
-    except (csv.Error, OSError):
-        return _unreadable(path, error)
-    if not found:
-        return _unreadable(path, error)
-    if n_ragged > len(found):
-        last = found[-1]
-        found[-1] = Problem(
-            last.rule, f"{last.fact} ({n_ragged} such rows in all)", last.remedy, file=path, line=last.line
-        )
-    return DataError(found)
-
-
-def _csv_pieces(path: str) -> Iterator[pa.Table]:
-    import pyarrow.csv as pc
-
-    parse, _ = _csv_options(path)
-    try:
-        with _text(path) as stream:
-            names = next(csv.reader(stream, delimiter=parse.delimiter), [])
-        convert = pc.ConvertOptions(
-            null_values=MISSING, strings_can_be_null=True, column_types=dict.fromkeys(names, pa.string())
-        )
-        with pc.open_csv(path, parse_options=parse, convert_options=convert) as reader:
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError) as error:
-        raise _csv_error(path, parse.delimiter, error) from None
+def _present(names: Sequence[str], columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else [c for c in columns if c in names]
 
 
 def _rechunk(pieces: Iterator[pa.Table], columns: Sequence[str] | None, size: int) -> Iterator[pa.Table]:

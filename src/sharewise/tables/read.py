@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import files
-from sharewise.tables.files import FORMATS, file_format
+from sharewise.tables.formats import FORMATS, file_format
 
 Source: TypeAlias = Any
 """A path (file, folder or glob), or a pandas, polars or pyarrow table; others are refused with a sentence."""
@@ -26,10 +26,12 @@ METADATA_KEY = b"mtl"
 
 @dataclass(frozen=True)
 class Table:
-    """A table in memory and the name that messages use for it."""
+    """A table in memory and the name that messages use for it. A piece of a longer table knows how many rows of it
+    come before, `first_row`, so that messages name the rows of the whole."""
 
     arrow: pa.Table
     name: str
+    first_row: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -45,7 +47,11 @@ class Table:
     def described(self) -> dict[str, Any]:
         """What the file says about its own inputs, tasks and roles (schema metadata `mtl`); empty without it."""
         raw = (self.arrow.schema.metadata or {}).get(METADATA_KEY)
-        return {} if raw is None else dict(json.loads(raw))
+        try:
+            said = json.loads(raw) if raw is not None else {}
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column; raises DataError that offers the nearest name."""
@@ -67,7 +73,7 @@ class Table:
 
     def slice(self, start: int, length: int) -> Table:
         """`length` rows from `start`, without a copy."""
-        return Table(self.arrow.slice(start, length), self.name)
+        return Table(self.arrow.slice(start, length), self.name, self.first_row + start)
 
 
 def read(source: Source, columns: Sequence[str] | None = None) -> Table:
@@ -78,7 +84,7 @@ def read(source: Source, columns: Sequence[str] | None = None) -> Table:
     """
     if isinstance(source, str | Path):
         paths = _paths(str(source))
-        parts = [files.read_file(path, columns) for path in paths]
+        parts = [_with_partition(files.read_file(path, columns), source, path) for path in paths]
         table = parts[0] if len(parts) == 1 else files.concatenate(parts, paths)
         name = str(source)
     else:
@@ -101,11 +107,13 @@ def iter_batches(source: Source, columns: Sequence[str] | None, size: int) -> It
         whole = Table(_normal(_from_memory(source)), "the table")
         kept = whole.names if columns is None else [c for c in whole.names if c in columns]
         for start in range(0, whole.n_rows, size):
-            yield Table(whole.arrow.select(kept).slice(start, size), whole.name)
+            yield Table(whole.arrow.select(kept).slice(start, size), whole.name, start)
         return
     for path in _paths(str(source)):
+        done = 0
         for table in files.stream_file(path, columns, size):
-            yield Table(_normal(table), path)
+            yield Table(_normal(_with_partition(table, source, path)), path, done)
+            done += table.num_rows
 
 
 def _paths(source: str) -> list[str]:
@@ -145,6 +153,17 @@ def _paths(source: str) -> list[str]:
             )
         )
     return found
+
+
+def _with_partition(table: pa.Table, source: str | Path, path: str) -> pa.Table:
+    """The table with a text column for every folder called `key=value` between the source and the file."""
+    if path == str(source):
+        return table
+    folders = Path(path).parent.parts
+    for key, _, value in (folder.partition("=") for folder in folders if "=" in folder):
+        if key not in table.column_names:
+            table = table.append_column(key, pa.repeat(pa.scalar(value), table.num_rows))
+    return table
 
 
 def _from_memory(source: Any) -> pa.Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,10 @@ from sharewise import seeds
 from sharewise.errors import DataError, Problem
 from sharewise.tables import columns as col
 from sharewise.tables import targets
+from sharewise.tables.assign import Rows, by_group, by_time, stratify
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Schema
 from sharewise.tasks import Task, TaskKind
-
-Rows = npt.NDArray[np.int64]
 
 PARTS = ("train", "validation", "test")
 WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -114,6 +112,7 @@ def _given(
                 "A split column holds train, validation and test",
                 "the cell is empty" if value is None else f"the value is '{value}'",
                 "Correct the column, or use another split",
+                table.name,
                 column=schema.split,
                 row=row + 1,
             )
@@ -159,7 +158,7 @@ def _carve(
                 raise DataError(
                     Problem("A split by time needs a time column", "none is named", "Write data: {time: COLUMN}")
                 )
-            return _by_time(_moments(table, schema.time)[rows], shares)
+            return by_time(_moments(table, schema.time)[rows], shares)
         case "group":
             name = schema.entity or schema.group
             if name is None:
@@ -170,7 +169,7 @@ def _carve(
                         "Write data: {entity: COLUMN}",
                     )
                 )
-            return _by_group(_entities(table, name)[rows], _labels(table, schema, rows), shares, rng)
+            return by_group(_entities(table, name)[rows], _labels(table, schema, rows), shares, rng)
         case _:
             return stratify(_labels(table, schema, rows), len(rows), shares, rng)
 
@@ -178,23 +177,24 @@ def _carve(
 def _moments(table: Table, name: str) -> col.Floats:
     column = table.column(name)
     when = col.dates(column, name) if col.is_text(column.type) else col.floats(column, name)
-    _refuse_missing(np.isnan(when), name, "time")
+    _refuse_missing(table, np.isnan(when), name, "time")
     return when
 
 
 def _entities(table: Table, name: str) -> Rows:
     column = col.text(table.column(name))
-    _refuse_missing(column.is_null().combine_chunks().to_numpy(zero_copy_only=False), name, "group")
+    _refuse_missing(table, column.is_null().combine_chunks().to_numpy(zero_copy_only=False), name, "group")
     return column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _refuse_missing(missing: npt.NDArray[np.bool_], name: str, role: str) -> None:
+def _refuse_missing(table: Table, missing: npt.NDArray[np.bool_], name: str, role: str) -> None:
     if missing.any():
         raise DataError(
             Problem(
                 f"The {role} column must have a value in every row",
-                f"{int(missing.sum())} rows have none",
+                f"{int(missing.sum())} of {table.n_rows} rows have none",
                 "Fill or remove these rows, or split another way",
+                table.name,
                 column=name,
                 row=int(missing.argmax()) + 1,
             )
@@ -241,104 +241,3 @@ def _strata(table: Table, task: Task) -> Rows:
 def _flags(table: Table, name: str) -> Rows:
     values = col.floats(table.column(name), name)
     return np.where(np.isnan(values), -1, values).astype(np.int64)
-
-
-def stratify(
-    labels: list[Rows], n_rows: int, shares: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.int8]:
-    """Part of each row such that every label's rows are shared out in proportion.
-
-    Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, algorithm 1), taking all rows of the rarest
-    label at once instead of one by one, which costs O(label cells). A label with at least as many rows as parts
-    has one in every part unless rarer labels have placed its rows already. Rows without a label follow the shares.
-    """
-    part = np.full(n_rows, -1, dtype=np.int8)
-    used = shares > 0
-    for rows in [*sorted(labels, key=len), np.arange(n_rows)]:
-        free = rows[part[rows] < 0]
-        if len(free) == 0:
-            continue
-        placed = np.bincount(part[rows][part[rows] >= 0], minlength=3)
-        wanted = np.maximum(shares * len(rows) - placed, 0.0)
-        # Each part's first row of a label is worth more than another part's many: it goes first.
-        starved = np.flatnonzero(used & (placed == 0)) if len(rows) < n_rows else np.zeros(0, dtype=np.int64)
-        counts = np.zeros(3, dtype=np.int64)
-        counts[starved[np.argsort(-shares[starved], kind="stable")][: len(free)]] = 1
-        counts += _round((np.maximum(wanted - counts, 0.0)), len(free) - int(counts.sum()), shares)
-        part[rng.permutation(free)] = np.repeat(np.arange(3), counts).astype(np.int8)
-    return part
-
-
-def _round(wanted: npt.NDArray[np.float64], total: int, shares: npt.NDArray[np.float64]) -> Rows:
-    """Whole numbers that sum to `total`, in proportion to `wanted` (largest remainder; ties to the larger share)."""
-    if total == 0:
-        return np.zeros(3, dtype=np.int64)
-    weights = wanted if wanted.sum() > 0 else shares
-    exact = weights / weights.sum() * total
-    counts: Rows = np.floor(exact).astype(np.int64)
-    order = np.lexsort((-shares, -(exact - counts)))
-    counts[order[: total - int(counts.sum())]] += 1
-    return counts
-
-
-def _by_time(when: col.Floats, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int8]:
-    """Earliest rows train, latest test; rows of one moment stay together."""
-    ordered = np.sort(when)
-    n = len(when)
-    ends = np.cumsum(shares)
-    first = ordered[min(round(float(ends[0]) * n), n - 1)]
-    second = ordered[min(round(float(ends[1]) * n), n - 1)]
-    part = np.zeros(n, dtype=np.int8)
-    if shares[1] > 0:
-        part[when >= first] = 1
-    if shares[2] > 0:
-        part[when >= second] = 2
-    return part
-
-
-def _by_group(
-    entity: Rows, labels: list[Rows], shares: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.int8]:
-    """Whole entities: the largest first, each to the part that lacks most of what the entity carries."""
-    n_entities = int(entity.max()) + 1
-    sizes = np.bincount(entity, minlength=n_entities)
-    if np.count_nonzero(sizes) < np.count_nonzero(shares):
-        raise DataError(
-            Problem(
-                "A split by group needs a group for every part",
-                f"the column has {np.count_nonzero(sizes)} values",
-                "Split another way",
-            )
-        )
-    carried = np.stack([sizes, *(np.bincount(entity[rows], minlength=n_entities) for rows in labels)], axis=1).astype(
-        np.float64
-    )
-    totals = carried.sum(axis=0)
-    lack = shares[:, None] * np.ones_like(totals)
-    carried /= np.maximum(totals, 1.0)
-    order = rng.permutation(n_entities)
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    where = np.zeros(n_entities, dtype=np.int8)
-    n_placed = np.zeros(3, dtype=np.int64)
-    usable = shares > 0
-    left = int(np.count_nonzero(sizes))
-    for g in order:
-        if sizes[g] == 0:
-            continue
-        starved = usable & (n_placed == 0)
-        allowed = starved if left <= np.count_nonzero(starved) else usable
-        gain = _need(lack, carried[g], shares)
-        best = int(np.argmax(np.where(allowed, gain, -np.inf)))
-        lack[best] -= carried[g]
-        where[g] = best
-        n_placed[best] += 1
-        left -= 1
-    return where[entity]
-
-
-def _need(
-    lack: npt.NDArray[np.float64], carried: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
-) -> npt.NDArray[Any]:
-    """How much each part still lacks, relative to its share, of what an entity carries."""
-    relative = lack / np.maximum(shares, 1e-12)[:, None]
-    return (relative * (carried > 0)).sum(axis=1)  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from sharewise.tables import columns as col
 from sharewise.tables import infer
 from sharewise.tables.read import Table
 from sharewise.tables.schema import UNREADABLE, InputKind
+from sharewise.tables.split import WORDS
 
 Ranks = npt.NDArray[np.float64]
 
@@ -65,6 +66,8 @@ def _unfit(column: pa.ChunkedArray, kind: InputKind | None) -> str | None:
         return None
     if is_constant(column):
         return "it is constant"
+    if kind is InputKind.CATEGORICAL and is_split(column):
+        return "it looks like a split (name it under split to use it)"
     if is_identifier(column, kind):
         return "it looks like an id (every row has its own value)"
     return None
@@ -76,6 +79,15 @@ def is_constant(column: pa.ChunkedArray) -> bool:
         return False
     ends = pc.min_max(column)
     return bool(ends["min"] == ends["max"])
+
+
+def is_split(column: pa.ChunkedArray) -> bool:
+    """True where every value is a word for train, validation or test."""
+    if column.null_count or not col.is_text(column.type):
+        return False
+    head = pc.unique(column.slice(0, PROBE)).to_pylist()
+    words = head if len(head) > len(WORDS) else pc.unique(column).to_pylist()
+    return all(str(v).strip().lower() in WORDS for v in words)
 
 
 def is_identifier(column: pa.ChunkedArray, kind: InputKind) -> bool:

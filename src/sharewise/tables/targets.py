@@ -21,6 +21,9 @@ N_LANDMARKS = 256
 LARGEST = 1e30
 """Targets beyond this size are refused: squares of their errors leave float32."""
 
+SMALLEST = 1e-30
+"""A target that varies by less than this counts as constant."""
+
 
 def raw(table: Table, task: Task) -> tuple[Floats, Present]:
     """Labels (N, K) and which of them exist: class codes, 0/1 per label, or numbers in the original unit.
@@ -49,7 +52,7 @@ def where(table: Table, task: Task) -> Present:
     if task.where is None:
         return np.ones(table.n_rows, dtype=bool)
     column, group = task.where
-    belongs: Present = col.codes(table.column(column), [group], numeric=col.parses_as_number(group)) == 0
+    belongs: Present = col.codes(table.column(column), [group], numeric=False) == 0
     return belongs
 
 
@@ -96,7 +99,7 @@ class Scale:
     """Original unit -> the unit a model is trained in, and exactly back.
 
     First the transform: identity, log(1 + y), or the piecewise linear map through `landmarks` (quantiles of train)
-    onto `heights` (the same quantiles of a standard normal), continued in a straight line beyond them. Then
+    onto `heights` (the same quantiles of a standard normal), continued with its mean slope beyond them. Then
     (y - mean) / deviation, per cell. A constant has deviation 1.
     """
 
@@ -116,7 +119,7 @@ class Scale:
             seen = moved[present[:, k], k]
             means.append(float(seen.mean()) if len(seen) else 0.0)
             spread = float(seen.std()) if len(seen) else 0.0
-            deviations.append(spread if spread > 1e-12 * max(abs(means[-1]), 1e-300) else 1.0)
+            deviations.append(spread if spread > max(1e-12 * abs(means[-1]), SMALLEST) else 1.0)
         return cls(transform, tuple(means), tuple(deviations), landmarks, heights)
 
     def forward(self, values: Floats) -> Floats:
@@ -141,12 +144,16 @@ def _landmarks(seen: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Distinct train quantiles and the normal quantiles of the same shares, both strictly rising."""
     from scipy.special import ndtri
 
-    if len(seen) == 0 or seen.min() == seen.max():
+    spread = float(np.ptp(seen)) if len(seen) else 0.0
+    if spread <= SMALLEST:
         return (), ()
     n = min(N_LANDMARKS, len(seen))
     share = (np.arange(n) + 0.5) / n
     values = np.quantile(seen, share)
     distinct, first, count = np.unique(values, return_index=True, return_counts=True)
+    # Landmarks too close for float64 to tell apart over the whole range count as one.
+    apart = np.concatenate([[True], np.diff(distinct) > 1e-9 * spread])
+    distinct, first, count = distinct[apart], first[apart], count[apart]
     if len(distinct) < 2:
         return (), ()
     # A value that many rows share stands at the middle of its shares.
@@ -155,10 +162,14 @@ def _landmarks(seen: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _piecewise(values: Floats, xs: tuple[float, ...], ys: tuple[float, ...]) -> Floats:
-    """Straight lines through the points, continued beyond both ends; the identity without points."""
+    """Straight lines through the points, their mean slope beyond both ends; the identity without points."""
     if len(xs) < 2:
         return values
-    x, y = np.array(xs), np.array(ys)
+    mean_slope = (ys[-1] - ys[0]) / (xs[-1] - xs[0])
+    # A point far out on either side carries that slope.
+    reach = xs[-1] - xs[0]
+    x = np.array([xs[0] - reach, *xs, xs[-1] + reach])
+    y = np.array([ys[0] - reach * mean_slope, *ys, ys[-1] + reach * mean_slope])
     segment = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
     slope = (y[segment + 1] - y[segment]) / (x[segment + 1] - x[segment])
     return y[segment] + (values - x[segment]) * slope  # type: ignore[no-any-return]

@@ -376,13 +376,14 @@ class Cohort:
     def _curves(self, m: int) -> dict[int, Curve]:
         points = self.curves[m]
 
-        def column(which: int, s: int) -> tuple[float | None, ...]:
-            values = [float(point[which][s]) for point in points]
+        def column(losses: Sequence[Tensor], s: int) -> tuple[float | None, ...]:
+            values = [float(loss[s]) for loss in losses]
             return tuple(v if np.isfinite(v) else None for v in values)
 
-        epochs = tuple(p[0] for p in points)
+        epochs, train, validation = tuple(p[0] for p in points), [p[1] for p in points], [p[2] for p in points]
         blank = (None,) * len(points)
-        return {t: Curve(epochs, column(1, s), column(2, s), blank) for s, t in enumerate(self.members[m].tasks)}
+        tasks = enumerate(self.members[m].tasks)
+        return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
 
     def _predict(self, part: str, answered: Sequence[int], into: list[dict[str, dict[int, np.ndarray]]]) -> None:
         """Predictions of the slots `answered` for the labelled rows of `part`, from the parameters bound now."""

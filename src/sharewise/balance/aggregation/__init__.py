@@ -17,6 +17,7 @@ CATALOGUE: Catalogue[Aggregator | Directional] = Catalogue(
         "config": "sharewise.balance.aggregation.config:ConFIG",
         "dualproj": "sharewise.balance.aggregation.dualproj:DualProj",
         "fairgrad": "sharewise.balance.aggregation.fairgrad:FairGrad",
+        "graddrop": "sharewise.balance.aggregation.graddrop:GradDrop",
         "gradnorm": "sharewise.balance.aggregation.gradnorm:GradNorm",
         "gradvac": "sharewise.balance.aggregation.gradvac:GradVac",
         "imtl_g": "sharewise.balance.aggregation.imtl_g:IMTLG",
@@ -27,6 +28,7 @@ CATALOGUE: Catalogue[Aggregator | Directional] = Catalogue(
         "primary": "sharewise.balance.aggregation.primary:Primary",
         "smooth": "sharewise.balance.aggregation.smooth:Smooth",
         "sum": "sharewise.balance.aggregation.sum:Sum",
+        "trimmed_mean": "sharewise.balance.aggregation.trimmed_mean:TrimmedMean",
         "upgrad": "sharewise.balance.aggregation.upgrad:UPGrad",
     },
 )

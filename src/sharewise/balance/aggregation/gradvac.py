@@ -36,7 +36,7 @@ class GradVac(Aggregator):
         """Weights (..., T)."""
         self._built()
         cosine, norms, alive = cosines(gramian, present)
-        sequence = surgery.order(self.noise.pairs())
+        sequence = self.noise.pairs().argsort(-1)
         self.noise.advance()
         kept, self.target = surgery.turn(cosine, alive, sequence, self.target, self.beta)
         share = masked.uniform(present) * norms

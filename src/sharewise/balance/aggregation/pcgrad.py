@@ -27,9 +27,9 @@ class PCGrad(Aggregator):
         """Weights (..., T)."""
         self._built()
         cosine, norms, alive = cosines(gramian, present)
-        sequence = surgery.order(self.noise.pairs())
+        sequence = self.noise.pairs().argsort(-1)
         self.noise.advance()
-        kept = surgery.project(cosine, alive, sequence)
+        kept = surgery.project(cosine * alive.unsqueeze(-1), sequence)
         share = masked.uniform(present) * norms
         unit = (share.unsqueeze(-2) @ kept).squeeze(-2)
         return unit / norms.where(alive, norms.new_ones(())) * alive

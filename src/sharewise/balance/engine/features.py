@@ -1,11 +1,9 @@
-"""Per-task copies of the shared features, their cotangents, and the Gramian of those.
-
-Each task reads its own copy, so that one backward pass over all heads leaves every task's gradient apart, in
-place of one pass per task.
-"""
+"""Per-task copies of the shared features, so that one backward over all heads leaves task gradients apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor
 
 
 def detached_copies(features: Tensor, n_tasks: int, lead: int) -> Tensor:
-    """Leaf (..., T, *rest) of T copies of features (..., *rest) after `lead` member axes."""
+    """Leaf (..., T, *rest) of T copies of features (..., *rest) after `lead` member axes; no memory."""
     shape = (*features.shape[:lead], n_tasks, *features.shape[lead:])
     return features.detach().unsqueeze(lead).expand(shape).requires_grad_()
 
@@ -54,12 +52,19 @@ def combine(cotangents: Tensor, weights: Tensor, lead: int) -> Tensor:
     return (row @ flat).reshape(*cotangents.shape[:lead], *rest)
 
 
-def gramian(cotangents: Tensor, lead: int) -> Tensor:
-    """Inner products of the tasks' gradients: (..., T, *rest) -> (..., T, T), float64.
+@dataclass(frozen=True)
+class Copies:
+    """The copies handed out for one step: detached leaves, or attached ones with their carrier."""
 
-    Half precision is multiplied in float32. Entries of 1e-16 ... 1e16 are safe in float32.
-    """
-    flat = cotangents.flatten(lead + 1) if cotangents.dim() > lead + 1 else cotangents.unsqueeze(-1)
-    if flat.dtype in (torch.float16, torch.bfloat16):
-        flat = flat.float()
-    return (flat @ flat.mT).double()
+    features: tuple[Tensor, ...]
+    leaves: tuple[Tensor, ...]
+    carrier: Carrier | None
+
+    @staticmethod
+    def of(features: Sequence[Tensor], n_tasks: int, lead: int, attached: bool) -> Copies:
+        """Copies of every feature tensor."""
+        if attached:
+            carrier = Carrier()
+            made = tuple(attached_copies(f, n_tasks, lead, carrier) for f in features)
+            return Copies(tuple(features), made, carrier)
+        return Copies(tuple(features), tuple(detached_copies(f, n_tasks, lead) for f in features), None)

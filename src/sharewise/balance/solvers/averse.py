@@ -39,41 +39,41 @@ def _pivot(
     matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, on: Tensor, exchanges: int = 15
 ) -> tuple[Tensor, Tensor]:
     """x (N, T) and which problems stay open, by exchanging the set of positive entries."""
-    positive = on.clone()
-    rounding = 1e-13
+    positive = on
     x = torch.zeros_like(pull)
     done = torch.zeros_like(radius, dtype=torch.bool)
+    lines = torch.stack([ones, pull], -1)
+    target = radius * radius
     for _ in range(exchanges):
         mask = positive.to(matrix.dtype)
-        part = matrix * mask.unsqueeze(-1) * mask.unsqueeze(-2) + torch.diag_embed(1.0 - mask)
+        part = matrix * (mask.unsqueeze(-1) * mask.unsqueeze(-2))
+        part.diagonal(dim1=-2, dim2=-1).add_(1.0 - mask)
         factor, info = torch.linalg.cholesky_ex(part)
-        both = torch.cholesky_solve(torch.stack([ones * mask, pull * mask], -1), factor)
-        rise, rest = both[..., 0], both[..., 1]
-        nu = _root((ones * rise).sum(-1), (ones * rest).sum(-1), (pull * rest).sum(-1), radius).unsqueeze(-1)
-        x = nu * rise - rest
-        y = pull + apply(matrix, x) - nu * ones
-        size = pull.abs() + x.abs().amax(-1, keepdim=True) + (nu * ones).abs()
-        wrong = torch.where(positive, x < -rounding * size, y < -rounding * size) & on
-        done = ~wrong.any(-1) & (info == 0) & nu.squeeze(-1).isfinite()
+        both = torch.cholesky_solve(lines * mask.unsqueeze(-1), factor)
+        table = lines.mT @ both
+        a, b = table[:, 0, 0], table[:, 0, 1]
+        # |J^T x|^2 = a nu^2 - 2 b nu + d is the radius squared at its greater root
+        nu = ((b + (b * b - a * (table[:, 1, 1] - target)).clamp_(min=0).sqrt_()) / a).unsqueeze(-1)
+        x = nu * both[..., 0] - both[..., 1]
+        floor = nu * ones
+        y = torch.baddbmm((pull - floor).unsqueeze(-1), matrix, x.unsqueeze(-1)).squeeze(-1)
+        size = (x.abs() + floor.abs()).amax(-1, keepdim=True)
+        wrong = (torch.where(positive, x, y) < -1e-12 * size) & on
+        done = ~(wrong.any(-1) | (info != 0)) & nu.squeeze(-1).isfinite()
         if bool(done.all()):
             break
         grown = positive ^ wrong
         empty = ~grown.any(-1, keepdim=True)
-        least = torch.zeros_like(grown).scatter_(
-            -1, (pull / ones.clamp(min=1e-300)).argmin(-1, keepdim=True), True
-        )
-        positive = torch.where(done.unsqueeze(-1), positive, torch.where(empty, least & on, grown))
+        if bool(empty.any()):
+            at = (pull / ones).masked_fill(~on, torch.inf).argmin(-1, keepdim=True)
+            grown = torch.where(empty, torch.zeros_like(grown).scatter_(-1, at, True) & on, grown)
+        positive = torch.where(done.unsqueeze(-1), positive, grown)
     return x.clamp(min=0), ~done
-
-
-def _root(a: Tensor, b: Tensor, d: Tensor, radius: Tensor) -> Tensor:
-    """Greater root nu of a nu^2 - 2 b nu + d = radius^2."""
-    return (b + (b * b - a * (d - radius * radius)).clamp(min=0).sqrt()) / a.clamp(min=1e-300)
 
 
 def _bisect(matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, steps: int = 60) -> Tensor:
     """x (N, T) by bisection on nu, which x^T G x grows with; one quadratic program a step."""
-    bound = (pull / ones.clamp(min=1e-300)).masked_fill(ones == 0, torch.inf)
+    bound = (pull / ones).masked_fill(ones == 0, torch.inf)
     low = bound.amin(-1)
     width = bound.abs().nan_to_num(posinf=0.0).amax(-1).clamp(min=1e-12) + radius
     high = low + width

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sharewise.balance.solvers import interior
+from sharewise.balance.solvers import conjugate, interior
 from sharewise.balance.solvers.matrix import ridged
 
-RIDGE = 1e-11
+RIDGE = 1e-13
 """Added to the unit diagonal of the cosines, so that a singular problem has one answer."""
 
 
@@ -26,8 +26,12 @@ def solve(matrix: Tensor, linear: Tensor, exchanges: int = 12) -> Tensor:
     many = matrix.reshape(-1, n, n).clone()
     many.diagonal(dim1=-2, dim2=-1).add_(RIDGE)
     slope = linear.reshape(many.shape[0], -1, n)
-    answer = torch.zeros_like(slope)
-    open_ = _pivot(many, slope, answer, torch.ones_like(slope[..., 0], dtype=torch.bool), exchanges)
+    if slope.shape[1] > 1:
+        answer, open_ = conjugate.solve(many, slope)
+    else:
+        answer, open_ = torch.zeros_like(slope), torch.ones_like(slope[..., 0], dtype=torch.bool)
+    if bool(open_.any()):
+        open_ = _pivot(many, slope, answer, open_, exchanges)
     if bool(open_.any()):
         owner, row = open_.nonzero(as_tuple=True)
         answer[owner, row] = interior.solve(ridged(many)[owner], slope[owner, row])
@@ -43,9 +47,14 @@ def _pivot(matrix: Tensor, linear: Tensor, answer: Tensor, open_: Tensor, exchan
     best = chances = None
     rounding = 4e-16 * matrix.shape[-1]
     scale = slope.abs().amax(-1, keepdim=True)
+    scratch = torch.zeros_like(linear)
     for _ in range(exchanges):
         x, spoilt = _restricted(matrix, owner, slope, positive)
-        product = x @ matrix[0] if shared else (matrix[owner] @ x.unsqueeze(-1)).squeeze(-1)
+        if shared:
+            product = x @ matrix[0]
+        else:
+            scratch[owner, row] = x
+            product = (scratch @ matrix)[owner, row]
         edge = rounding * (scale + x.abs().amax(-1, keepdim=True))
         wrong = torch.where(positive, x, product + slope) < -edge
         n_wrong = wrong.sum(-1)

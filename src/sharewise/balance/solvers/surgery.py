@@ -1,4 +1,8 @@
-"""Gradient surgery on coefficients: PCGrad and GradVac for all tasks at once, on no vector of length P."""
+"""Gradient surgery on coefficients: PCGrad and GradVac for all tasks at once, on no vector of length P.
+
+Row i of a coefficient matrix is g_i after surgery, as a sum of unit task gradients. The loop is over the position in the
+random order; rows and members go side by side. Rows of absent tasks are zero in the Gramian and stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,67 +10,61 @@ import torch
 from torch import Tensor
 
 
-def order(noise: Tensor) -> Tensor:
-    """For each task a random order of all tasks, from numbers (..., T, T): (..., T, T)."""
-    return noise.argsort(-1)
+def project(cosine: Tensor, sequence: Tensor) -> Tensor:
+    """PCGrad's coefficients c (..., T, T) for cosines of unit gradients.
 
-
-def project(gramian: Tensor, alive: Tensor, sequence: Tensor) -> Tensor:
-    """PCGrad's coefficients c (..., T, T): row i is g_i after its projections, as a sum of task gradients.
-
-    For j in the order `sequence` of row i, j != i: if <g_i', g_j> < 0, g_i' -= <g_i', g_j> / |g_j|^2 g_j. The
-    loop is over the position in the order; rows and members go side by side. `gramian` has unit diagonal.
+    For j in the order `sequence` (..., T, T) of row i: if <g_i', g_j> < 0, g_i' -= <g_i', g_j> g_j. The entry
+    j = i needs no exception, for <g_i', g_i> is never negative.
     """
-    n = gramian.shape[-1]
-    coefficients = torch.eye(n, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape).clone()
-    products = gramian.clone()
-    index = torch.arange(n, device=gramian.device).unsqueeze(-1)
-    usable = (
-        (index != sequence)
-        & alive.unsqueeze(-1)
-        & alive.unsqueeze(-2).expand_as(sequence).gather(-1, sequence)
-    )
-    ceiling = torch.where(usable, 0.0, -torch.inf).to(gramian.dtype)
-    rows = gramian.reshape(-1, n)
-    offset = torch.arange(rows.shape[0] // n, device=gramian.device).mul(n).reshape(*gramian.shape[:-2], 1, 1)
-    flat = sequence + offset
-    for position in range(n):
-        at = sequence[..., position : position + 1]
-        pull = products.gather(-1, at)
-        pull = torch.where(pull < 0, pull, 0.0) * (ceiling[..., position : position + 1] == 0)
-        coefficients.scatter_add_(-1, at, -pull)
-        products.addcmul_(rows[flat[..., position]], pull, value=-1.0)
-    return coefficients
+    products = cosine.clone()
+    rows, columns, flat = _columns(cosine, sequence)
+    pulls = []
+    for at, index in zip(columns, flat, strict=True):
+        pull = products.gather(-1, at).clamp_(max=0.0)
+        products.addcmul_(rows.index_select(0, index).view_as(products), pull, value=-1.0)
+        pulls.append(pull)
+    moved = torch.zeros_like(cosine).scatter_(-1, sequence, torch.cat(pulls, -1))
+    return torch.eye(cosine.shape[-1], dtype=cosine.dtype, device=cosine.device) - moved
 
 
 def turn(
-    gramian: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float
+    cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float
 ) -> tuple[Tensor, Tensor]:
-    """GradVac's coefficients (..., T, T), and the targets after this step; as `project` otherwise."""
-    n = gramian.shape[-1]
-    coefficients = torch.eye(n, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape).clone()
-    products, target = gramian.clone(), target.clone()
-    square = torch.ones_like(gramian[..., :1])
-    index = torch.arange(n, device=gramian.device).unsqueeze(-1)
-    usable = (
-        (index != sequence)
-        & alive.unsqueeze(-1)
-        & alive.unsqueeze(-2).expand_as(sequence).gather(-1, sequence)
-    )
-    rows = gramian.reshape(-1, n)
-    offset = torch.arange(rows.shape[0] // n, device=gramian.device).mul(n).reshape(*gramian.shape[:-2], 1, 1)
-    flat = sequence + offset
-    for position in range(n):
-        at = sequence[..., position : position + 1]
-        on = usable[..., position : position + 1]
-        dot, goal = products.gather(-1, at), target.gather(-1, at)
-        length = square.clamp(min=1e-30).sqrt()
-        phi = (dot / length).clamp(-1.0, 1.0)
-        ratio = goal / (1.0 - goal * goal).clamp(min=1e-12).sqrt()
-        push = length * (ratio * (1.0 - phi * phi).sqrt() - phi)
-        push = torch.where(on & (phi < goal), push, 0.0)
-        target.scatter_add_(-1, at, torch.where(on, beta * (phi - goal), 0.0))
-        coefficients.scatter_add_(-1, at, push)
-        square = square + push * (2.0 * dot + push)
-        products.addcmul_(rows[flat[..., position]], push)
-    return coefficients, target
+    """GradVac's coefficients (..., T, T) for cosines of unit gradients, and the targets (..., T, T) after the step.
+
+    With phi the cosine of g_i' and g_j below its target t: g_i' += (|g_i'| sqrt(1 - phi^2) t / sqrt(1 - t^2) -
+    <g_i', g_j>) g_j, which is negative exactly where phi > t.
+    """
+    n = cosine.shape[-1]
+    products = cosine.clone()
+    rows, columns, flat = _columns(cosine, sequence)
+    goal = target.gather(-1, sequence)
+    place = torch.arange(n, device=cosine.device).unsqueeze(-1)
+    pair = (alive.unsqueeze(-1) & alive.unsqueeze(-2)).gather(-1, sequence) & (place != sequence)
+    on = pair.to(cosine.dtype)
+    ratio = goal / (1.0 - goal * goal).clamp(min=1e-12).sqrt()
+    square = torch.ones_like(cosine[..., :1])
+    dots, pushes, squares = [], [], []
+    for at, index, slope, active in zip(columns, flat, ratio.split(1, -1), on.split(1, -1), strict=True):
+        dot = products.gather(-1, at)
+        side = torch.addcmul(square, dot, dot, value=-1.0).clamp_(min=0.0).sqrt_()
+        push = side.mul_(slope).sub_(dot).clamp_(min=0.0).mul_(active)
+        dots.append(dot)
+        squares.append(square)
+        pushes.append(push)
+        square = torch.addcmul(square, push, push + 2.0 * dot)
+        products.addcmul_(rows.index_select(0, index).view_as(products), push)
+    phi = torch.cat(dots, -1) / torch.cat(squares, -1).clamp(min=1e-30).sqrt()
+    moved = torch.where(pair, goal + beta * (phi.clamp(-1.0, 1.0) - goal), goal)
+    eye = torch.eye(n, dtype=cosine.dtype, device=cosine.device)
+    added = torch.zeros_like(cosine).scatter_(-1, sequence, torch.cat(pushes, -1))
+    return eye + added, target.scatter(-1, sequence, moved)
+
+
+def _columns(cosine: Tensor, sequence: Tensor) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Rows of all members below one another; per position the column index and the flat row index."""
+    n = cosine.shape[-1]
+    rows = cosine.reshape(-1, n)
+    offset = torch.arange(rows.shape[0] // n, device=cosine.device).mul_(n).reshape(*cosine.shape[:-2], 1, 1)
+    flat = (sequence + offset).reshape(-1, n).T.contiguous()
+    return rows, sequence.split(1, -1), flat.unbind(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,12 @@ from torch import Tensor
 
 from sharewise.models.heads.base import Head, weigh
 from sharewise.models.stacked import Init
+
+SPACING = 1.5
+"""First distance of neighbouring thresholds: wide enough that every class can be the likeliest (2 log 2 = 1.39)."""
+
+START = math.log(math.expm1(SPACING))
+"""softplus(START) = SPACING."""
 
 
 class Ordinal(Head):
@@ -24,11 +31,11 @@ class Ordinal(Head):
     def __init__(self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = ()) -> None:
         super().__init__(n_in=n_in, n_slots=n_slots, n_outputs=1, families=families)
         self.n_classes = n_outputs
-        self.declare("thresholds", (n_slots, n_outputs - 1), Init("constant", 0.5), per_slot=True)
+        self.declare("thresholds", (n_slots, n_outputs - 1), Init("constant", START), per_slot=True)
 
     def _cumulative(self, outputs: Tensor) -> Tensor:
         t = self.thresholds
-        theta = torch.cat([t[..., :1] - 0.5 * self.n_classes, F.softplus(t[..., 1:])], dim=-1).cumsum(-1)
+        theta = torch.cat([t[..., :1] - START - 0.5 * SPACING * (self.n_classes - 2), F.softplus(t[..., 1:])], dim=-1).cumsum(-1)
         return theta.unsqueeze(2) - outputs
 
     def predict(self, outputs: Tensor) -> Tensor:

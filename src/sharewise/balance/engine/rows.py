@@ -1,0 +1,158 @@
+"""Exact task gradients at shared parameters: one trunk backward per task, as a loop or batched by vmap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from sharewise.errors import ConfigError, Problem
+
+
+class Trunk(StrEnum):
+    """How the T trunk backwards are run; `auto` times both once per balancer."""
+
+    AUTO = "auto"
+    LOOP = "loop"
+    VMAP = "vmap"
+
+
+def loop(
+    outputs: Sequence[Tensor],
+    shared: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    task_axis: int,
+    used: list[bool],
+) -> list[Tensor]:
+    """Rows (T, *p.shape) of every shared parameter p: T backward passes, memory T P."""
+    rows = [p.new_zeros((len(used), *p.shape)) for p in shared]
+    for t, is_used in enumerate(used):
+        if not is_used:
+            continue
+        aimed = [c.select(task_axis, t) for c in cotangents]
+        grads = torch.autograd.grad(outputs, shared, aimed, retain_graph=True, allow_unused=True)
+        for row, grad in zip(rows, grads, strict=True):
+            if grad is not None:
+                row[t] = grad
+    return rows
+
+
+def batched(
+    outputs: Sequence[Tensor], shared: Sequence[Tensor], cotangents: Sequence[Tensor], task_axis: int
+) -> list[Tensor]:
+    """The same rows from one batched backward pass; takes the memory of T graphs and a trunk vmap allows."""
+    aimed = [c.movedim(task_axis, 0) for c in cotangents]
+    n = aimed[0].shape[0]
+    grads = torch.autograd.grad(
+        outputs, shared, aimed, retain_graph=True, allow_unused=True, is_grads_batched=True
+    )
+    return [p.new_zeros((n, *p.shape)) if g is None else g for p, g in zip(shared, grads, strict=True)]
+
+
+class RowSource:
+    """Chooses loop or vmap by timing both once (the better of two runs each); vmap must win by a tenth."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        self.choice = trunk
+
+    def rows(
+        self,
+        outputs: Sequence[Tensor],
+        shared: Sequence[Tensor],
+        cotangents: Sequence[Tensor],
+        task_axis: int,
+        used: list[bool],
+    ) -> list[Tensor]:
+        """Rows (T, *p.shape) of every shared parameter."""
+        if not shared:
+            raise ConfigError(
+                Problem(
+                    "Gradients are compared at shared parameters",
+                    "no parameter that requires a gradient is shared",
+                    "pass shared=..., unfreeze the trunk, or set level='representation'",
+                )
+            )
+        if self.choice is Trunk.AUTO:
+            self.choice = self._faster(outputs, shared, cotangents, task_axis, used)
+        if self.choice is Trunk.VMAP:
+            return batched(outputs, shared, cotangents, task_axis)
+        return loop(outputs, shared, cotangents, task_axis, used)
+
+    def _faster(
+        self,
+        outputs: Sequence[Tensor],
+        shared: Sequence[Tensor],
+        cotangents: Sequence[Tensor],
+        task_axis: int,
+        used: list[bool],
+    ) -> Trunk:
+        if len(used) == 1:
+            return Trunk.LOOP
+        spent = {Trunk.LOOP: float("inf"), Trunk.VMAP: float("inf")}
+        for _ in range(2):
+            begun = _now(outputs[0])
+            loop(outputs, shared, cotangents, task_axis, used)
+            spent[Trunk.LOOP] = min(spent[Trunk.LOOP], _now(outputs[0]) - begun)
+            begun = _now(outputs[0])
+            try:
+                batched(outputs, shared, cotangents, task_axis)
+            except RuntimeError:
+                # autocast with a normalisation, a compiled trunk, recurrent kernels: vmap cannot follow
+                return Trunk.LOOP
+            spent[Trunk.VMAP] = min(spent[Trunk.VMAP], _now(outputs[0]) - begun)
+        return Trunk.VMAP if spent[Trunk.VMAP] < 0.9 * spent[Trunk.LOOP] else Trunk.LOOP
+
+
+def _now(tensor: Tensor) -> float:
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
+    return time.perf_counter()
+
+
+def flat(row: Tensor, lead: int) -> Tensor:
+    """Rows (T, *members, *rest) of one parameter as (*members, T, P)."""
+    return (
+        row.movedim(0, lead).flatten(lead + 1) if row.dim() > lead + 1 else row.movedim(0, lead).unsqueeze(-1)
+    )
+
+
+def gramian(rows: Sequence[Tensor], lead: int) -> Tensor:
+    """Sum over parameters of their Gramians: (..., T, T), float64."""
+    total: Tensor | None = None
+    for row in rows:
+        block = flat(row, lead)
+        block = block.float() if block.dtype in (torch.float16, torch.bfloat16) else block
+        part = (block @ block.mT).double()
+        total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def leaves(roots: Sequence[Tensor], stop: Sequence[Tensor] = ()) -> list[Tensor]:
+    """Leaves that require gradients below `roots`, not beyond `stop`; each once, in order of discovery."""
+    seen = {t.grad_fn for t in stop if t.grad_fn is not None}
+    ends = {id(t) for t in stop}
+    stack = [t.grad_fn for t in roots if t.grad_fn is not None]
+    found: dict[int, Tensor] = {
+        id(t): t for t in roots if t.is_leaf and t.requires_grad and id(t) not in ends
+    }
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.name().endswith("AccumulateGrad"):
+            leaf: Tensor = node.variable  # type: ignore[attr-defined]
+            if id(leaf) not in ends:
+                found[id(leaf)] = leaf
+        stack.extend(child for child, _ in node.next_functions if child is not None)
+    return list(found.values())
+
+
+def accumulate(parameter: Tensor, gradient: Tensor) -> None:
+    """Add to `.grad`, as a backward pass does."""
+    gradient = gradient.to(parameter.dtype)
+    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
