@@ -928,12 +928,11 @@ def emptied_rows(case: Case, strength: float, rng: np.random.Generator) -> Case 
 def odd_spelling(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     usable = []
     for item in case.schema.inputs:
-        if item.kind is InputKind.CATEGORICAL and pa.types.is_string(case.table.schema.field(item.name).type):
-            if any(
-                str(v).lower() != str(v).upper() and not any(c.isdigit() for c in str(v))
-                for v in case.view().codes(item.name)[1]
-            ):
-                usable.append(item.name)
+        if item.kind is not InputKind.CATEGORICAL or not pa.types.is_string(case.table.schema.field(item.name).type):
+            continue
+        words = [str(v) for v in case.view().codes(item.name)[1]]
+        if any(v.lower() != v.upper() and not any(c.isdigit() for c in v) for v in words):
+            usable.append(item.name)
     name = pick(usable, rng)
     if name is None:
         return None
