@@ -43,17 +43,14 @@ def train(path: str, pipe: multiprocessing.connection.Connection) -> None:
 
     from sharewise.models.build import GroupModel, slots_of
     from sharewise.plan import Choice
-    from sharewise.study.progress import silent
-    from sharewise.study.study import Session, Study
-    from sharewise.tables.read import read
+    from sharewise.study.study import Study
     from sharewise.training.cohort import Cohort, Member
     from sharewise.training.recipe import Recipe
 
     torch.set_num_threads(1)
     start = time.perf_counter()
     study = Study(path, ["y", {"name": "z", "kind": "binary"}], budget="quick")
-    session = Session(study.declared, read(path), Path("unused"), 1, silent, lambda text: None)
-    _, prepared, _ = session.design()
+    _, prepared, _ = study.session(Path("unused")).design()
     encoded = time.perf_counter()
     model = GroupModel(prepared.encoder, Choice("hard"), slots_of(prepared.tasks.tasks))
     Cohort([Member("m", (0, 1), 0)], model, prepared.data, Recipe(epochs=1, min_steps=0)).fit(())

@@ -22,10 +22,8 @@ import numpy as np
 
 from sharewise import metrics
 from sharewise.records import RunRecord, Verdict, from_json
-from sharewise.study.progress import silent
-from sharewise.study.study import Session, Study
+from sharewise.study.study import Study
 from sharewise.study.work import read_predictions
-from sharewise.tables.read import read
 
 TABLES = [
     "tox21",
@@ -78,7 +76,7 @@ def interval(values: np.ndarray, runs: np.ndarray) -> float:
 def against_card(run: Path, study: Path, baselines: dict[str, Card]) -> list[tuple[str, str, float, float, float]]:
     """(task, arm, score, half-width, baseline) of every task that has a card; grouped tasks by their mean."""
     made = Study.from_file(study, budget="quick")
-    _, prepared, _ = Session(made.declared, read(made.declared.data_path), run, 1, silent, lambda text: None).design()
+    _, prepared, _ = made.session(run).design()
     verdicts = from_json(tuple[Verdict, ...], (run / "verdicts.json").read_bytes())
     rows = []
     families: dict[str, list[tuple[float, float]]] = {}

@@ -16,11 +16,9 @@ from pathlib import Path
 import torch
 
 from sharewise.records import Phase, Role
-from sharewise.study.progress import silent
 from sharewise.study.run import Conductor
-from sharewise.study.study import Session, Study
+from sharewise.study.study import Study
 from sharewise.study.workers import Workers
-from sharewise.tables.read import read
 
 
 def main() -> None:
@@ -37,8 +35,7 @@ def main() -> None:
         command = [sys.executable, "-c", code, "init", str(Path(folder) / f"{name}.parquet"), "-o", str(study)]
         subprocess.run(command, check=True, capture_output=True)
         made = Study.from_file(study, budget="quick")
-        session = Session(made.declared, read(made.declared.data_path), Path(out) / "arm", 1, silent, lambda text: None)
-        design, prepared, _ = session.design()
+        design, prepared, _ = made.session(Path(out) / "arm").design()
         (Path(out) / "arm" / "runs").mkdir(parents=True)
         conductor = Conductor(design, prepared, Path(out) / "arm", lambda text: None)
         alone = next(arm for arm in design.record.arms if arm.role is Role.ALONE)
