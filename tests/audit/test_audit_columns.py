@@ -24,8 +24,10 @@ def test_hashes_are_equal_exactly_where_cells_are(cells: st.SearchStrategy[objec
     @given(st.lists(cells, min_size=1, max_size=30))
     @settings(max_examples=40, deadline=None)
     def check(values: list[object]) -> None:
-        column = pa.chunked_array([pa.array(values[:3]), pa.array(values[3:], pa.array(values).type)]) if False else (
-            pa.chunked_array([pa.array(values)])
+        column = (
+            pa.chunked_array([pa.array(values[:3]), pa.array(values[3:], pa.array(values).type)])
+            if False
+            else (pa.chunked_array([pa.array(values)]))
         )
         if pa.types.is_null(column.type):
             return
@@ -64,7 +66,10 @@ def test_vectors_of_a_missing_row_are_nan() -> None:
     assert found[2].tolist() == [3.0, 4.0]
 
 
-@given(st.lists(st.one_of(st.just(float("nan")), st.integers(-5, 40).map(float)), min_size=1, max_size=200), st.integers(2, 20))
+@given(
+    st.lists(st.one_of(st.just(float("nan")), st.integers(-5, 40).map(float)), min_size=1, max_size=200),
+    st.integers(2, 20),
+)
 def test_bins_are_ordered_and_ties_share_one(values: list[float], n: int) -> None:
     array = np.array(values)
     bins = quantile_bins(array, n)

@@ -44,7 +44,9 @@ def table() -> pa.Table:
     a[:40], won[:40], town[:40] = a[300:340], won[300:340], town[300:340]
     won[:4] = np.where(won[:4] == "yes", "no", "yes")
     town[100:110] = "OSLO"
-    return pa.table({"id": [f"r{i}" for i in range(N)], "a": a, "b": np.ones(N), "town": town.tolist(), "won": won.tolist()})
+    return pa.table(
+        {"id": [f"r{i}" for i in range(N)], "a": a, "b": np.ones(N), "town": town.tolist(), "won": won.tolist()}
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,13 @@ def test_a_mended_table_has_no_such_findings_left() -> None:
     inputs = tuple(i for i in SCHEMA.inputs if i.name != "b")
     report = run(new, Schema(inputs, SCHEMA.tasks, "id"), split)
     left = {f.check for f in report.findings}
-    assert not left & {"split_duplicates", "label_conflicts", "category_variants", "constant_columns", "near_duplicates"}
+    assert not left & {
+        "split_duplicates",
+        "label_conflicts",
+        "category_variants",
+        "constant_columns",
+        "near_duplicates",
+    }
 
 
 def test_fixes_are_refused_where_they_would_overwrite(tmp_path: Path) -> None:
