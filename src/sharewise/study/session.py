@@ -16,8 +16,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sharewise import audit, report
+from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
-from sharewise.records import DataSummary, Finding, SetAside, Severity, StudySummary, to_json, write_atomic
+from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import prepare as preparing
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
@@ -56,7 +57,7 @@ class Session:
         design.freeze(self.directory)
         self._keep_study_file()
         write_atomic(self.directory / "data.json", to_json(data))
-        write_atomic(self.directory / "audit.json", to_json(self._audit(prepared)))
+        audit_files.write(self._audit(prepared), self.directory)
         conductor = Conductor(design, prepared, self.directory, self.log)
         self._announce(design, conductor)
         with Workers(prepared, self.directory, self.workers) as pool:
@@ -117,18 +118,21 @@ class Session:
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
-    def _audit(self, prepared: preparing.Prepared) -> tuple[Finding, ...]:
+    def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:
         """The checks of the quick level; their errors and warnings go to the log."""
-        parts = prepared.data.parts
+        parts, said = prepared.data.parts, self.declared.audit
+        split = Split(parts["train"], parts["validation"], parts["test"])
+        suppress = [audit.Suppression(s.check, s.reason, s.tasks, s.columns) for s in said.suppress]
+        plugins, seed = said.plugins, self.declared.seed
         found = audit.run(
-            self.table, prepared.schema, Split(parts["train"], parts["validation"], parts["test"]), level="quick"
+            self.table, prepared.schema, split, suppress=suppress, plugins=plugins, seed=seed, level="quick"
         )
         loud = [f for f in found.findings if f.severity is not Severity.INFO]
         for finding in loud[:8]:
             self.log(f"{finding.severity.value}: {finding.message}")
         if len(loud) > 8:
             self.log(f"and {len(loud) - 8} more findings in audit.json.")
-        return tuple(found.findings)
+        return found
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
