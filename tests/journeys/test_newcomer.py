@@ -1,5 +1,5 @@
-"""The tables on which peers were tried as a newcomer would: scikit-learn's breast cancer data with four targets, and the
-same with 30 to 60 % of the labels blanked. What peers did with them: rows deleted, weights that were not a number, a
+"""The tables on which peers were tried as a newcomer would: scikit-learn's breast cancer data with four targets, and
+the same with 30 to 60 % of the labels blanked. What peers did with them: rows deleted, weights that were not a number, a
 constant answer for a target in the hundreds, another result from the same seed, scores of different units averaged."""
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pytest
-from conftest import Command  # type: ignore[import-not-found]
 from sklearn.datasets import load_breast_cancer
+
+from conftest import Command  # type: ignore[import-not-found]
 
 BLANK = {"malignant": 0.3, "grade": 0.5, "worst_area": 0.4, "worst_smooth": 0.6}
 STUDY = """\
