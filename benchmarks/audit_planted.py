@@ -1,10 +1,10 @@
 """How much of what is wrong with a table does the audit find, and how often does it cry wolf?
 
-Defects of every kind of `tests/contracts/audit_defects.py` are planted in the real tables that SHAREWISE_DATA names (at most
-10,000 rows of each), at several strengths; the check that should find a kind runs on the planted and on the untouched
-table. Found means: a finding of that check about what was planted, where the untouched table has none (tables that
-have one already are left out, as nothing can be shown there).
-False errors are counted on the untouched tables and on random halves of them.
+Defects of every kind of `tests/contracts/audit_defects.py` are planted in the real tables that SHAREWISE_DATA names
+(at most 10,000 rows of each), at several strengths; the check that should find a kind runs on the planted and on the
+untouched table. Found means: a finding of that check about what was planted, where the untouched table has none
+(tables that have one already are left out, as nothing can be shown there). False errors are counted on the untouched
+tables and on random halves of them.
 
     python benchmarks/audit_planted.py [--tables-per-kind 6] [--kinds NAME ...] [--no-clean]
 
@@ -104,7 +104,10 @@ def sweep(kinds: list[Kind], tables: dict[str, Case], per_kind: int) -> float:
         text = "  ".join(f"{s:g}: {sum(r)}/{len(r)}" for s, r in results.items())
         shares += results[kind.strengths[-1]]
         note = f"  missed in {', '.join(missed)}" if missed else ""
-        print(f"{kind.group:<11}{kind.name:<28}{kind.check:<18}{text}{note}  ({time.perf_counter() - start:.0f} s)", flush=True)
+        print(
+            f"{kind.group:<11}{kind.name:<28}{kind.check:<18}{text}{note}  ({time.perf_counter() - start:.0f} s)",
+            flush=True,
+        )
     return float(np.mean(shares)) if shares else 0.0
 
 

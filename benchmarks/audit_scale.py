@@ -66,7 +66,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     n = parser.parse_args().rows
     table, schema, split = make(n)
-    print(f"{table.num_rows:,} rows x {table.num_columns} columns, {len(schema.tasks)} tasks, {table.nbytes / 1e9:.2f} GB")
+    print(
+        f"{table.num_rows:,} rows x {table.num_columns} columns, {len(schema.tasks)} tasks, {table.nbytes / 1e9:.2f} GB"
+    )
     start, cpu = time.perf_counter(), time.process_time()
     report = run(table, schema, split)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu

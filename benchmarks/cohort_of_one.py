@@ -130,7 +130,7 @@ def main() -> None:
         )
     data = table(4000, 32)
     gains, hand = [], []
-    for r in range(max(rounds // 3, 2)):
+    for _ in range(max(rounds // 3, 2)):
         together = seconds(lambda: stacked(data, 64, 5, range(32)))
         one_by_one = seconds(lambda: [stacked(data, 64, 5, range(s, s + 1)) for s in range(32)])
         loops = seconds(lambda: [by_hand(data, 64, 5, s) for s in range(32)])

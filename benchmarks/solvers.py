@@ -1,7 +1,7 @@
-"""CPU milliseconds of one call of every Gramian aggregator, cold: python benchmarks/solvers.py [--members 1 32].
+"""CPU milliseconds of one cold call of every Gramian aggregator: python benchmarks/solvers.py.
 
-Two Gramians: "agree" has mostly positive cosines, as networks do; "conflict" has mixed signs and norms over two
-decades. The best of several calls, in CPU time of this thread, so that other load on the machine counts little.
+Two Gramians: "agree" has mostly positive cosines, as networks do; "conflict" has mixed signs and norms over
+two decades. The best of several calls, in CPU time of this thread, so that other load counts little.
 """
 
 from __future__ import annotations
@@ -58,7 +58,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    cells = [(kind, members, size) for kind in ("agree", "conflict") for members in options.members for size in SIZES]
+    cells = [
+        (kind, members, size)
+        for kind in ("agree", "conflict")
+        for members in options.members
+        for size in SIZES
+    ]
     print("method".ljust(14) + "".join(f"{k[:5]} M{m} K{s}".rjust(15) for k, m, s in cells))
     for name in options.only or sorted(CATALOGUE):
         if not issubclass(CATALOGUE.load(name), Aggregator):

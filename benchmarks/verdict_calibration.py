@@ -247,9 +247,8 @@ SCENARIOS: dict[str, tuple[tuple[float, ...], float, float]] = {
 
 def shipping(reps: int, seed: int, errors: tuple[float, ...]) -> None:
     """Print how often truly harmed tasks ship, how often gaining ones do, and what share of the shipped is harmed."""
-    print(
-        "\nShipping rule: validation chooses, test confirms; three runs an arm scored on both,\nhalf of the variance behind each standard error being their luck"
-    )
+    print("\nShipping rule: validation chooses, test confirms; three runs an arm are scored on both, and")
+    print("half of the variance behind each standard error is their luck")
     head = f"{'shipped if harmed beyond margin':>33}{'if truly gaining':>18}{'harmed of shipped':>19}"
     print(f"{'effects':24}{'SE':>6}{head}")
     worst = (0.0, 0.0, "none")

@@ -186,7 +186,9 @@ def missing_by_label(case: Case, strength: float, rng: np.random.Generator) -> C
         return None
     gone = (labels.values == 1) & labels.present
     gone ^= rng.random(len(gone)) < strength * 0.25
-    return case.with_column(name, pa.array(case.view().numbers(name), mask=gone | np.isnan(case.view().numbers(name)))).touch(name)
+    return case.with_column(
+        name, pa.array(case.view().numbers(name), mask=gone | np.isnan(case.view().numbers(name)))
+    ).touch(name)
 
 
 @kind("leakage", "input_leaks", (0.05, 0.01), "share of rows whose time does not follow the label")
@@ -194,14 +196,20 @@ def time_by_label(case: Case, strength: float, rng: np.random.Generator) -> Case
     labels = pick(balanced(case), rng)
     if labels is None:
         return None
-    class_ = np.where(rng.random(len(labels.values)) < strength, rng.integers(0, len(labels.classes), len(labels.values)), labels.values)
+    class_ = np.where(
+        rng.random(len(labels.values)) < strength,
+        rng.integers(0, len(labels.classes), len(labels.values)),
+        labels.values,
+    )
     seconds = (1.7e9 + class_ * 86400 * 30 + rng.integers(0, 86400 * 25, len(class_))).astype("int64")
     return case.with_input("stamp", pa.array(seconds).cast(pa.timestamp("s")), InputKind.DATETIME).touch("stamp")
 
 
 @kind("leakage", "leaky_names", (1,), "columns")
 def leaky_name(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    task = pick([t.name for t in case.schema.tasks if len([c for c in t.name if c.isalnum()]) >= 4 and t.where is None], rng)
+    task = pick(
+        [t.name for t in case.schema.tasks if len([c for c in t.name if c.isalnum()]) >= 4 and t.where is None], rng
+    )
     if task is None:
         return None
     name = f"prev_{task}_mean"
@@ -219,7 +227,11 @@ def sorted_by_label(case: Case, strength: float, rng: np.random.Generator) -> Ca
     labels = pick([k for k in balanced(case) if k.present.mean() > 0.9], rng)
     if labels is None or case.schema.time is not None:
         return None
-    key = np.where(rng.random(len(labels.values)) < strength, labels.values, rng.uniform(0, len(labels.classes), len(labels.values)))
+    key = np.where(
+        rng.random(len(labels.values)) < strength,
+        labels.values,
+        rng.uniform(0, len(labels.classes), len(labels.values)),
+    )
     return case.with_rows(np.argsort(key, kind="stable")).touch(labels.column)
 
 
@@ -236,7 +248,9 @@ def copies_across(case: Case, strength: float, rng: np.random.Generator) -> Case
 @kind("leakage", "split_duplicates", (0.02, 0.05), "share of test rows with a twin in train labelled for another task")
 def twin_of_other_task(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     test = np.flatnonzero(case.part == TEST)
-    tasks = [t for t in case.schema.tasks if t.where is None and len(t.columns) == 1 and t.kind is not TaskKind.TOKEN_TAGGING]
+    tasks = [
+        t for t in case.schema.tasks if t.where is None and len(t.columns) == 1 and t.kind is not TaskKind.TOKEN_TAGGING
+    ]
     if not fine(case) or len(test) < 50 or len(tasks) < 2:
         return None
     a, b = (tasks[i] for i in rng.choice(len(tasks), 2, replace=False))
@@ -246,7 +260,9 @@ def twin_of_other_task(case: Case, strength: float, rng: np.random.Generator) ->
         return None
     chosen = rng.choice(usable, min(len(usable), max(3, int(strength * len(test)))), replace=False)
     n = len(case.part)
-    made = case.with_rows(np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)]))
+    made = case.with_rows(
+        np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)])
+    )
     copies = np.arange(len(made.part)) >= n
     for task in case.schema.tasks:
         if task.name != b.name and len(task.columns) == 1:
@@ -258,7 +274,9 @@ def _blank(case: Case, name: str, rows: np.ndarray) -> Case:
     column = case.table.column(name)
     if pa.types.is_list(column.type):
         values = column.to_pylist()
-        return case.with_column(name, pa.array([None if r else v for v, r in zip(values, rows, strict=True)], column.type))
+        return case.with_column(
+            name, pa.array([None if r else v for v, r in zip(values, rows, strict=True)], column.type)
+        )
     return case.with_column(name, pc.if_else(pa.array(rows), pa.scalar(None, column.type), column))
 
 
@@ -270,7 +288,9 @@ def near_copies_of_numbers(case: Case, strength: float, rng: np.random.Generator
         return None
     chosen = rng.choice(test, max(5, int(strength * len(test))), replace=False)
     n = len(case.part)
-    made = case.with_rows(np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)]))
+    made = case.with_rows(
+        np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)])
+    )
     for name in names:
         values = made.view().numbers(name).copy()
         values[n:] += 0.001 * np.nanstd(values) * rng.normal(size=len(chosen))
@@ -283,14 +303,22 @@ def near_copies_of_texts(case: Case, strength: float, rng: np.random.Generator) 
     texts = [i.name for i in case.schema.inputs if i.kind is InputKind.TEXT]
     if not texts or len(texts) != len(case.schema.inputs):
         return None
-    joined = [" ".join(str(v) for v in row) for row in zip(*(case.table.column(t).to_pylist() for t in texts), strict=True)]
+    joined = [
+        " ".join(str(v) for v in row) for row in zip(*(case.table.column(t).to_pylist() for t in texts), strict=True)
+    ]
     long = np.array([len(v) >= 60 for v in joined])
     test = np.flatnonzero((case.part == TEST) & long)
     if len(test) < 50:
         return None
-    chosen = rng.choice(test, max(5, int(strength * (case.part == TEST).sum())), replace=len(test) < strength * (case.part == TEST).sum())
+    chosen = rng.choice(
+        test,
+        max(5, int(strength * (case.part == TEST).sum())),
+        replace=len(test) < strength * (case.part == TEST).sum(),
+    )
     n = len(case.part)
-    made = case.with_rows(np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)]))
+    made = case.with_rows(
+        np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)])
+    )
     values = made.table.column(texts[0]).to_pylist()
     for i in range(n, len(values)):
         words = values[i].split(" ")
@@ -299,7 +327,9 @@ def near_copies_of_texts(case: Case, strength: float, rng: np.random.Generator) 
     return made.with_column(texts[0], pa.array(values)).touch()
 
 
-@kind("leakage", "near_duplicates", (0.05, 0.05), "share of test pictures copied into train with grey noise of 2 of 255")
+@kind(
+    "leakage", "near_duplicates", (0.05, 0.05), "share of test pictures copied into train with grey noise of 2 of 255"
+)
 def near_copies_of_pictures(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     pictures = [i.name for i in case.schema.inputs if i.kind is InputKind.IMAGE]
     test = np.flatnonzero(case.part == TEST)
@@ -307,7 +337,9 @@ def near_copies_of_pictures(case: Case, strength: float, rng: np.random.Generato
         return None
     chosen = rng.choice(test, int(strength * len(test)), replace=False)
     n = len(case.part)
-    made = case.with_rows(np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)]))
+    made = case.with_rows(
+        np.concatenate([np.arange(n), chosen]), np.concatenate([case.part, np.full(len(chosen), TRAIN, np.int8)])
+    )
     column = made.table.column(pictures[0])
     values = column.to_pylist()
     for i in range(n, len(values)):
@@ -344,7 +376,11 @@ def same_task_twice(case: Case, strength: float, rng: np.random.Generator) -> Ca
     labels = pick([k for k in balanced(case) if len(k.classes) <= 10], rng)
     if labels is None:
         return None
-    codes = np.where(rng.random(len(labels.values)) < strength, labels.values, rng.integers(0, len(labels.classes), len(labels.values)))
+    codes = np.where(
+        rng.random(len(labels.values)) < strength,
+        labels.values,
+        rng.integers(0, len(labels.classes), len(labels.values)),
+    )
     names = tuple(f"k{i}" for i in rng.permutation(len(labels.classes)))
     values = pa.array([names[int(c)] if p and c >= 0 else None for c, p in zip(codes, labels.present, strict=True)])
     kind_ = TaskKind.BINARY if len(names) == 2 else TaskKind.MULTICLASS
@@ -358,7 +394,9 @@ def same_number_twice(case: Case, strength: float, rng: np.random.Generator) -> 
         return None
     spread = labels.values[labels.present].std()
     values = np.cbrt(labels.values - np.median(labels.values) + strength * spread * rng.normal(size=len(labels.values)))
-    return case.with_task(Task("again", TaskKind.REGRESSION, ("again",), "auto"), pa.array(values, mask=~labels.present)).touch("again")
+    return case.with_task(
+        Task("again", TaskKind.REGRESSION, ("again",), "auto"), pa.array(values, mask=~labels.present)
+    ).touch("again")
 
 
 @kind("leakage", "target_copies", (0.99, 1.0), "share of rows on which a coarse task follows from a fine one")
@@ -366,15 +404,23 @@ def coarse_of_fine(case: Case, strength: float, rng: np.random.Generator) -> Cas
     labels = pick([k for k in balanced(case) if len(k.classes) >= 3], rng)
     if labels is None:
         return None
-    top = np.bincount(labels.values[labels.present & (labels.values >= 0)].astype(int), minlength=len(labels.classes)).argmax()
-    coarse = np.where(rng.random(len(labels.values)) < strength, labels.values == top, rng.random(len(labels.values)) < 0.5)
+    top = np.bincount(
+        labels.values[labels.present & (labels.values >= 0)].astype(int), minlength=len(labels.classes)
+    ).argmax()
+    coarse = np.where(
+        rng.random(len(labels.values)) < strength, labels.values == top, rng.random(len(labels.values)) < 0.5
+    )
     task = Task("coarse", TaskKind.BINARY, ("coarse",), "auto", classes=(0, 1))
     return case.with_task(task, pa.array(coarse.astype(int), mask=~labels.present)).touch("coarse")
 
 
 @kind("leakage", "shifted_targets", (0.97, 1.0), "share of rows on which a new task is another one row before")
 def shifted_copy(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    usable = [k for k in case.labels((TaskKind.REGRESSION,)) if len(np.unique(k.values[k.present])) > max(50, 0.05 * k.present.sum())]
+    usable = [
+        k
+        for k in case.labels((TaskKind.REGRESSION,))
+        if len(np.unique(k.values[k.present])) > max(50, 0.05 * k.present.sum())
+    ]
     labels = pick([k for k in usable if k.present.mean() > 0.7], rng)
     if labels is None:
         return None
@@ -384,12 +430,18 @@ def shifted_copy(case: Case, strength: float, rng: np.random.Generator) -> Case 
     values, present = np.zeros(len(order)), np.zeros(len(order), dtype=bool)
     values[order[lag:]], present[order[lag:]] = labels.values[order[:-lag]], labels.present[order[:-lag]]
     values = np.where(rng.random(len(values)) < strength, values, values + labels.values.std())
-    return case.with_task(Task("later", TaskKind.REGRESSION, ("later",), "auto"), pa.array(values, mask=~present)).touch("later")
+    return case.with_task(
+        Task("later", TaskKind.REGRESSION, ("later",), "auto"), pa.array(values, mask=~present)
+    ).touch("later")
 
 
 @kind("annotation", "shifted_targets", (0.01, 0.02), "share of rows on which a total is not the sum of its parts")
 def broken_total(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    usable = [k for k in case.labels((TaskKind.REGRESSION,)) if len(np.unique(k.values[k.present])) > max(50, 0.02 * k.present.sum())]
+    usable = [
+        k
+        for k in case.labels((TaskKind.REGRESSION,))
+        if len(np.unique(k.values[k.present])) > max(50, 0.02 * k.present.sum())
+    ]
     if len(usable) < 2:
         return None
     a, b = (usable[i] for i in rng.choice(len(usable), 2, replace=False))
@@ -397,7 +449,9 @@ def broken_total(case: Case, strength: float, rng: np.random.Generator) -> Case 
     if both.sum() < 200:
         return None
     total = a.values + b.values + np.where(rng.random(len(both)) < strength, total_error(a, rng), 0)
-    return case.with_task(Task("total", TaskKind.REGRESSION, ("total",), "auto"), pa.array(total, mask=~both)).touch("total")
+    return case.with_task(Task("total", TaskKind.REGRESSION, ("total",), "auto"), pa.array(total, mask=~both)).touch(
+        "total"
+    )
 
 
 def total_error(labels: Labels, rng: np.random.Generator) -> np.ndarray:
@@ -411,7 +465,9 @@ def total_error(labels: Labels, rng: np.random.Generator) -> np.ndarray:
 def _copied_with(case: Case, labels: Labels, rows: np.ndarray, rng: np.random.Generator) -> Case:
     """Copies of train rows with another label."""
     n = len(case.part)
-    made = case.with_rows(np.concatenate([np.arange(n), rows]), np.concatenate([case.part, np.full(len(rows), TRAIN, np.int8)]))
+    made = case.with_rows(
+        np.concatenate([np.arange(n), rows]), np.concatenate([case.part, np.full(len(rows), TRAIN, np.int8)])
+    )
     again = next(k for k in made.view().labels if k.column == labels.column)
     values = again.values.copy()
     if labels.is_class:
@@ -423,10 +479,12 @@ def _copied_with(case: Case, labels: Labels, rows: np.ndarray, rng: np.random.Ge
 
 @kind("annotation", "label_conflicts", (0.005, 0.02), "share of train rows copied with another label")
 def contradicting_copies(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in case.labels((TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL, TaskKind.REGRESSION))], rng)
+    labels = pick(case.labels((TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL, TaskKind.REGRESSION)), rng)
     if labels is None or not fine(case):
         return None
-    train = np.flatnonzero((case.part == TRAIN) & labels.present & (labels.values >= (0 if labels.is_class else -np.inf)))
+    train = np.flatnonzero(
+        (case.part == TRAIN) & labels.present & (labels.values >= (0 if labels.is_class else -np.inf))
+    )
     rows = rng.choice(train, max(10, int(strength * len(train))), replace=False)
     return _copied_with(case, labels, rows, rng).touch(labels.column)
 
@@ -450,7 +508,14 @@ def contradicting_near_copies(case: Case, strength: float, rng: np.random.Genera
 
 @kind("annotation", "label_rules", (0.001, 0.005), "share of the rows of a class that have its opposite too")
 def broken_exclusion(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in balanced(case) if len(k.classes) == 2 and 0.1 < k.values[k.present].mean() < 0.9 and k.present.sum() > 1500], rng)
+    labels = pick(
+        [
+            k
+            for k in balanced(case)
+            if len(k.classes) == 2 and 0.1 < k.values[k.present].mean() < 0.9 and k.present.sum() > 1500
+        ],
+        rng,
+    )
     if labels is None:
         return None
     free = labels.values == 0
@@ -463,7 +528,14 @@ def broken_exclusion(case: Case, strength: float, rng: np.random.Generator) -> C
 
 @kind("annotation", "label_rules", (0.002, 0.01), "share of a child's labels where its parent says there is none")
 def orphan_children(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in balanced(case) if len(k.classes) == 2 and 0.2 < k.values[k.present].mean() < 0.8 and k.present.sum() > 500], rng)
+    labels = pick(
+        [
+            k
+            for k in balanced(case)
+            if len(k.classes) == 2 and 0.2 < k.values[k.present].mean() < 0.8 and k.present.sum() > 500
+        ],
+        rng,
+    )
     if labels is None:
         return None
     asked = (labels.values == 1) & labels.present
@@ -473,7 +545,9 @@ def orphan_children(case: Case, strength: float, rng: np.random.Generator) -> Ca
     return case.with_task(task, pa.array(rng.integers(0, 2, len(asked)), mask=~asked)).touch("child")
 
 
-@kind("annotation", "annotators", (0.1, 0.25), "share of the labels given by an annotator who reads the classes reversed")
+@kind(
+    "annotation", "annotators", (0.1, 0.25), "share of the labels given by an annotator who reads the classes reversed"
+)
 def reversed_annotator(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     labels = pick([k for k in _learnable(case) if len(k.classes) == 2], rng)
     if labels is None:
@@ -484,7 +558,9 @@ def reversed_annotator(case: Case, strength: float, rng: np.random.Generator) ->
     return made.relabel(labels, values).touch(labels.column)
 
 
-@kind("annotation", "annotators", (0.5, 1.0), "shift of one site's numbers, in residual standard deviations of the labels")
+@kind(
+    "annotation", "annotators", (0.5, 1.0), "shift of one site's numbers, in residual standard deviations of the labels"
+)
 def shifted_site(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     labels = pick(case.labels((TaskKind.REGRESSION,)), rng)
     if labels is None or not case.schema.inputs:
@@ -519,7 +595,11 @@ def _fit_learnable(case: Case) -> list[Labels]:
         if said is None:
             continue
         given = labels.values[said.rows].astype(int)
-        areas = [auc(said.values[:, c].astype(float), given == c) for c in range(len(labels.classes)) if (given == c).sum() > 20]
+        areas = [
+            auc(said.values[:, c].astype(float), given == c)
+            for c in range(len(labels.classes))
+            if (given == c).sum() > 20
+        ]
         share = np.bincount(given).max() / len(given)
         right = (said.values.argmax(1) == given).mean()
         if np.mean([a or 0.5 for a in areas]) >= 0.85 and share <= 0.85 and (len(labels.classes) == 2 or right > 0.75):
@@ -576,7 +656,10 @@ def noisy_tags(case: Case, strength: float, rng: np.random.Generator) -> Case | 
         return None
     column = case.table.column(task.columns[0]).to_pylist()
     tags = sorted({v for cell in column if cell for v in cell})
-    values = [None if c is None else [tags[int(rng.integers(len(tags)))] if rng.random() < strength else v for v in c] for c in column]
+    values = [
+        None if c is None else [tags[int(rng.integers(len(tags)))] if rng.random() < strength else v for v in c]
+        for c in column
+    ]
     return case.with_column(task.columns[0], pa.array(values)).touch(task.name)
 
 
@@ -586,7 +669,9 @@ def slipped_tags(case: Case, strength: float, rng: np.random.Generator) -> Case 
     if task is None:
         return None
     column = case.table.column(task.columns[0]).to_pylist()
-    chosen = set(rng.choice([i for i, c in enumerate(column) if c], max(1, int(strength * len(column))), replace=False).tolist())
+    chosen = set(
+        rng.choice([i for i, c in enumerate(column) if c], max(1, int(strength * len(column))), replace=False).tolist()
+    )
     values = [c[:-1] if i in chosen else c for i, c in enumerate(column)]
     return case.with_column(task.columns[0], pa.array(values)).touch(task.name)
 
@@ -613,7 +698,9 @@ def delayed_labels(case: Case, strength: float, rng: np.random.Generator) -> Cas
     return _blank(case, task.columns[0], (rank > 11 / 12) & (rng.random(len(rank)) < strength)).touch(task.name)
 
 
-@kind("time", "label_drift", (0.3, 0.6), "shift of a task's later labels in train, in standard deviations or as a share")
+@kind(
+    "time", "label_drift", (0.3, 0.6), "shift of a task's later labels in train, in standard deviations or as a share"
+)
 def drifting_labels(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     labels = pick(case.labels((TaskKind.BINARY, TaskKind.REGRESSION)), rng)
     if case.schema.time is None or labels is None:
@@ -633,7 +720,11 @@ def unseen_season(case: Case, strength: float, rng: np.random.Generator) -> Case
         return None
     months = pc.month(case.table.column(case.schema.time).cast(pa.timestamp("us"))).to_numpy()
     tested, counts = np.unique(months[case.part == TEST], return_counts=True)
-    shared = [m for m, n in zip(tested, counts, strict=True) if n > 0.1 * counts.sum() and (months[case.part == TRAIN] == m).any()]
+    shared = [
+        m
+        for m, n in zip(tested, counts, strict=True)
+        if n > 0.1 * counts.sum() and (months[case.part == TRAIN] == m).any()
+    ]
     if len(shared) < strength:
         return None
     gone = rng.choice(shared, int(strength), replace=False)
@@ -718,9 +809,15 @@ def missing_by_input(case: Case, strength: float, rng: np.random.Generator) -> C
 
 @kind("coverage", "missing_labels", (0.9, 0.98), "how surely another task's label decides whether a task is labelled")
 def missing_by_label_of_other(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    parents = [k for k in balanced(case) if len(k.classes) == 2 and 0.2 < k.values[k.present].mean() < 0.8 and k.present.mean() > 0.9]
+    parents = [
+        k
+        for k in balanced(case)
+        if len(k.classes) == 2 and 0.2 < k.values[k.present].mean() < 0.8 and k.present.mean() > 0.9
+    ]
     parent = pick(parents, rng)
-    labels = pick([k for k in case.labels() if k.present.mean() > 0.9 and (parent is None or k.column != parent.column)], rng)
+    labels = pick(
+        [k for k in case.labels() if k.present.mean() > 0.9 and (parent is None or k.column != parent.column)], rng
+    )
     if parent is None or labels is None:
         return None
     gone = (parent.values == 0) == (rng.random(len(case.part)) < strength)
@@ -819,7 +916,9 @@ def emptied_rows(case: Case, strength: float, rng: np.random.Generator) -> Case 
             if pa.types.is_fixed_size_list(column.type):
                 column = column.cast(pa.list_(column.type.value_type))
                 values = column.to_pylist()
-                made = made.with_column(item.name, pa.array([None if g else v for v, g in zip(values, gone, strict=True)], column.type))
+                made = made.with_column(
+                    item.name, pa.array([None if g else v for v, g in zip(values, gone, strict=True)], column.type)
+                )
             else:
                 made = _blank(made, item.name, gone)
     return made.touch()
@@ -829,9 +928,11 @@ def emptied_rows(case: Case, strength: float, rng: np.random.Generator) -> Case 
 def odd_spelling(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
     usable = []
     for item in case.schema.inputs:
-        if item.kind is InputKind.CATEGORICAL and pa.types.is_string(case.table.schema.field(item.name).type):
-            if any(str(v).lower() != str(v).upper() and not any(c.isdigit() for c in str(v)) for v in case.view().codes(item.name)[1]):
-                usable.append(item.name)
+        if item.kind is not InputKind.CATEGORICAL or not pa.types.is_string(case.table.schema.field(item.name).type):
+            continue
+        words = [str(v) for v in case.view().codes(item.name)[1]]
+        if any(v.lower() != v.upper() and not any(c.isdigit() for c in v) for v in words):
+            usable.append(item.name)
     name = pick(usable, rng)
     if name is None:
         return None
@@ -867,7 +968,9 @@ def two_units(case: Case, strength: float, rng: np.random.Generator) -> Case | N
 
 @kind("form", "heavy_tails", (1.5, 2.0), "sigma of the log-normal that replaces a target's marginal distribution")
 def heavy_target(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in case.labels((TaskKind.REGRESSION,)) if (k.present & (case.part == TRAIN)).sum() >= 300], rng)
+    labels = pick(
+        [k for k in case.labels((TaskKind.REGRESSION,)) if (k.present & (case.part == TRAIN)).sum() >= 300], rng
+    )
     if labels is None or case.schema.tasks[labels.task].transform != "none":
         return None
     z = (labels.values - labels.values[labels.present].mean()) / labels.values[labels.present].std()
@@ -876,7 +979,9 @@ def heavy_target(case: Case, strength: float, rng: np.random.Generator) -> Case 
 
 @kind("form", "unseen_classes", (0.02, 0.05), "share of the labelled test rows whose class no train row has")
 def class_only_in_test(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in balanced(case) if k.kind in (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL)], rng)
+    labels = pick(
+        [k for k in balanced(case) if k.kind in (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL)], rng
+    )
     if labels is None:
         return None
     test = np.flatnonzero((case.part == TEST) & labels.present)
@@ -896,7 +1001,9 @@ def class_only_in_test(case: Case, strength: float, rng: np.random.Generator) ->
 
 @kind("form", "unseen_classes", (0.001, 0.005), "share of labels that are not among the declared classes")
 def undeclared_class(case: Case, strength: float, rng: np.random.Generator) -> Case | None:
-    labels = pick([k for k in balanced(case) if k.kind in (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL)], rng)
+    labels = pick(
+        [k for k in balanced(case) if k.kind in (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.ORDINAL)], rng
+    )
     if labels is None or not case.schema.tasks[labels.task].classes:
         return None
     column = case.table.column(labels.column)

@@ -55,11 +55,13 @@ def numbers(dated: bool = True) -> Case:
     return Case(pa.table(columns), Schema(inputs, tasks, "id"), rng.permutation(_parts(N)))
 
 
-WORDS = (
-    "river stone cloud window garden pencil rocket silver market winter summer candle bridge forest kitchen ladder "
-    "mirror blanket basket button carpet coffee cousin dragon engine father guitar hammer island jacket ketchup "
-    "lemon monkey needle orange pepper quiver rabbit saddle tunnel violin wallet yellow zipper"
-).split()  # fmt: skip
+WORDS = [
+    "river", "stone", "cloud", "window", "garden", "pencil", "rocket", "silver", "market", "winter", "summer",
+    "candle", "bridge", "forest", "kitchen", "ladder", "mirror", "blanket", "basket", "button", "carpet",
+    "coffee", "cousin", "dragon", "engine", "father", "guitar", "hammer", "island", "jacket", "ketchup",
+    "lemon", "monkey", "needle", "orange", "pepper", "quiver", "rabbit", "saddle", "tunnel", "violin", "wallet",
+    "yellow", "zipper",
+]  # fmt: skip
 
 
 @cache

@@ -203,7 +203,7 @@ def test_any_scaling_composes_with_any_weighting(name: str, scaled: str) -> None
     assert weights.isfinite().all()
 
 
-# --- scalings ------------------------------------------------------------------------------------------------
+# --- scalings --------------------------------------------------------------------------------
 
 
 def scaled_steps(method: Scaling, losses: Tensor, present: Tensor) -> list[Tensor]:

@@ -83,7 +83,10 @@ def test_receipt_names_rows_where_the_test_set_is_the_doubt() -> None:
 def test_receipt_says_when_neither_can() -> None:
     told = receipt(comparison(-0.02, se=0.02))
     assert (told.runs_needed, told.rows_needed) == (None, None)
-    assert told.sentence.startswith("Neither more runs nor more test rows alone can settle it")
+    assert told.sentence.startswith("Neither more runs nor more test rows can settle it")
+    both = receipt(comparison(0.0, se=0.04))
+    assert (both.runs_needed, both.rows_needed) == (None, None)
+    assert both.sentence.startswith("Only more runs and more test rows together can settle it")
 
 
 @settings(max_examples=60)

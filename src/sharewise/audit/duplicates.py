@@ -18,6 +18,9 @@ MAX_LEFT_OUT = 48
 """Columns that are left out one at a time when looking for near misses; more are sampled."""
 SHORT_TEXT = 25
 """Characters below which people write the same text twice ("Thank you.", "show the movie times")."""
+MAX_CHANCE = 0.05
+"""Equal rows expected by chance, as a share of those found, above which they are no evidence of copying (the usual
+5 % level)."""
 MIN_KAPPA = 0.5
 """Agreement of twins beyond chance below which a tenth of a table in twins is coarseness, not copies."""
 
@@ -57,12 +60,12 @@ def groups(keys: Hashes) -> tuple[Rows, Rows]:
 def chance_like(view: AuditView, rows: Rows) -> Flags:
     """(len(rows),) bool: True where an equal row may well be a coincidence. Three signs, any of which is enough:
 
-    - near misses: in a table of coarse inputs, rows that differ in one column are far more common than rows that
-      differ in none, while a copy has equal rows but hardly any near miss. A row counts where some column, left
-      out, gives it at least as many new partners as it has equal ones (one sort for each column);
-    - disagreement: over a tenth of all rows have a twin, and twins agree on their labels hardly more than any two
-      rows do (kappa below 0.5), which copies of a row would;
-    - short text: all inputs are texts, together under `SHORT_TEXT` characters, which people write twice.
+    - near misses: a row that agrees with m others on all columns but j, whose cell j a share f of the other rows has,
+    meets m f / (1 - f) equal rows by chance; it counts where the sum over the columns is at least 0.05 of its equal
+    rows (one sort for each column). A copy has equal rows, but hardly a near miss in a common cell; - disagreement:
+    over a tenth of all rows have a twin, no input is fine, and twins agree on their labels hardly more than any two
+    rows do (kappa below 0.5), as copies would not; - short text: all inputs are texts, together under `SHORT_TEXT`
+    characters, which people write twice.
     """
     if not len(rows):
         return np.zeros(0, dtype=bool)
@@ -80,11 +83,16 @@ def _near_misses(view: AuditView, rows: Rows) -> Flags:
         names = tuple(view.input_names[i] for i in sorted(chosen.tolist()))
     whole = view.input_hash
     equal = _count(whole, whole[rows]) - 1
-    near = np.zeros(len(rows), dtype=np.int64)
+    expected = np.zeros(len(rows))
     for name in names:
-        rest = whole - view.hashes(name)
-        near += _count(rest, rest[rows]) - 1 - equal
-    return near >= np.maximum(equal, 1)
+        cells = view.hashes(name)
+        rest = whole - cells
+        # The row and its equals are no evidence of how common the cell is.
+        share = (_count(cells, cells[rows]) - 1 - equal) / view.n_rows
+        near = _count(rest, rest[rows]) - 1 - equal
+        expected += np.where(share < 1, near * share / np.maximum(1 - share, 1e-12), 0)
+    chance: Flags = expected >= MAX_CHANCE * np.maximum(equal, 1)
+    return chance
 
 
 def _short_text(view: AuditView, rows: Rows) -> Flags:
@@ -104,7 +112,8 @@ def _short_text(view: AuditView, rows: Rows) -> Flags:
 
 
 def is_coarse(view: AuditView) -> bool:
-    """True where over a tenth of the rows have a twin and twins agree on labels hardly more than strangers do."""
+    """True where over a tenth of the rows have a twin, twins agree on labels hardly more than strangers do, and no
+    input has different cells on over a tenth of the rows."""
     return view.once("coarse", make=lambda: _is_coarse(view))
 
 
@@ -114,6 +123,9 @@ def _is_coarse(view: AuditView) -> bool:
     rows, starts = groups(view.input_hash)
     if len(rows) < 0.1 * view.n_rows:
         return False
+    sample = view.sample
+    if any(len(np.unique(view.hashes(n)[sample])) > 0.1 * len(sample) for n in view.input_names):
+        return False  # rows that agree on a fine column are no coincidence, whatever their labels
     same_group = np.ones(len(rows), dtype=bool)
     same_group[starts[:-1]] = False
     first, second = np.roll(rows, 1)[same_group], rows[same_group]

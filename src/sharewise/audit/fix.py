@@ -26,7 +26,8 @@ MAX_IDS = 1000
 
 @dataclass(frozen=True)
 class Change:
-    """What one fix did: `n_rows` rows removed or altered (the first 1,000 ids in `rows`), in `columns`, in a sentence."""
+    """What one fix did: `n_rows` rows removed or altered (the first 1,000 ids in `rows`), in `columns`, in a
+    sentence."""
 
     fix: str
     sentence: str

@@ -116,7 +116,7 @@ class _Trees:
         # A label that is set before construction is overwritten by the parent's.
         data = self.binned.subset((train // self.step).tolist(), params=params).construct().set_label(target)
         model = lightgbm.train(params, data, rounds)
-        said = np.concatenate([model.predict(self.matrix[part]) for part in _blocks(asked)])
+        said = np.concatenate([model.predict(self.matrix[part], num_threads=2) for part in _blocks(asked)])
         return _spread(said.astype(np.float32), classes, width)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Self
 
-import torch
 from torch import Tensor, nn
 
 from sharewise.balance.noise import Noise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +45,7 @@ def command(
     from sharewise.audit import run
     from sharewise.audit.files import write
 
+    _known(checks, fix)
     subject = _subject(study)
     report = run(
         subject.table,
@@ -62,14 +62,14 @@ def command(
         write(report, out)
     _print(report, as_json)
     if fix is not None:
-        _fix(subject, [f.strip() for f in fix.split(",") if f.strip()], fixed, quiet)
+        _fix(subject, _names(fix), fixed, quiet)
     _gate(report, fail_on)
 
 
 def _subject(path: Path) -> Subject:
     from sharewise.audit.result import Suppression
     from sharewise.audit.subject import of_table, subject
-    from sharewise.tables.files import file_format
+    from sharewise.tables.formats import file_format
 
     if file_format(str(path)) is not None:
         return of_table(path)
@@ -81,6 +81,24 @@ def _subject(path: Path) -> Subject:
     wishes = tuple(Suppression(s.check, s.reason, s.tasks, s.columns) for s in said.audit.suppress)
     declared = said.declaration(table)
     return subject(said.data_path, table, declared, said.split_spec(), wishes, said.audit.plugins, said.seed)
+
+
+def _known(checks: tuple[str, ...], fix: str | None) -> None:
+    """Names are checked before the table is read."""
+    from sharewise.audit.checks import CATALOGUE
+    from sharewise.audit.fix import FIXES
+    from sharewise.errors import ConfigError, Problem, nearest
+
+    wrong = [
+        Problem("A check must be known", f"'{n}' is not", nearest(n, CATALOGUE)) for n in checks if n not in CATALOGUE
+    ]
+    wrong += [Problem("A fix must be known", f"'{n}' is not", nearest(n, FIXES)) for n in _names(fix) if n not in FIXES]
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def _names(said: str | None) -> list[str]:
+    return [name.strip() for name in (said or "").split(",") if name.strip()]
 
 
 def _progress(step: Progress) -> None:
@@ -117,7 +135,7 @@ def _fix(subject: Subject, fixes: list[str], target: Path | None, quiet: bool) -
     for change in changes:
         print(f"{change.fix}: {change.sentence}")
     if not quiet:
-        print(f"Wrote {path} ({table.num_rows:,} rows) and {json.dumps(path.stem)}.fixes.json.", file=sys.stderr)
+        print(f"Wrote {path} ({table.num_rows:,} rows) and {path.stem}.fixes.json.", file=sys.stderr)
 
 
 def _gate(report: AuditReport, fail_on: str | None) -> None:

@@ -25,6 +25,10 @@ def command(
     The run directory is resumable: the same command goes on where an interrupted run stopped.
     """
     from sharewise.cli.console import log, progress, show
+    from sharewise.study.file import load
+
+    # A study file that is wrong is answered before the engine's modules are imported.
+    load(study)
     from sharewise.study.study import Study
 
     made = Study.from_file(study, budget=budget)

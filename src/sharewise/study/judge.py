@@ -179,12 +179,17 @@ def _sentence(c: Comparison, runs: int | None, rows: int | None) -> str:
         return f"About {runs} runs an arm would settle it, more test rows alone would not: {source}."
     if rows is not None:
         return f"No number of runs can settle it, about {rows:,} test rows would: {source}."
-    near = "the change is too near the margin" if share <= 0.95 or _hopeless(c) else "both are short"
-    return f"Neither more runs nor more test rows alone can settle it, {near}: {source}."
+    if _both_would(c):
+        return f"Only more runs and more test rows together can settle it: {source}."
+    return f"Neither more runs nor more test rows can settle it, the change is too near the margin: {source}."
 
 
-def _hopeless(c: Comparison) -> bool:
-    return abs(c.effect + c.margin) < 0.1 * c.margin
+def _both_would(c: Comparison) -> bool:
+    """Whether the most runs and the most rows that a receipt asks for would do together."""
+    now = max(c.n_baseline_runs, c.n_candidate_runs)
+    runs = (c.var_baseline * c.n_baseline_runs + c.var_candidate * c.n_candidate_runs) / MOST_RUNS
+    width = _width(c, c.var_rows / MOST_GROWTH, runs, c.df * MOST_RUNS / now)
+    return width <= abs(c.effect + c.margin)
 
 
 def _is(names: Sequence[str]) -> str:

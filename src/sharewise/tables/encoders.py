@@ -38,7 +38,12 @@ YEAR = 365.2425 * DAY
 def smooth_clip(z: Floats) -> Floats:
     """z / sqrt(1 + (z/3)^2): the identity near 0, bounded by 3; infinities become the bound."""
     z = np.clip(z, -HUGE, HUGE)
-    return z / np.sqrt(1.0 + (z / CLIP) ** 2)
+    below = z / CLIP
+    below *= below
+    below += 1.0
+    np.sqrt(below, out=below)
+    z /= below
+    return z
 
 
 def robust_scale(values: Floats) -> tuple[float, float]:
@@ -118,14 +123,15 @@ class NumericEncoder(Encoder):
 
 def write_scaled(values: Floats, centre: float, factor: float, indicator: bool, out: npt.NDArray[Any]) -> None:
     """Scaled and clipped values in out[:, 0]; which of them are missing in out[:, 1] where there is an indicator."""
-    missing = np.isnan(values)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (values - centre) * factor
+        scaled = values - centre
+        scaled *= factor
+    clipped = smooth_clip(scaled)
     # A factor of 0 (constant in train) times an infinity is nan, and so is a missing value: both sit at the median.
-    np.nan_to_num(scaled, copy=False, nan=0.0, posinf=HUGE, neginf=-HUGE)
-    out[:, 0] = smooth_clip(scaled)
+    clipped[np.isnan(clipped)] = 0.0
+    out[:, 0] = clipped
     if indicator:
-        out[:, 1] = missing
+        out[:, 1] = np.isnan(values)
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ class CategoryVariants(Check):
         return [
             Found(
                 Severity.WARNING,
-                f"Column '{name}' spells {n} categor{'ies' if n > 1 else 'y'} in several ways, as {levels[common]!r} and "
-                f"{levels[rare]!r}: {len(rows):,} rows have a rarer spelling.",
+                f"Column '{name}' spells {n} categor{'ies' if n > 1 else 'y'} in several ways, as {levels[common]!r} "
+                f"and {levels[rare]!r}: {len(rows):,} rows have a rarer spelling.",
                 "One category becomes several: as an input it is learned in pieces, as a label it is noise for every "
                 "task that shares its features.",
                 "give each category one spelling (--fix merge-spellings)",
@@ -73,7 +73,8 @@ class CategoryVariants(Check):
         return [
             Found(
                 Severity.WARNING,
-                f"Column '{name}' is read as categories, but {numeric:.0%} of its {len(levels):,} values are numbers{but}.",
+                f"Column '{name}' is read as categories, but {numeric:.0%} of its {len(levels):,} values "
+                f"are numbers{but}.",
                 "As categories, numbers lose their order, and most of them are met too rarely to be learned.",
                 "declare it as numeric, and the words among its cells as missing",
                 measured=numeric,

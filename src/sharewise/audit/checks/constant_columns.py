@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sharewise.audit.checks.base import Check
 from sharewise.audit.result import CheckResult, Found
 from sharewise.audit.view import TRAIN, AuditView
@@ -21,12 +19,12 @@ class ConstantColumns(Check):
     def run(self, view: AuditView) -> CheckResult:
         """One finding for all constant inputs, and one for those that are constant in train only."""
         always, in_train = [], []
-        train = view.part == TRAIN
+        train = view.rows_of(TRAIN)
         for name in view.input_names:
             cells = view.hashes(name)
             if view.n_rows and not (cells != cells[0]).any():
                 always.append(name)
-            elif train.any() and len(np.unique(cells[train])) < self.min_distinct:
+            elif len(train) and not (cells[train] != cells[train[0]]).any():
                 in_train.append(name)
         return CheckResult(
             (

@@ -28,8 +28,8 @@ class EmptyRows(Check):
         labelled = int(np.logical_or.reduce([k.present[rows] for k in view.labels]).sum()) if view.labels else 0
         found = Found(
             Severity.WARNING,
-            f"{len(rows):,} rows ({share:.2%}) miss at least {self.missing:.0%} of their {len(view.input_names)} inputs; "
-            f"{labelled:,} of them have labels.",
+            f"{len(rows):,} rows ({share:.2%}) miss at least {self.missing:.0%} of their "
+            f"{len(view.input_names)} inputs; {labelled:,} of them have labels.",
             "Labels without inputs teach every task its mean, and all tasks are disturbed by the same rows.",
             "drop these rows (--fix drop-empty-rows), or find the outage or the join that emptied them",
             measured=share,

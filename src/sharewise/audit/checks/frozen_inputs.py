@@ -51,8 +51,8 @@ class FrozenInputs(Check):
         return [
             Found(
                 Severity.WARNING,
-                f"Input '{name}' holds {values[starts[at]]:g} for {longest:,} rows on end ({share:.1%}), and changes at "
-                f"{moves:.0%} of the steps elsewhere.",
+                f"Input '{name}' holds {values[starts[at]]:g} for {longest:,} rows on end ({share:.1%}), and "
+                f"changes at {moves:.0%} of the steps elsewhere.",
                 "It was not measured then: all tasks learn a relation to a constant in one period and another later.",
                 "mark these cells as missing, or start the table where the input starts",
                 measured=share,

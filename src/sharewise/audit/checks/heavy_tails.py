@@ -18,8 +18,8 @@ from sharewise.tasks import TaskKind
 @dataclass(frozen=True)
 class HeavyTails(Check):
     """No thousandth of the rows carries over `max_share` = 30 % of a column's variance (a normal one: 1.3 %), and no
-    positive target has a skewness over `max_skew` = 2 (that of an exponential) that a log would at
-   least halve. Columns with fewer than `min_rows` = 200 cells are not judged."""
+     positive target has a skewness over `max_skew` = 2 (that of an exponential) that a log would at
+    least halve. Columns with fewer than `min_rows` = 200 cells are not judged."""
 
     max_share: float = 0.3
     max_skew: float = 2.0

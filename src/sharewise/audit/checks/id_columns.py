@@ -67,8 +67,8 @@ class IdColumns(Check):
                 found.append(
                     Found(
                         Severity.WARNING,
-                        f"The position of a row in the table predicts {labels.title} with a skill of {skill.value:.2f}.",
-                        "Rows sorted by a label make ids and order informative, and any split by order unrepresentative.",
+                        f"The position of a row predicts {labels.title} with a skill of {skill.value:.2f}.",
+                        "Rows sorted by a label make ids and order informative, and a split by order unrepresentative.",
                         "shuffle the rows before splitting by order, and keep ids out of the inputs",
                         measured=skill.value,
                         threshold=self.max_skill,

@@ -17,7 +17,8 @@ from sharewise.records import Severity
 class LabelDrift(Check):
     """Cramer's V between label (numbers: by quartile) and quarter of the train period at most `max_v` = 0.15, and V
     (numbers: Kolmogorov-Smirnov distance) between train and test labels at most `max_shift` = 0.15, each on at least
-    `min_labels` = 100 labels and beyond what chance gives (V is bias-corrected; KS: 1.63 sqrt(1/n + 1/m), the 1 % point)."""
+    `min_labels` = 100 labels and beyond what chance gives (V is bias-corrected; KS: 1.63 sqrt(1/n + 1/m), the 1 %
+    point)."""
 
     max_v: float = 0.15
     max_shift: float = 0.15

@@ -33,11 +33,11 @@ class LabelNoise(Check):
 
     Classes: the errors of an out-of-fold model where it is surest (`noise.error_floor`), as confident learning alone
     takes hardness for noise; where these errors grow with doubt (no plateau) the task is hard, and nothing is said.
-    Suspects come from confident learning. Numbers: residuals over 5 robust deviations, corrected for the wrong labels that this cannot see. Needs
-    `min_rows` = 20 labels in two classes and a model with ROC-AUC at least `min_auc` = 0.7 (for more than two classes also right on `min_skill` = 40 % of
-    the rows that the majority class gets wrong), or,
-    for numbers, one with R2 at least `min_r2` = 0.3 that would see at least `min_seen` = 15 % of random labels; else not computable. Regimes: a task
-    whose rate is over `max_ratio` = 3 times the median task's, and over the warning rate, is named in the message.
+    Suspects come from confident learning. Numbers: residuals over 5 robust deviations, corrected for the wrong labels
+    that this cannot see. Needs `min_rows` = 20 labels in two classes and a model with ROC-AUC at least `min_auc` = 0.7
+    (for more than two classes also right on `min_skill` = 40 % of the rows that the majority class gets wrong), or,
+    for numbers, one with R2 at least `min_r2` = 0.3 that would see at least `min_seen` = 15 % of random labels; else
+    not computable. Regimes: the message says so where a task's rate is over `max_ratio` = 3 times the median task's.
     """
 
     quick: ClassVar[bool] = False

@@ -95,7 +95,7 @@ class MissingCodes(Check):
         return Found(
             severity,
             f"{fact}: it may stand for 'missing'.",
-            "Read as a number it dominates scaling, and as a target it is a wrong label that pulls on shared parameters.",
+            "As a number it dominates scaling, and as a target it is a wrong label that pulls on shared parameters.",
             "replace it by a missing value if it is a code",
             measured=gap,
             threshold=self.max_gap,

@@ -19,9 +19,9 @@ from sharewise.tasks import TaskKind
 
 @dataclass(frozen=True)
 class MissingLabels(Check):
-    """Whether a task is labelled can be predicted neither from the inputs (out-of-fold ROC-AUC at most `max_auc` = 0.65)
-    nor from another task's label (skill at most `max_skill` = 0.5). For tasks of which at least `min_rows` = 50 rows are
-    labelled and 50 are not.
+    """Whether a task is labelled can be predicted neither from the inputs (out-of-fold ROC-AUC at most `max_auc` =
+    0.65) nor from another task's label (skill at most `max_skill` = 0.5). For tasks of which at least `min_rows` = 50
+    rows are labelled and 50 are not.
 
     A warning, never an error: absence that depends on the inputs alone leaves the conditional distribution of the
     labels as it is (missing at random), and biases rates, calibration and the comparison of tasks only.

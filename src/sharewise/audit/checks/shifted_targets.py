@@ -85,7 +85,8 @@ class ShiftedTargets(Check):
         but = f", but not on {len(broken):,} rows" if len(broken) else ""
         return Found(
             Severity.WARNING,
-            f"{whole.title} is {how} of {left.title} and {right.title} on {1 - len(broken) / n:.2%} of {n:,} rows{but}.",
+            f"{whole.title} is {how} of {left.title} and {right.title} on {1 - len(broken) / n:.2%} "
+            f"of {n:,} rows{but}.",
             "The three are two pieces of evidence; rows that break the relation hold a wrong label in one of them.",
             "check the listed rows; predict two and derive the third, or read their verdicts together",
             measured=1 - len(broken) / n,

@@ -18,9 +18,9 @@ class SplitDuplicates(Check):
     """No test row has a twin in train with equal inputs.
 
     Error above `max_share` = 5 % of the test rows (also deepchecks' line): a twin can at most turn an error into a
-    hit, so that at 40 % errors 5 % of the rows move the score by 2 points, the default margin. Twins that coarse inputs make by chance (see `duplicates.chance_like`)
-    are told apart, and
-    mentioned as info above `max_chance` = 1 %.
+    hit, so that at 40 % errors 5 % of the rows move the score by 2 points, the default margin. Twins that coarse
+    inputs make by chance (see `duplicates.chance_like`) are told apart, and mentioned as info above `max_chance` = 1
+    %.
     """
 
     max_share: float = 0.05

@@ -14,7 +14,8 @@ from sharewise.records import Severity
 
 @dataclass(frozen=True)
 class TaskOverlap(Check):
-    """Two tasks share at least `min_rows` = 50 labelled rows; fewer leave the pair to be compared through inputs only."""
+    """Two tasks share at least `min_rows` = 50 labelled rows; fewer leave the pair to be compared through inputs
+    only."""
 
     min_rows: int = 50
 
@@ -39,8 +40,8 @@ class TaskOverlap(Check):
         names = tuple(dict.fromkeys(tasks[k].name for pair in low for k in reversed(pair)))
         found = Found(
             Severity.WARNING,
-            f"{len(low)} of {len(pairs)} pairs of tasks share fewer than {self.min_rows} labelled rows, {disjoint} of them "
-            "none at all.",
+            f"{len(low)} of {len(pairs)} pairs of tasks share fewer than {self.min_rows} labelled rows, "
+            f"{disjoint} of them none at all.",
             "Tasks without common rows are linked through the inputs only: label relations, conflicts and per-row "
             "gains cannot be measured, and each batch must hold rows of both.",
             "sample batches by task, and check that their inputs come from the same population",

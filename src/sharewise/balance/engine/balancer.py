@@ -180,7 +180,7 @@ class Balancer(nn.Module):
             found = gradients.without_copies(task, self._common(features), slopes, own=False)
         matrix = found.gramian()
         weights = self._weights(matrix, scaled, there)
-        self.held = torch.where(there, weights, self.held)
+        self.held.copy_(torch.where(there, weights, self.held))
         return Step(task.values, there, weights.to(slopes.dtype) * slopes, slopes, matrix, True)
 
     def after_step(self, before: Step, after: Tensor) -> None:
@@ -361,9 +361,9 @@ class Balancer(nn.Module):
         fresh: bool,
     ) -> Step:
         if fresh:
-            self.held = torch.where(present, weights, self.held)
+            self.held.copy_(torch.where(present, weights, self.held))
         if self.freeze_after is not None:
-            self.total = self.total + weights
-            self.count = self.count + present
-        self.tick = self.tick + 1
+            self.total.add_(weights)
+            self.count.add_(present)
+        self.tick.add_(1)
         return Step(task.values, present, weights.to(slopes.dtype) * slopes, slopes, matrix, fresh)
