@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -28,14 +29,19 @@ def loop(
     used: list[bool],
 ) -> list[Tensor]:
     """Rows (T, *p.shape) of every shared parameter p: T backward passes, memory T P."""
-    rows = [p.new_zeros((len(used), *p.shape)) for p in shared]
+    shape = len(used)
+    rows = [p.new_empty((shape, *p.shape)) if all(used) else p.new_zeros((shape, *p.shape)) for p in shared]
     for t, is_used in enumerate(used):
         if not is_used:
             continue
         aimed = [c.select(task_axis, t) for c in cotangents]
-        grads = torch.autograd.grad(outputs, shared, aimed, retain_graph=True, allow_unused=True)
+        grads: Sequence[Tensor | None] = torch.autograd.grad(
+            outputs, shared, aimed, retain_graph=True, allow_unused=True
+        )
         for row, grad in zip(rows, grads, strict=True):
-            if grad is not None:
+            if grad is None:
+                row[t] = 0.0
+            else:
                 row[t] = grad
     return rows
 
@@ -98,7 +104,10 @@ class RowSource:
             spent[Trunk.LOOP] = min(spent[Trunk.LOOP], _now(outputs[0]) - begun)
             begun = _now(outputs[0])
             try:
-                batched(outputs, shared, cotangents, task_axis)
+                with warnings.catch_warnings():
+                    # torch warns of operators that vmap runs one by one; the clock says the same
+                    warnings.simplefilter("ignore")
+                    batched(outputs, shared, cotangents, task_axis)
             except RuntimeError:
                 # autocast with a normalisation, a compiled trunk, recurrent kernels: vmap cannot follow
                 return Trunk.LOOP
