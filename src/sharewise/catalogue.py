@@ -62,7 +62,9 @@ class Catalogue(Mapping[str, str], Generic[T]):
         valid = inspect.signature(kind).parameters
         for key in params:
             if key not in valid:
-                raise TypeError(f"A parameter of '{name}' must be known; however, '{key}' is not. {nearest(key, valid)}")
+                raise TypeError(
+                    f"A parameter of '{name}' must be known; however, '{key}' is not. {nearest(key, valid)}"
+                )
         return kind(**params)
 
     def parameters(self, name: str) -> tuple[Parameter, ...]:
@@ -121,7 +123,10 @@ def _of_function(node: ast.FunctionDef, *, skip_self: bool) -> tuple[Parameter, 
     positional = node.args.args[1:] if skip_self else node.args.args
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults))
     defaults += node.args.defaults
-    pairs = [*zip(positional, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+    pairs = [
+        *zip(positional, defaults, strict=True),
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ]
     return tuple(
         Parameter(
             argument.arg,

@@ -38,7 +38,9 @@ class Problem:
             place = f"{place}, column '{self.column}'" if place else f"column '{self.column}'"
         sentence = f"{self.rule}; however, {self.fact}."
         if self.remedy:
-            sentence += f" {self.remedy[0].upper()}{self.remedy[1:]}" + ("" if self.remedy.endswith(".") else ".")
+            sentence += f" {self.remedy[0].upper()}{self.remedy[1:]}" + (
+                "" if self.remedy.endswith((".", "?")) else "."
+            )
         return f"{place}: {sentence}" if place else sentence
 
 

@@ -36,7 +36,9 @@ class Plan:
         seen: dict[str, str] = {}
         for group in self.groups:
             if not group.tasks:
-                raise ValueError(f"A group must hold a task; however, group '{group.name}' of plan '{self.name}' is empty.")
+                raise ValueError(
+                    f"A group must hold a task; however, group '{group.name}' of plan '{self.name}' is empty."
+                )
             for task in group.tasks:
                 if task in seen:
                     raise ValueError(
@@ -71,8 +73,6 @@ class Plan:
     def of(cls, name: str, groups: Sequence[Sequence[str]], tasks: Iterable[str]) -> Plan:
         """A plan from lists of task names; tasks that no list names stand alone."""
         named = {task for group in groups for task in group}
-        made = [
-            Group(f"single:{g[0]}" if len(g) == 1 else f"{name}:{i + 1}", tuple(g)) for i, g in enumerate(groups)
-        ]
+        made = [Group(f"single:{g[0]}" if len(g) == 1 else f"{name}:{i + 1}", tuple(g)) for i, g in enumerate(groups)]
         made += [Group(f"single:{task}", (task,)) for task in tasks if task not in named]
         return cls(name, tuple(made))

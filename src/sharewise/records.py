@@ -16,6 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sharewise.plan import Plan
+from sharewise.tasks import Task
+
 R = TypeVar("R")
 
 
@@ -130,7 +133,10 @@ class Comparison:
     `effect` is theta, positive where the candidate is better whatever the metric's direction; [`low`, `high`] is
     its two-sided 90 % interval, on `scale` ("relative" to the baseline's score, or "points" of the metric).
     `var_rows`, `var_baseline` and `var_candidate` are the parts of its variance that more test rows or more runs
-    would shrink.
+    would shrink. `baseline_runs` and `candidate_runs` name the confirmation runs, `baseline_run_scores` and
+    `candidate_run_scores` are their test scores in the same order: what a reader needs to check the numbers.
+    `n_entities` counts the members of the declared group where rows repeat them, `n_rarest` the rows of the rarer
+    class where the metric's precision hangs on those.
     """
 
     task: str
@@ -151,6 +157,12 @@ class Comparison:
     n_rows: int
     n_baseline_runs: int
     n_candidate_runs: int
+    baseline_runs: tuple[str, ...] = ()
+    candidate_runs: tuple[str, ...] = ()
+    baseline_run_scores: tuple[float, ...] = ()
+    candidate_run_scores: tuple[float, ...] = ()
+    n_entities: int | None = None
+    n_rarest: int | None = None
 
     @property
     def standard_error(self) -> float:
@@ -194,6 +206,199 @@ class Decision:
     probability_harm: float | None
     expected_gain: float | None
     reason: str
+
+
+# --- data -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """A count in each part of the split."""
+
+    train: int
+    validation: int
+    test: int
+
+    @property
+    def total(self) -> int:
+        """Sum over the parts."""
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Labelled rows of one class (of one label, for a multilabel task) in each part."""
+
+    label: str
+    rows: PartCounts
+
+
+@dataclass(frozen=True)
+class TargetSpread:
+    """Five numbers of a numeric target over its labelled train rows, in the original unit."""
+
+    mean: float
+    std: float
+    minimum: float
+    median: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What the table holds for one task: labelled rows in each part, and its classes or its spread.
+
+    `n_classes` counts all classes; `classes` may list only the most frequent of many.
+    """
+
+    task: str
+    labelled: PartCounts
+    n_classes: int = 0
+    classes: tuple[ClassCounts, ...] = ()
+    spread: TargetSpread | None = None
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A declared task that the study leaves out, and why: a clause that follows its name ("has no label in ...")."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """`data.json`: the table as the study saw it, written before the first run.
+
+    `source` is what the user gave, `data_hash` the SHA-256 of its content; `n_rows` counts the table's rows,
+    `n_unlabelled` those without a label of any task; `rows` is the split and `split` how it was made, in
+    words. `inputs` counts input columns by kind. `tasks` holds the tasks of the study, in order, and
+    `overlap` the rows labelled for both of two tasks, in the same order (T×T, its diagonal the labelled rows
+    of each); it may be left empty when the tasks share no rows by construction. `n_entities` counts distinct
+    entities when rows of one entity count once.
+    """
+
+    source: str
+    data_hash: str
+    n_rows: int
+    n_unlabelled: int
+    rows: PartCounts
+    split: str
+    inputs: dict[str, int]
+    tasks: tuple[TaskData, ...]
+    overlap: tuple[tuple[int, ...], ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    n_entities: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+# --- the study --------------------------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """What an arm is in the contest: a plan that shares, the same architecture for each task alone (isolates
+    sharing), or a single-task model of another kind (what an honest buyer asks)."""
+
+    CANDIDATE = "candidate"
+    ALONE = "same architecture alone"
+    ALTERNATIVE = "single-task alternative"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One contestant: a plan with its model and its budget.
+
+    `model` says in a few words what is trained ("hard sharing, 2 layers of 256", "LightGBM"); `trials` is the
+    number of tuning trials each of its groups gets; `alone` names, for a candidate, the arm that trains each
+    task alone with the same architecture.
+    """
+
+    name: str
+    role: Role
+    plan: Plan
+    model: str
+    trials: int
+    alone: str | None = None
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """What a reader of scores must know about a metric. `effect` is how a change is measured: "ratio" of the
+    scores less one, "log_ratio" (its logarithm), or "points" (plain difference)."""
+
+    name: str
+    label: str
+    bigger_is_better: bool
+    effect: str
+
+
+@dataclass(frozen=True)
+class DesignRecord:
+    """`design.json`: everything frozen before the first run that a reader needs (the file may hold more).
+
+    `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
+    `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    """
+
+    name: str
+    budget: str
+    tasks: tuple[Task, ...]
+    metrics: tuple[MetricFacts, ...]
+    arms: tuple[Arm, ...]
+    seed: int
+    tuning_runs: int
+    selection_runs: int
+    confirmation_runs: int
+    planned_runs: int
+    level: float = 0.90
+    max_probability_harm: float = 0.05
+    prefer_fewer_models: bool = False
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class PooledEffect:
+    """The effects of many tasks taken together, by the posterior that decides what ships: their mean with its
+    interval and the spread (standard deviation) between tasks. `family` is None for all tasks of a study."""
+
+    family: str | None
+    n_tasks: int
+    scale: str
+    mean: float
+    low: float
+    high: float
+    between_sd: float
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """`summary.json`: written last, when everything else is on disk.
+
+    `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
+    worth confirming), `selection_reason` why; `plan` is what ships. `design_digest` is the SHA-256 of
+    design.json; `versions` maps package to version; `threads` and `workers` describe the machine's share that
+    was used.
+    """
+
+    selected: str | None
+    selection_reason: str
+    plan: Plan
+    design_digest: str
+    data_hash: str
+    versions: dict[str, str]
+    platform: str
+    device: str
+    workers: int
+    threads: int
+    n_runs: int
+    n_diverged: int
+    seconds: float
+    started: str
+    finished: str
+    bundle: str | None = None
+    pooled: tuple[PooledEffect, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # --- JSON -------------------------------------------------------------------------------------------------

@@ -50,18 +50,14 @@ class Task:
 
     @property
     def n_outputs(self) -> int:
-        """Width of the head's raw output."""
+        """Width W of a prediction: classes, labels, cells to rebuild; 1 for binary and regression."""
         match self.kind:
-            case TaskKind.MULTICLASS | TaskKind.TOKEN_TAGGING:
-                return len(self.classes)
-            case TaskKind.ORDINAL:
+            case TaskKind.BINARY | TaskKind.REGRESSION:
                 return 1
-            case TaskKind.MULTILABEL:
-                return len(self.classes)
             case TaskKind.RECONSTRUCTION:
                 return len(self.classes) or len(self.columns)
             case _:
-                return 1
+                return len(self.classes)
 
     @property
     def n_targets(self) -> int:

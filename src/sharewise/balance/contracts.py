@@ -76,9 +76,7 @@ class TaskFacts:
         for name in ("names", "label_counts", "label_variances", "n_classes"):
             given = len(self.__dict__[name])
             if given not in (0, self.n_tasks):
-                raise ConfigError(
-                    Problem(f"'{name}' must have one entry per task ({self.n_tasks})", f"it has {given}")
-                )
+                raise ConfigError(Problem(f"'{name}' must have one entry per task ({self.n_tasks})", f"it has {given}"))
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,11 +1,16 @@
-"""Which columns are what: inputs, tasks and the roles row id, split, time, group."""
+"""Which columns are what: inputs, tasks and the roles row id, split, time, group.
+
+A `Declaration` is what a person (or a file's own metadata) says; `resolve` settles it against a table into a
+`Schema`, with input kinds inferred, classes listed and grouped tasks expanded.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sharewise.tasks import TaskSet
+from sharewise.tasks import Label, TaskKind, TaskSet
 
 
 class InputKind(StrEnum):
@@ -19,6 +24,10 @@ class InputKind(StrEnum):
     TEXT = "text"
     TOKENS = "tokens"
     IMAGE = "image"
+
+
+UNREADABLE = frozenset({InputKind.TEXT, InputKind.TOKENS, InputKind.IMAGE})
+"""Kinds that the schema knows and no encoder reads yet."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,71 @@ class Schema:
     time: str | None = None
     group: str | None = None
     entity: str | None = None
+
+    def without(self, tasks: Iterable[str]) -> Schema:
+        """The same schema less some tasks."""
+        dropped = set(tasks)
+        return replace(self, tasks=self.tasks.subset(name for name in self.tasks.names if name not in dropped))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that training needs, each once: roles, inputs, targets and group columns of tasks."""
+        roles = [c for c in (self.row_id, self.split, self.time, self.group, self.entity) if c is not None]
+        targets = [c for task in self.tasks for c in task.columns]
+        where = [task.where[0] for task in self.tasks if task.where is not None]
+        return tuple(dict.fromkeys([*roles, *(i.name for i in self.inputs), *targets, *where]))
+
+
+@dataclass(frozen=True)
+class TaskDeclaration:
+    """A task as a person declares it; None means "infer it".
+
+    `classes` fixes labels and their order, `positive` the label that a binary task predicts the probability of;
+    `class_weights` maps labels to weights, or is "balanced" (inverse class frequency). `by` names a column for
+    each of whose values the task is a task of its own. `line` is where in the study file it stands.
+    """
+
+    name: str
+    kind: TaskKind | None = None
+    columns: tuple[str, ...] = ()
+    metric: str | None = None
+    margin: float = 0.02
+    classes: tuple[Label, ...] = ()
+    positive: Label | None = None
+    transform: str = "none"
+    class_weights: Mapping[Label, float] | str | None = None
+    weight: float = 1.0
+    primary: bool = False
+    by: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class InputDeclaration:
+    """An input as a person declares it; `kind` None means "infer it"."""
+
+    name: str
+    kind: InputKind | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is said about a table's columns. `inputs` None means "every column that is nothing else"; `file` and
+    `lines` (role to line) are where it is said."""
+
+    tasks: tuple[TaskDeclaration, ...]
+    inputs: tuple[InputDeclaration, ...] | None = None
+    row_id: str | None = None
+    split: str | None = None
+    time: str | None = None
+    group: str | None = None
+    entity: str | None = None
+    file: str | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role to column, for the roles that are given."""
+        given = {"id": self.row_id, "split": self.split, "time": self.time, "group": self.group, "entity": self.entity}
+        return {role: column for role, column in given.items() if column is not None}

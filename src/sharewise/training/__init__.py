@@ -1,1 +1,1 @@
-"""."""
+"""Recipe and cohort: many members trained at once, each as if it were alone."""

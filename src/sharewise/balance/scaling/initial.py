@@ -31,9 +31,7 @@ class Initial(Scaling):
         self._built()
         fresh = present & (self.seen < self.steps)
         seen = self.seen + fresh
-        self.mean = torch.where(
-            fresh, self.mean + (losses.double() - self.mean) / seen.clamp(min=1), self.mean
-        )
+        self.mean = torch.where(fresh, self.mean + (losses.double() - self.mean) / seen.clamp(min=1), self.mean)
         self.seen = seen
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:

@@ -27,6 +27,4 @@ class Log(Scaling):
         linear = (safe - self.floor) / self.floor
         above = torch.log(safe.clamp(min=self.floor) / self.floor)
         offset = torch.log(torch.tensor(self.floor, dtype=torch.float64)).to(losses.dtype)
-        return torch.where(
-            present, torch.where(safe > self.floor, above, linear) + offset, torch.zeros_like(safe)
-        )
+        return torch.where(present, torch.where(safe > self.floor, above, linear) + offset, torch.zeros_like(safe))

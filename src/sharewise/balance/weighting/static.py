@@ -45,9 +45,7 @@ def _row(weights: Sequence[float] | Mapping[str, float], facts: TaskFacts) -> Te
         for name in weights:
             if name not in facts.labels:
                 raise ConfigError(
-                    Problem(
-                        "A weight must belong to a task", f"'{name}' is none", nearest(name, facts.labels)
-                    )
+                    Problem("A weight must belong to a task", f"'{name}' is none", nearest(name, facts.labels))
                 )
         values = [float(weights.get(name, 1.0)) for name in facts.labels]
     else:

@@ -1,0 +1,91 @@
+"""One column in two units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from sharewise.audit.checks.base import Check
+from sharewise.audit.columns import Floats
+from sharewise.audit.result import CheckResult, Found, Rows
+from sharewise.audit.view import AuditView
+from sharewise.records import Severity
+from sharewise.tasks import TaskKind
+
+_FACTORS = {
+    10.0: "powers of ten", 100.0: "powers of ten, or percent and share", 1000.0: "kilo", 1e6: "mega",
+    2.2046: "pounds and kilograms", 2.54: "inches and centimetres", 25.4: "inches and millimetres",
+    3.2808: "feet and metres", 1.60934: "miles and kilometres", 3.6: "km/h and m/s", 12.0: "years and months",
+    60.0: "minutes and seconds", 3600.0: "hours and seconds", 24.0: "days and hours", 7.0: "weeks and days",
+    365.25: "years and days", 4.184: "calories and joules", 28.3495: "ounces and grams",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MixedUnits(Check):
+    """No column of positive numbers falls into two clusters of the same shape, a known factor of units apart.
+
+    The widest gap of log values that leaves at least `min_share` = 1 % (and 10 rows) on either side is a suspicion if
+    it is over `min_gap` = 0.25 (in natural logs) and over ten times the second widest; the medians must differ by a
+    factor within `tolerance` = 15 % of a known one, and the two clusters, once brought to one unit, by a
+    Kolmogorov-Smirnov distance of at most `max_distance` = 0.25.
+    """
+
+    min_share: float = 0.01
+    min_gap: float = 0.25
+    tolerance: float = 0.15
+    max_distance: float = 0.25
+
+    def run(self, view: AuditView) -> CheckResult:
+        """One finding for each column, with the rows of the smaller cluster."""
+        numbers = [k.column for k in view.labels if k.kind is TaskKind.REGRESSION]
+        found = []
+        for name in (*view.numeric_inputs, *dict.fromkeys(numbers)):
+            values = view.numbers(name)
+            rows = np.flatnonzero(values > 0)
+            if len(rows) >= 100 and len(rows) >= 0.95 * (~np.isnan(values)).sum():
+                found += self._column(view, name, values, rows)
+        return CheckResult(tuple(found))
+
+    def _column(self, view: AuditView, name: str, values: Floats, rows: Rows) -> list[Found]:
+        logs = np.log(values[rows])
+        cut = self._cut(np.sort(logs))
+        if cut is None:
+            return []
+        upper = logs > cut
+        ratio = float(np.exp(np.median(logs[upper]) - np.median(logs[~upper])))
+        factor = min(_FACTORS, key=lambda f: abs(np.log(ratio / f)))
+        if abs(np.log(ratio / factor)) > self.tolerance:
+            return []
+        distance = float(ks_2samp(logs[upper] - np.log(ratio), logs[~upper], method="asymp").statistic)
+        if distance > self.max_distance:
+            return []
+        smaller = rows[upper] if upper.sum() <= len(rows) / 2 else rows[~upper]
+        return [
+            Found(
+                Severity.WARNING,
+                f"Column '{name}' falls into two clusters whose medians differ by a factor of {ratio:.3g}, as "
+                f"{_FACTORS[factor]} would; the smaller one has {len(smaller):,} rows.",
+                "Two units in one column are two standards of annotation: what one task learns from the column is "
+                "wrong for the rows of the other unit.",
+                "bring the column to one unit",
+                measured=distance,
+                threshold=self.max_distance,
+                tasks=tuple(k.task for k in view.labels if k.column == name),
+                columns=(name,),
+                rows=smaller,
+            )
+        ]
+
+    def _cut(self, logs: Floats) -> float | None:
+        low = max(10, int(self.min_share * len(logs)))
+        gaps = np.diff(logs)[low - 1 : len(logs) - low]
+        if len(gaps) < 2 or len(np.unique(logs)) < 50:
+            return None
+        at = int(gaps.argmax())
+        second = float(np.partition(gaps, -2)[-2])
+        if gaps[at] <= self.min_gap or gaps[at] <= 10 * second:
+            return None
+        return float(logs[low - 1 + at] + gaps[at] / 2)

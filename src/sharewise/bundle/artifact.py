@@ -1,0 +1,126 @@
+"""One trained group as files: what a bundle stores of it, and how it is made to answer again."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sharewise.batch import Inputs
+from sharewise.bundle.layout import MODEL
+from sharewise.bundle.routes import Address
+from sharewise.errors import BundleError, Problem
+
+Array = NDArray[Any]
+
+
+class Answerer(ABC):
+    """A group's model, ready to answer."""
+
+    @abstractmethod
+    def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
+        """Prediction (N, W) of each of `tasks`: probabilities, or the codec's standardised unit."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A revision of a group, as `model.json` and the files beside it.
+
+    `kind` is "neural", "lightgbm" or "linear"; `tasks` are those it can answer, whoever is routed to it; `model` is
+    what the kind needs besides `files`, JSON-able.
+    """
+
+    address: Address
+    kind: str
+    tasks: tuple[str, ...]
+    model: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def of_single(cls, group: str, task: str, files: Mapping[str, bytes], revision: int = 1) -> Artifact:
+        """From the files of a `SingleTaskModel`."""
+        model = json.loads(files[MODEL])
+        rest = {name: content for name, content in files.items() if name != MODEL}
+        return cls(Address(group, revision), model["kind"], (task,), model, rest)
+
+    @classmethod
+    def of_neural(cls, group: str, states: Sequence[bytes], revision: int = 1) -> Artifact:
+        """From the safetensors files of a trained neural group: one for each checkpoint that answers a task.
+
+        Each says in its metadata, under `config`, the architecture, `tasks` in the order of its slots, and which of
+        them it `answers`.
+        """
+        from sharewise.bundle.neural import described
+
+        architecture, tasks, checkpoints, files = described(states)
+        model = {"kind": "neural", "architecture": architecture, "tasks": tasks, "checkpoints": checkpoints}
+        answered = {name for checkpoint in checkpoints for name in checkpoint["answers"]}
+        return cls(Address(group, revision), "neural", tuple(t for t in tasks if t in answered), model, files)
+
+    def to_files(self) -> dict[str, bytes]:
+        """All its files, `model.json` among them, which holds the real names."""
+        head = {
+            "kind": self.kind,
+            "group": self.address.group,
+            "revision": self.address.revision,
+            "tasks": list(self.tasks),
+            "model": dict(self.model),
+        }
+        return {MODEL: (json.dumps(head, indent=1, ensure_ascii=False) + "\n").encode(), **self.files}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], where: str) -> Artifact:
+        """What `to_files` wrote; raises BundleError where `model.json` is not one."""
+        try:
+            said = json.loads(files[MODEL])
+            address = Address(str(said["group"]), int(said["revision"]))
+            rest = {name: content for name, content in files.items() if name != MODEL}
+            return cls(address, str(said["kind"]), tuple(said["tasks"]), dict(said["model"]), rest)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _broken(where, f"{type(error).__name__}: {error}") from None
+
+    def answerer(self, where: str) -> Answerer:
+        """The model itself; raises BundleError where the files do not hold one. Runs no code from the bundle."""
+        try:
+            if self.kind == "neural":
+                from sharewise.bundle.neural import NeuralAnswerer
+
+                return NeuralAnswerer.of(self.model, self.files)
+            return SingleAnswerer.of(self.kind, self.tasks[0], self.model, self.files)
+        except (ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
+            raise _broken(where, f"{type(error).__name__}: {error}") from None
+
+
+class SingleAnswerer(Answerer):
+    """One task answered by trees or a linear model."""
+
+    def __init__(self, task: str, model: Any) -> None:
+        self.task, self.model = task, model
+
+    @classmethod
+    def of(cls, kind: str, task: str, model: Mapping[str, Any], files: Mapping[str, bytes]) -> SingleAnswerer:
+        """From the model's own files; raises ValueError where they do not hold one."""
+        given = {**files, MODEL: json.dumps(dict(model)).encode()}
+        if kind == "lightgbm":
+            from sharewise.models.boosted import Boosted
+
+            return cls(task, Boosted.from_files(given))
+        if kind == "linear":
+            from sharewise.models.linear import Linear
+
+            return cls(task, Linear.from_files(given))
+        raise ValueError(f"a model of kind '{kind}' is not known here")
+
+    def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
+        """The one prediction there is."""
+        return {self.task: self.model.predict(inputs)}
+
+
+def _broken(where: str, fact: str) -> BundleError:
+    return BundleError(
+        Problem("A group's files must hold its model", f"those in '{where}' do not ({fact})", "Save the bundle again")
+    )

@@ -1,0 +1,164 @@
+"""A group's model from plain data: encoder, sharing and heads, stacked over members.
+
+A configuration is JSON: `{"encoder": {...}, "sharing": {"name", "params"}, "slots": [{"kind", "n_outputs",
+"n_targets", "family"}]}`. The same configuration trains a cohort of members and, with one member, answers from
+a bundle.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharewise.batch import Inputs
+from sharewise.models import encoders, heads, sharing
+from sharewise.models.heads.base import Head
+from sharewise.models.sharing.base import OFF, Dropout, Sharing
+from sharewise.models.stacked import Stack
+from sharewise.plan import Choice
+from sharewise.tasks import Task, TaskKind
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are."""
+
+    head: str
+    n_outputs: int
+    n_targets: int
+    family: int = -1
+
+
+def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
+    """The slots of a group's tasks, in the tasks' order; families are numbered within the group.
+
+    A family of one task is no family: a group trained alone has nothing to borrow from.
+    """
+    sizes: dict[str, int] = {}
+    for task in tasks:
+        if task.family is not None:
+            sizes[task.family] = sizes.get(task.family, 0) + 1
+    numbers: dict[str, int] = {}
+    made = []
+    for task in tasks:
+        family = -1
+        if task.family is not None and sizes[task.family] > 1:
+            family = numbers.setdefault(task.family, len(numbers))
+        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family))
+    return tuple(made)
+
+
+def head_of(task: Task) -> str:
+    """Catalogue name of a task's head."""
+    if task.kind is TaskKind.REGRESSION and task.metric == "mae":
+        return "absolute"
+    return task.kind.value
+
+
+class GroupModel(nn.Module):
+    """Encoder ▸ sharing ▸ heads for a group of tasks.
+
+    Slots of equal head, width and family-or-not are computed in one block; outputs are in slot order.
+    """
+
+    def __init__(self, encoder: Mapping[str, Any], architecture: Choice, slots: Sequence[Slot]) -> None:
+        super().__init__()
+        self.slots = tuple(slots)
+        kind = str(encoder.get("name", "tabular"))
+        self.config: dict[str, Any] = {
+            "encoder": {"name": kind, **_with_defaults(encoders.CATALOGUE.load(kind), encoder)},
+            "sharing": {
+                "name": architecture.name,
+                "params": _with_defaults(sharing.CATALOGUE.load(architecture.name), architecture.params),
+            },
+            "slots": [asdict(slot) for slot in slots],
+        }
+        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k != "name"})
+        self.sharing: Sharing = sharing.CATALOGUE.build(
+            architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **architecture.params
+        )
+        self.blocks: list[tuple[int, ...]] = []
+        made: list[Head] = []
+        keys: dict[tuple[str, int, int, bool], list[int]] = {}
+        for i, slot in enumerate(self.slots):
+            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0), []).append(i)
+        for (name, width, _, in_family), members in keys.items():
+            numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
+            families = [numbers[self.slots[i].family] for i in members] if in_family else ()
+            head = heads.CATALOGUE.build(
+                name, n_in=self.sharing.n_out, n_slots=len(members), n_outputs=width, families=families
+            )
+            head.slot_numbers = tuple(members)
+            made.append(head)
+            self.blocks.append(tuple(members))
+        self.heads = nn.ModuleList(made)
+        # Slot numbers and head of every block, in a plain list: a ModuleList forgets the heads' type.
+        self.block_heads = list(zip(self.blocks, made, strict=True))
+
+    def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        """The representation z (M, B, Z) that every task reads."""
+        return self.sharing.shared(self.encoder(inputs), dropout)
+
+    def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
+        """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
+        features = self.sharing.branch(z, dropout)
+        made = []
+        for members, head in self.block_heads:
+            mine = features
+            if features.dim() == 4 and len(members) != len(self.slots):
+                mine = features[:, list(members)]
+            made.append(head(mine))
+        return made
+
+    def losses(
+        self,
+        outputs: Sequence[Tensor],
+        values: Sequence[Tensor],
+        present: Sequence[Tensor],
+        class_weights: Sequence[Tensor | None],
+    ) -> Tensor:
+        """Loss of every slot, (M, S): mean over the slot's labelled cells, kept apart, in slot order."""
+        parts = [
+            head.losses(out, v, p, w)
+            for (_, head), out, v, p, w in zip(self.block_heads, outputs, values, present, class_weights, strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        order = [i for members, _ in self.block_heads for i in members]
+        back = torch.argsort(torch.tensor(order, device=parts[0].device))
+        return torch.cat(parts, dim=1)[:, back]
+
+    @torch.no_grad()
+    def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:
+        """Per slot (M, B, W): probabilities, or standardised numbers for regression."""
+        made: list[Tensor] = [torch.empty(0)] * len(self.slots)
+        for (members, head), out in zip(self.block_heads, self.outputs(self.features(inputs)), strict=True):
+            predicted = head.predict(out)
+            for position, i in enumerate(members):
+                made[i] = predicted[:, position]
+        return made
+
+
+def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter by its value: a bundle must not change when a default does."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty} | dict(given)
+
+
+def from_config(config: Mapping[str, Any]) -> GroupModel:
+    """The model that a configuration describes, with one member's worth of parameters and no weights yet."""
+    slots = [Slot(**slot) for slot in config["slots"]]
+    choice = Choice(config["sharing"]["name"], dict(config["sharing"]["params"]))
+    return GroupModel(config["encoder"], choice, slots)
+
+
+def load(config: Mapping[str, Any], state: dict[str, Tensor]) -> GroupModel:
+    """One member's model ready to answer; raises KeyError or ValueError where `state` does not fit."""
+    model = from_config(config)
+    Stack(model).load(state)
+    return model.eval()

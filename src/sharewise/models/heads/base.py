@@ -1,0 +1,77 @@
+"""What every head promises: a linear map per task, a loss per task and a prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sharewise.models.stacked import ZERO, StackedModule, kaiming
+
+
+class Head(StackedModule, ABC):
+    """S tasks of one kind and one width, computed together.
+
+    outputs_s = h W_s + b_s. Slots of one family (a grouped task: a school, a mine field) share a family map that
+    is learnt beside their own: W_s = W_family + V_s with V_s started at zero, the mean-regularised form of
+    Evgeniou and Pontil 2004 ("Regularized multi-task learning", eq. 1), so that a group with few labels starts
+    from what its family knows.
+
+    Shapes: features (M, B, D) or (M, S, B, D) -> outputs (M, S, B, C); losses (M, S).
+    """
+
+    weight: torch.nn.Parameter
+    bias: torch.nn.Parameter
+    member_of: Tensor
+
+    def __init__(self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.n_slots, self.n_outputs = n_slots, n_outputs
+        families = tuple(families) or (-1,) * n_slots
+        self.n_families = max(families, default=-1) + 1
+        self.declare("weight", (n_slots, n_in, n_outputs), ZERO if self.n_families else kaiming(n_in), per_slot=True)
+        self.declare("bias", (n_slots, 1, n_outputs), ZERO, per_slot=True)
+        if self.n_families:
+            if min(families) < 0:
+                raise ValueError("The slots of one head are all of families or none is; however, they are mixed.")
+            self.register_buffer("member_of", torch.tensor(families), persistent=False)
+            self.declare("family", (self.n_families, n_in, n_outputs), kaiming(n_in))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Raw outputs (M, S, B, C)."""
+        weight: Tensor = self.weight
+        if self.n_families:
+            weight = weight + self.get_parameter("family")[:, self.member_of]
+        m, s, d, c = weight.shape
+        if features.dim() == 4:
+            out = torch.bmm(features.reshape(m * s, -1, d), weight.reshape(m * s, d, c))
+            return out.view(m, s, -1, c) + self.bias
+        if s == 1:
+            return torch.bmm(features, weight[:, 0]).unsqueeze(1) + self.bias
+        wide = weight.permute(0, 2, 1, 3).reshape(m, d, s * c)
+        return torch.bmm(features, wide).view(m, -1, s, c).transpose(1, 2) + self.bias
+
+    @abstractmethod
+    def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:
+        """Loss of every target cell, (M, S, B, K), from outputs (M, S, B, C) and values (M, S, B, K);
+        `class_weights` (M, S, C') weighs cells by their class where the study asks for it."""
+
+    @abstractmethod
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Probabilities (M, S, B, W), or standardised numbers for regression."""
+
+    def losses(self, outputs: Tensor, values: Tensor, present: Tensor, class_weights: Tensor | None) -> Tensor:
+        """Mean loss over labelled cells, (M, S); 0 for a slot without any label in the batch."""
+        cells = self.row_losses(outputs, values, class_weights) * present
+        return cells.sum((-1, -2)) / present.sum((-1, -2)).clamp(min=1)
+
+
+def weigh(cells: Tensor, codes: Tensor, class_weights: Tensor | None) -> Tensor:
+    """`cells` (M, S, B, 1) times the weight of their class, codes (M, S, B, 1), weights (M, S, C)."""
+    if class_weights is None:
+        return cells
+    m, s, b, _ = codes.shape
+    table = class_weights.unsqueeze(2).expand(m, s, b, class_weights.shape[-1])
+    return cells * table.gather(-1, codes.long())

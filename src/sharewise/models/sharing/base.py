@@ -1,0 +1,62 @@
+"""What every sharing architecture promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from sharewise.models.stacked import StackedModule
+
+
+class Sharing(StackedModule, ABC):
+    """Features (M, B, I) -> features per task, in two steps around the representation that all tasks read.
+
+    `shared` makes the representation z (M, B, Z); `branch` turns it into what the heads read, (M, B, `n_out`)
+    where all tasks read the same, (M, S, B, `n_out`) where slot s reads its own. Gradients of single tasks are
+    taken at z, so `branch` must also accept one copy per slot, (M, S, B, Z). `n_slots` is the number of tasks.
+    """
+
+    n_out: int
+
+    @abstractmethod
+    def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
+        """The representation z that every task reads."""
+
+    def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
+        """What the heads read; z itself unless the architecture has parts of single tasks."""
+        return z
+
+
+class Dropout:
+    """Drops cells with one mask per step for the whole stack, at each member's own rate.
+
+    Cell (b, d) of member m is dropped where u[b, d] < rate[m], u uniform and drawn from the step's seed alone,
+    so that a member's masks do not depend on who shares its stack. Members of other seeds start with other
+    weights, and hidden units are exchangeable, so the common mask does not make their luck common.
+    """
+
+    def __init__(self, rate: Tensor | None = None, seed: int = 0) -> None:
+        self.rate = rate
+        if rate is not None:
+            self._gain = 1 / (1 - rate)
+            self._generator = torch.Generator(device=rate.device)
+            self._generator.manual_seed(seed)
+
+    def at(self, step: int) -> Dropout:
+        """This dropout with the masks of a step."""
+        if self.rate is not None:
+            self._generator.manual_seed(step)
+        return self
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`x` (M, ..., B, D) with cells dropped and the rest scaled by 1 / (1 - rate); `x` itself in evaluation."""
+        if self.rate is None:
+            return x
+        u = torch.rand(x.shape[-2:], generator=self._generator, device=x.device)
+        shape = (-1, *([1] * (x.dim() - 1)))
+        return x * ((u >= self.rate.view(shape)) * self._gain.view(shape))
+
+
+OFF = Dropout()

@@ -1,0 +1,190 @@
+"""Members side by side: parameters with a leading member axis M, kept in one flat (M, P) buffer.
+
+A module written here maps (M, B, ...) to (M, B, ...): one matrix product per layer trains every member at once.
+For M = 1 the layers take the plain two-dimensional path, so that a cohort of one costs what an ordinary net costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sharewise.seeds import derive
+
+
+@dataclass(frozen=True)
+class Init:
+    """How a parameter starts: `normal(0, std)`, `uniform(-std, std)` or `constant(std)`."""
+
+    law: str
+    value: float
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """One member's tensor of this law."""
+        if self.law == "constant":
+            return torch.full(tuple(shape), self.value)
+        if self.law == "normal":
+            return torch.randn(*shape, generator=generator) * self.value
+        if self.law == "uniform":
+            return (torch.rand(*shape, generator=generator) * 2 - 1) * self.value
+        raise ValueError(f"An initial law is normal, uniform or constant; however, '{self.law}' was asked for.")
+
+
+ZERO = Init("constant", 0.0)
+ONE = Init("constant", 1.0)
+
+
+def kaiming(fan_in: int) -> Init:
+    """Uniform with variance 1 / (3 fan_in), the law of `torch.nn.Linear`."""
+    return Init("uniform", 1.0 / math.sqrt(max(fan_in, 1)))
+
+
+class StackedModule(nn.Module):
+    """A module whose parameters all carry the member axis in front, each with a declared initial law.
+
+    A parameter with `per_slot=True` has the task slots as its second axis: (M, S, ...). Each slot then starts
+    from its own task's seed, so that a task's head starts alike whoever shares its group.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.laws: dict[str, tuple[Init, bool]] = {}
+        self.slot_numbers: tuple[int, ...] | None = None
+        """Which of the group's slots a `per_slot` parameter holds, in order; None for all of them."""
+
+    def declare(self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False) -> nn.Parameter:
+        """Register the parameter `name` of one member's `shape`; members are given by `populate`."""
+        parameter = nn.Parameter(torch.empty(1, *shape))
+        self.register_parameter(name, parameter)
+        self.laws[name] = (law, per_slot)
+        return parameter
+
+
+class Linear(StackedModule):
+    """Affine map of every member: (M, B, I) -> (M, B, O), y_m = x_m W_m + b_m."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.declare("weight", (n_in, n_out), kaiming(n_in))
+        self.declare("bias", (1, n_out), kaiming(n_in))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1:
+            return torch.addmm(self.bias[0, 0], x[0], self.weight[0]).unsqueeze(0)
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter's place in the flat buffer. `slots` are the slot numbers of a parameter that has slots,
+    `()` meaning all of them, None for a parameter without."""
+
+    name: str
+    parameter: nn.Parameter
+    shape: torch.Size
+    offset: int
+    law: Init
+    slots: tuple[int, ...] | None
+
+    def of(self, flat: Tensor) -> Tensor:
+        """This parameter of every member in `flat` (M, P), as a view (M, *shape)."""
+        return flat[:, self.offset : self.offset + self.shape.numel()].view(flat.shape[0], *self.shape)
+
+
+def entries_of(module: nn.Module) -> Iterator[Entry]:
+    """Every stacked parameter below `module`, in the order of the modules."""
+    offset = 0
+    for path, child in module.named_modules():
+        if isinstance(child, StackedModule):
+            for name, (law, per_slot) in child.laws.items():
+                parameter = child.get_parameter(name)
+                slots = (child.slot_numbers or ()) if per_slot else None
+                shape = parameter.shape[1:]
+                yield Entry(f"{path}.{name}" if path else name, parameter, shape, offset, law, slots)
+                offset += shape.numel()
+
+
+class Stack:
+    """The parameters of all members of `module` as one (M, P) buffer that the module's parameters view.
+
+    `flat[m]` is everything member m has learnt: copying it is a checkpoint, dropping it is leaving the stack.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.entries = list(entries_of(module))
+        self.size = sum(entry.shape.numel() for entry in self.entries)
+        self.flat = torch.empty(0, self.size)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The module's parameters in the order of the buffer."""
+        return [entry.parameter for entry in self.entries]
+
+    @property
+    def n_members(self) -> int:
+        """Members in the stack now."""
+        return self.flat.shape[0]
+
+    def populate(
+        self, seeds: Sequence[int], slots: Sequence[Sequence[str]], device: torch.device | str = "cpu"
+    ) -> None:
+        """Draw every member's parameters from its own seed; `slots[m]` names the task in each of m's slots."""
+        flat = torch.empty(len(seeds), self.size)
+        generator = torch.Generator()
+        for entry in self.entries:
+            rows = entry.of(flat)
+            for m, seed in enumerate(seeds):
+                if entry.slots is None:
+                    generator.manual_seed(derive(seed, entry.name))
+                    rows[m] = entry.law.draw(entry.shape, generator)
+                    continue
+                tasks = [slots[m][i] for i in entry.slots] if entry.slots else slots[m]
+                for s, task in enumerate(tasks):
+                    generator.manual_seed(derive(seed, entry.name, task))
+                    rows[m, s] = entry.law.draw(entry.shape[1:], generator)
+        self.bind(flat.to(device))
+
+    def bind(self, flat: Tensor) -> None:
+        """Make the module's parameters views of `flat` (M', P), whatever M' is."""
+        self.flat = flat
+        for entry in self.entries:
+            entry.parameter.data = entry.of(flat)
+
+    def take_gradient(self) -> Tensor:
+        """The parameters' gradients as one (M, P) tensor, missing ones as zero; they are cleared."""
+        m = self.n_members
+        parts = []
+        for entry in self.entries:
+            grad = entry.parameter.grad
+            parts.append(self.flat.new_zeros(m, entry.shape.numel()) if grad is None else grad.reshape(m, -1))
+            entry.parameter.grad = None
+        return torch.cat(parts, dim=1)
+
+    def state(self, m: int) -> dict[str, Tensor]:
+        """Member m's parameters by name, without the member axis (what a bundle stores)."""
+        return {entry.name: entry.of(self.flat)[m].clone() for entry in self.entries}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """One member from `state`; raises KeyError or ValueError where names or shapes differ."""
+        names = {entry.name for entry in self.entries}
+        if names != set(state):
+            raise KeyError(
+                f"The weights must be those of the architecture; however, they differ in {sorted(names ^ set(state))}."
+            )
+        flat = torch.empty(1, self.size)
+        for entry in self.entries:
+            given = state[entry.name]
+            if given.shape != entry.shape:
+                raise ValueError(
+                    f"'{entry.name}' must have shape {tuple(entry.shape)}; however, it has {tuple(given.shape)}."
+                )
+            entry.of(flat)[0] = given
+        self.bind(flat)

@@ -1,0 +1,187 @@
+"""The data as the study saw it: rows, split, labels of each task, their overlap, and the audit's findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sharewise.records import Finding, PartCounts, Severity, TaskData
+from sharewise.report import curves as drawings
+from sharewise.report import words
+from sharewise.report.blocks import (
+    Block,
+    Cell,
+    Fact,
+    Facts,
+    Figure,
+    Fold,
+    Legend,
+    LegendItem,
+    Notice,
+    Notices,
+    Section,
+    Table,
+    paragraph,
+    say,
+)
+from sharewise.report.load import StudyRecords
+from sharewise.report.rows import MANY, TaskRow
+
+_CELLS = 40
+"""Most tasks whose overlap is drawn as a map."""
+
+# --- data -------------------------------------------------------------------------------------------------
+
+
+def data(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
+    """Rows, split, labels of each task and their overlap."""
+    d = records.data
+    if d is None:
+        return None
+    inputs = words.listing([f"{words.count(n)} {kind}" for kind, n in d.inputs.items()], 8)
+    used = d.n_rows - d.n_unlabelled
+    facts = [
+        Fact("Table", d.source, "data.json#/source"),
+        Fact(
+            "Rows",
+            f"{words.count(d.n_rows)}, of which {words.count(used)} with at least one label",
+            "data.json#/n_rows",
+        ),
+        Fact(
+            "Split",
+            f"{_in_parts(d.rows)}. {d.split}",
+            "data.json#/rows",
+        ),
+        Fact("Inputs", inputs or "none on record", "data.json#/inputs"),
+    ]
+    if d.n_entities is not None:
+        facts.append(
+            Fact(
+                "Entities",
+                f"{words.count(d.n_entities)}; rows of one entity count once in a verdict",
+                "data.json#/n_entities",
+            )
+        )
+    facts += [Fact("Note", note, f"data.json#/notes/{i}") for i, note in enumerate(d.notes) if note != d.split]
+    blocks: list[Block] = [Facts(tuple(facts))]
+    labels = Table("Labels of each task", ("Task", "Labelled rows", "Train / validation / test", "Classes or values"),
+                   tuple(_label_row(row, d.n_rows) for row in rows if row.data is not None))  # fmt: skip
+    if labels.rows:
+        legend = Legend(tuple(LegendItem(drawing, text) for drawing, text in drawings.part_swatches()))
+        fold = Fold(f"Labels of {words.plural(len(rows), 'task')}", (labels,))
+        blocks += [legend, labels if len(rows) <= MANY else fold]
+    blocks += _overlap(records)
+    return Section("data", "Data and labels", "The table as the study saw it.", tuple(blocks))
+
+
+def _in_parts(rows: PartCounts) -> str:
+    return f"{words.count(rows.train)} train, {words.count(rows.validation)} validation, {words.count(rows.test)} test"
+
+
+def _label_row(row: TaskRow, n_rows: int) -> tuple[Cell, ...]:
+    assert row.data is not None
+    n = row.data.labelled
+    kind = "" if row.task is None else row.task.kind.value
+    share = words.percent(n.total / n_rows) if n_rows else ""
+    return (
+        Cell(row.name, kind, kind="task"),
+        Cell(
+            f"{words.count(n.total)}, {share}",
+            source=f"{row.data_at}/labelled",
+            drawing=drawings.coverage_bar(row.name, n, n_rows),
+            kind="bar",
+        ),
+        Cell(
+            f"{words.count(n.train)} / {words.count(n.validation)} / {words.count(n.test)}",
+            source=f"{row.data_at}/labelled",
+        ),
+        Cell(_values(row.data), source=row.data_at, kind="values"),
+    )
+
+
+def _values(data: TaskData) -> str:
+    if data.spread is not None:
+        s = data.spread
+        return (
+            f"median {words.score(s.median)}, from {words.score(s.minimum)} to {words.score(s.maximum)}; "
+            f"mean {words.score(s.mean)}, SD {words.score(s.std)}"
+        )
+    total = data.labelled.total
+    largest = sorted(data.classes, key=lambda c: -c.rows.total)[:4]
+    shown = [f"{c.label} {words.percent(c.rows.total / total)}" for c in largest if total]
+    if data.n_classes > len(shown) and shown:
+        shown.append(f"{words.count(data.n_classes - len(shown))} more")
+    return ", ".join(shown) or words.MISSING
+
+
+def _overlap(records: StudyRecords) -> list[Block]:
+    d = records.data
+    if d is None or len(d.tasks) < 2:
+        return []
+    n = len(d.tasks)
+    if len(d.overlap) != n or any(len(line) != n for line in d.overlap):
+        return list(
+            paragraph([say("overlap", "No two tasks share a labelled row by construction.", "data.json#/overlap")])
+            if not d.overlap
+            else ()
+        )
+    pairs = sorted(d.overlap[i][j] for i in range(n) for j in range(i))
+    empty = sum(value == 0 for value in pairs)
+    text = _pairs_text(len(pairs), empty, pairs[len(pairs) // 2])
+    blocks: list[Block] = list(paragraph([say("overlap", text, "data.json#/overlap")]))
+    if n <= _CELLS and pairs[-1] > 0:
+        names = [task.task for task in d.tasks]
+        caption = (
+            "Rows labelled for both of two tasks; the darker, the larger their share of the task with fewer labels."
+        )
+        blocks.append(Figure(drawings.overlap_map(names, d.overlap), caption, "data.json#/overlap", scroll=True))
+    return blocks
+
+
+def _pairs_text(pairs: int, empty: int, median: int) -> str:
+    if pairs == 1:
+        return (
+            f"The two tasks have {words.plural(median, 'row')} labelled for both."
+            if not empty
+            else "No row is labelled for both tasks."
+        )
+    if empty == pairs:
+        return "No row is labelled for two tasks."
+    if empty:
+        have = words.verb(empty, "has", "have")
+        some = f"{words.count(empty)} of {words.count(pairs)} pairs of tasks {have} no row labelled for both"
+    else:
+        some = f"Each of the {words.count(pairs)} pairs of tasks has rows labelled for both"
+    return f"{some}; the median pair has {words.count(median)}."
+
+
+# --- audit ------------------------------------------------------------------------------------------------
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def audit(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
+    """What the audit found in the data, the worst first."""
+    aside = () if records.data is None else records.data.set_aside
+    if not records.audit and not aside:
+        return None
+    made = [
+        Notice("warning", f"Set aside: {item.task}", (("Why", f"it {item.reason}"),), f"data.json#/set_aside/{i}")
+        for i, item in enumerate(aside)
+    ]
+    order = sorted(range(len(records.audit)), key=lambda i: (_RANK[records.audit[i].severity], i))
+    found = [_notice(records.audit[i], f"audit.json#/{i}") for i in order]
+    blocks: list[Block] = [Notices(tuple([*made, *found][:12]))]
+    rest = [*made, *found][12:]
+    if rest:
+        blocks.append(Fold(f"{words.plural(len(rest), 'more finding')}", (Notices(tuple(rest)),)))
+    return Section("audit", "What the audit found", "Findings about the data that bear on sharing.", tuple(blocks))
+
+
+def _notice(finding: Finding, source: str) -> Notice:
+    lines = [("Why it matters", finding.why), ("What to do", finding.remedy)]
+    if finding.tasks:
+        lines.append((words.verb(len(finding.tasks), "Task", "Tasks"), words.listing(finding.tasks, 6)))
+    if finding.measured is not None:
+        bound = "" if finding.threshold is None else f"; threshold {words.score(finding.threshold)}"
+        lines.append(("Measured", f"{words.score(finding.measured)}{bound}"))
+    return Notice(finding.severity.value, finding.message, tuple(line for line in lines if line[1]), source)

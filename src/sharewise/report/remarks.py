@@ -1,0 +1,175 @@
+"""What figures and tables say beside the answer: rules as in `sentences`, each with the records it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sharewise.records import Phase, RunRecord, Status
+from sharewise.report import words
+from sharewise.report.load import StudyRecords
+from sharewise.report.rows import State, TaskRow, cautious, state_of
+from sharewise.report.sentences import Sentence
+
+
+def isolated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """What sharing itself does, with everything else held equal."""
+    found = [(row, state_of(row.isolated)) for row in rows if row.isolated is not None]
+    if not found:
+        return None
+    n = len(found)
+    if n == 1:
+        row, state = found[0]
+        text = f"Against the same architecture trained alone, the verdict for {row.name} is: {state.value}."
+        return Sentence("isolated", text, (row.isolated_at,))
+    helped = sum(state is State.BETTER for _, state in found)
+    harmed = sum(state is State.HARM for _, state in found)
+    open_ = sum(state is State.UNDECIDED for _, state in found)
+    text = (
+        f"Against the same architecture trained alone, sharing helps {_some(helped, n)} and harms {_some(harmed, n)} "
+        f"of {words.plural(n, 'task')}; {_some(open_, n)} {words.verb(max(open_, 1), 'is', 'are')} open."
+    )
+    return Sentence("isolated", text, tuple(row.isolated_at for row, _ in found))
+
+
+def same_twice(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Where the best single-task model is the same architecture alone, both comparisons are one."""
+    same = [
+        row
+        for row in rows
+        if row.verdict is not None
+        and row.isolated is not None
+        and row.verdict.comparison.baseline == row.isolated.comparison.baseline
+    ]
+    if not same:
+        return None
+    subject = "the task's" if len(same) == 1 else "their"
+    text = (
+        f"For {words.listing(row.name for row in same)} that is {subject} best single-task model as well, "
+        f"so that both columns show one comparison."
+    )
+    return Sentence("same comparison", text, tuple(row.isolated_at for row in same))
+
+
+def caution(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Verdicts that stay open although their interval is clear of the margin."""
+    held = [row for row in rows if cautious(row)]
+    if not held:
+        return None
+    text = (
+        f"For {words.listing(row.name for row in held)} the interval lies on one side of the margin, yet the test rows "
+        f"are too few to trust {words.verb(len(held), 'it', 'them')}: the verdict stays open."
+    )
+    return Sentence("caution", text, tuple(f"{row.verdict_at}/receipt" for row in held))
+
+
+def _some(k: int, n: int) -> str:
+    return "none" if k == 0 else "all" if k == n and n > 1 else words.count(k)
+
+
+def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Whether every arm had the same number of tuning trials, counted in the run records."""
+    trials = trials_per_arm(records.runs)
+    if not trials or all(run.phase is Phase.TUNE for run in records.runs):
+        return None  # tuning may still be going on
+    lows, highs = min(low for low, _ in trials.values()), max(high for _, high in trials.values())
+    sources = tuple(sorted({f"runs/ (arm {arm}, phase tune)" for arm in trials}))
+    if lows == highs:
+        text = f"Every arm was tuned with the same number of trials: {words.count(lows)} for each of its models."
+        return Sentence("equal tuning", text, sources)
+    least = min(trials, key=lambda arm: trials[arm][0])
+    text = (
+        f"Tuning was not equal: between {words.count(lows)} and {words.plural(highs, 'trial')} a model "
+        f"(fewest in {least})."
+    )
+    return Sentence("unequal tuning", text, sources)
+
+
+def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
+    """Fewest and most distinct tuning trials that any group of an arm had, by arm."""
+    seen: dict[str, dict[str, set[int]]] = {}
+    for run in runs:
+        if run.phase is Phase.TUNE:
+            seen.setdefault(run.arm, {}).setdefault(run.group, set()).add(run.trial)
+    return {arm: (min(map(len, groups.values())), max(map(len, groups.values()))) for arm, groups in seen.items()}
+
+
+def diverged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Runs that did not end well."""
+    bad = [run for run in records.runs if run.status is not Status.DONE]
+    if not bad:
+        return None
+    text = (
+        f"{words.plural(len(bad), 'run')} of {words.count(len(records.runs))} did not end well "
+        f"({words.listing(sorted({run.status.value for run in bad}))}) and {words.verb(len(bad), 'is', 'are')} left "
+        f"out of every number."
+    )
+    return Sentence("diverged", text, tuple(f"runs/{run.run_id}.json" for run in bad))
+
+
+# --- how it was decided -----------------------------------------------------------------------------------
+
+
+def protocol(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Tuning, selection and confirmation in a sentence."""
+    d = records.design
+    if d is None:
+        return None
+    text = (
+        f"Each arm is tuned with {words.plural(d.tuning_runs, 'trial')} a model and compared on validation rows; the "
+        f"chosen plan and its baselines are then retrained with "
+        f"{words.plural(d.confirmation_runs, 'fresh seed')}, and the test rows are opened once."
+    )
+    return Sentence("protocol", text, ("design.json#/tuning_runs", "design.json#/confirmation_runs"))
+
+
+def chosen(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Why this candidate was confirmed, as the study says it."""
+    if records.summary is None or not records.summary.selection_reason:
+        return None
+    return Sentence("selection", records.summary.selection_reason, ("summary.json#/selection_reason",))
+
+
+def luck(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """What the intervals count."""
+    d = records.design
+    if d is None:
+        return None
+    text = (
+        f"Intervals are two-sided at {words.percent(d.level)} ({words.percent((1 - d.level) / 2)} a side) and count "
+        f"both kinds of luck, that of the runs and that of the test rows."
+    )
+    return Sentence("interval", text, ("design.json#/level",))
+
+
+def shipping(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """The rule by which a task shares."""
+    d = records.design
+    if d is None:
+        return None
+    gain = "fewer models are preferred even without a gain" if d.prefer_fewer_models else "a gain is expected"
+    text = (
+        f"A task shares only where harm beyond its margin has a probability of at most "
+        f"{words.percent(d.max_probability_harm)} given the effects of all tasks, and {gain}; a harm confirmed on test "
+        f"rows goes back to its single-task model."
+    )
+    return Sentence("shipping", text, ("design.json#/max_probability_harm", "design.json#/prefer_fewer_models"))
+
+
+def logarithms(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Metrics whose change is a logarithm."""
+    named = [metric.label for metric in records.metrics.values() if metric.effect == "log_ratio"]
+    if not named:
+        return None
+    text = (
+        f"For {words.listing(named)} the change is the logarithm of the ratio of the two scores: 10{words.THIN}% is a "
+        f"score about a tenth lower, 100{words.THIN}% a factor of 2.7."
+    )
+    return Sentence("log ratio", text, ("design.json#/metrics",))
+
+
+def scope(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """What the claims are about."""
+    if records.design is None:
+        return None
+    text = "The claims hold for this training set and for test rows like these; another training set may differ."
+    return Sentence("scope", text, ("design.json#/seed",))

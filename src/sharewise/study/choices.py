@@ -1,0 +1,104 @@
+"""Families that a study file chooses from, checked by their catalogues without importing any sibling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from sharewise.catalogue import Catalogue, Parameter
+from sharewise.errors import Problem
+from sharewise.plan import Choice
+
+
+@dataclass(frozen=True)
+class Family:
+    """A key of the study file, the package whose CATALOGUE it names, and the parameters that the engine supplies."""
+
+    key: str
+    package: str
+    supplied: frozenset[str] = frozenset()
+
+    def catalogue(self) -> Catalogue[Any]:
+        """The family's catalogue; importing it imports no sibling and no torch."""
+        catalogue: Catalogue[Any] = import_module(self.package).CATALOGUE
+        return catalogue
+
+    def parameters(self, name: str) -> tuple[Parameter, ...]:
+        """What a user may set."""
+        return tuple(p for p in self.catalogue().parameters(name) if p.name not in self.supplied)
+
+
+ARCHITECTURE = Family("architecture", "sharewise.models.sharing", frozenset({"n_in", "n_slots"}))
+WEIGHTING = Family("weighting", "sharewise.balance.weighting")
+AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
+SCALING = Family("scaling", "sharewise.balance.scaling")
+
+SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+}
+"""Annotations whose values are checked here; others are checked when the sibling is built."""
+
+
+def choice(family: Family, said: object) -> tuple[Choice | None, list[Problem]]:
+    """A choice from `NAME` or `{name: NAME, PARAMETER: VALUE, ...}`, or what is wrong with it."""
+    if isinstance(said, Choice):
+        said = {"name": said.name, **said.params}
+    if isinstance(said, str):
+        said = {"name": said}
+    if not isinstance(said, Mapping) or not isinstance(said.get("name"), str):
+        fact = f"it is {said!r}"
+        return None, [
+            Problem(
+                f"'{family.key}' is a name, or a mapping with a name and parameters",
+                fact,
+                f"Names: {', '.join(family.catalogue())}",
+            )
+        ]
+    name = str(said["name"])
+    params = {str(k): v for k, v in said.items() if k != "name"}
+    found = [
+        p
+        for p in family.catalogue().problems(name, {**dict.fromkeys(family.supplied), **params})
+        if not _spurious(p, family)
+    ]
+    found += [
+        Problem("A parameter that the engine supplies may not be set", f"'{key}' of '{name}' is given", "Remove it")
+        for key in params
+        if key in family.supplied
+    ]
+    if not found:
+        found = [p for parameter in family.parameters(name) for p in _wrong_type(name, parameter, params)]
+    return (None, found) if found else (Choice(name, params), [])
+
+
+def _spurious(problem: Problem, family: Family) -> bool:
+    """A sibling that does not take a supplied parameter is not the user's concern."""
+    return any(problem.fact == f"'{key}' is not" for key in family.supplied)
+
+
+def _wrong_type(name: str, parameter: Parameter, params: Mapping[str, object]) -> list[Problem]:
+    if parameter.name not in params:
+        return []
+    value = params[parameter.name]
+    words = [w.strip() for w in parameter.annotation.split("|")]
+    if value is None and "None" in words:
+        return []
+    known = [SCALARS[w] for w in words if w in SCALARS]
+    if len(known) != len([w for w in words if w != "None"]) or not known:
+        return []
+    types = tuple(t for kinds, _ in known for t in kinds)
+    if isinstance(value, types) and (not isinstance(value, bool) or bool in types):
+        return []
+    wanted = " or ".join(words for _, words in known)
+    return [
+        Problem(
+            f"Parameter '{parameter.name}' of '{name}' must be {wanted}",
+            f"it is {value!r}",
+            f"The default is {parameter.default}" if not parameter.required else "",
+        )
+    ]

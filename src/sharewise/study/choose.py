@@ -1,0 +1,64 @@
+"""What validation rows decide: the trial of every group, the best single-task model of every task, the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sharewise import metrics
+from sharewise.records import Comparison, RunRecord, Status
+from sharewise.tasks import TaskSet
+
+
+def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
+    """Number of the trial whose validation scores are best on average over the group's tasks.
+
+    Scores of different tasks are compared by their change against trial 0 on each metric's own scale, never as raw
+    numbers. Trials that failed or lack a score of some task count as that task's worst. Ties go to the lower number,
+    so the default stands unless a trial beats it. Trial 0 is returned where none has any score.
+    """
+    usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
+    if not usable:
+        return 0
+    values = np.full((len(usable), len(usable[0].tasks)), -np.inf)
+    for t, name in enumerate(usable[0].tasks):
+        kind = metrics.metric(tasks[name].metric)
+        reference = next((s for r in usable if (s := r.validation.get(name)) is not None), None)
+        for i, record in enumerate(usable):
+            score = record.validation.get(name)
+            if score is None or reference is None:
+                continue
+            effect = kind.effect_of(reference, score)
+            if effect is None:
+                effect = score - reference if kind.bigger_is_better else reference - score
+            values[i, t] = effect
+    values = np.where(np.isneginf(values), np.where(np.isfinite(values), values, 0).min(axis=0) - 1.0, values)
+    return usable[int(np.argmax(values.mean(axis=1)))].trial
+
+
+def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order: Sequence[str]) -> str:
+    """Arm with the best mean validation score for one task; ties, and no score at all, go to the first in `order`."""
+    better = metrics.metric(metric).bigger_is_better
+    best, winner = -np.inf, order[0]
+    for arm in order:
+        given = [s for s in scores.get(arm, ()) if s is not None]
+        if not given or len(given) < len(scores[arm]):
+            continue
+        mean = float(np.mean(given)) if better else -float(np.mean(given))
+        if mean > best:
+            best, winner = mean, arm
+    return winner
+
+
+def most_promising(comparisons: Mapping[str, Sequence[Comparison]]) -> str:
+    """The candidate with the largest mean change over tasks, in margins; ties go to the one named first.
+
+    Each task's change is capped at three margins either way, so that one small task cannot carry a plan.
+    """
+
+    def promise(found: Sequence[Comparison]) -> float:
+        changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in found]
+        return float(np.mean(changes)) if changes else -np.inf
+
+    return max(comparisons, key=lambda name: promise(comparisons[name]))

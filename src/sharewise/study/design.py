@@ -1,0 +1,221 @@
+"""Everything that is frozen before the first run, and written to disk as `design.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sharewise import __version__, metrics
+from sharewise.errors import ConfigError, Problem
+from sharewise.plan import Choice, Plan
+from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
+from sharewise.tasks import TaskSet
+
+SINGLE = "single"
+"""The arm that trains each task alone with the study's own architecture."""
+
+ALTERNATIVES = ("lightgbm", "linear")
+"""Single-task models of another kind that every study trains beside its own."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is trained: tuning trials per arm, runs per phase, epochs. Never how honestly it is judged."""
+
+    name: str
+    trials: int
+    selection_runs: int
+    confirmation_runs: int
+    epochs: int
+
+
+BUDGETS = {
+    "quick": Budget("quick", trials=2, selection_runs=1, confirmation_runs=3, epochs=30),
+    "standard": Budget("standard", trials=6, selection_runs=2, confirmation_runs=5, epochs=60),
+    "thorough": Budget("thorough", trials=16, selection_runs=3, confirmation_runs=10, epochs=100),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to build and balance a group's model; arms with equal variants share their single-task baseline."""
+
+    architecture: Choice
+    balance: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Eight hexadecimal digits that name the variant in run ids."""
+        text = json.dumps([plain(self.architecture), plain(self.balance)], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True)
+class Design:
+    """A study before it has run. Its digest covers all of it and the data: a run directory belongs to one design.
+
+    `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs.
+    """
+
+    record: DesignRecord
+    budget: Budget
+    variants: dict[str, Variant]
+    recipe: dict[str, Any]
+    data_hash: str
+    split_hash: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the design as it stands in `design.json`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """`design.json`: the record's own fields, then the rest."""
+        whole = plain(self.record)
+        whole |= {
+            "settings": {
+                "budget": asdict(self.budget),
+                "variants": {name: plain(v) for name, v in self.variants.items()},
+                "recipe": self.recipe,
+                "data_hash": self.data_hash,
+                "split_hash": self.split_hash,
+            }
+        }
+        return to_json(whole)
+
+    def freeze(self, directory: Path) -> None:
+        """Write `design.json`, or check that the directory already holds this very design.
+
+        Raises ConfigError where it holds another one: its runs would answer another question.
+        """
+        path = directory / "design.json"
+        text = self.to_json()
+        if not path.exists():
+            write_atomic(path, text)
+            return
+        if path.read_text(encoding="utf-8") != text:
+            raise ConfigError(
+                Problem(
+                    "A run directory belongs to one design",
+                    f"{directory} holds runs of another design, table, split or version ({_difference(path, text)})",
+                    "choose another output directory, or delete this one to start afresh",
+                )
+            )
+
+    @property
+    def candidates(self) -> tuple[Arm, ...]:
+        """The arms that share."""
+        return tuple(arm for arm in self.record.arms if arm.role is Role.CANDIDATE)
+
+    def arm(self, name: str) -> Arm:
+        """The arm called `name`."""
+        return next(arm for arm in self.record.arms if arm.name == name)
+
+
+def _difference(path: Path, text: str) -> str:
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return "its design.json cannot be read"
+    new = json.loads(text)
+    parts = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+    if parts == ["settings"]:
+        inner_old, inner_new = old["settings"], new["settings"]
+        parts = sorted(k for k in inner_old.keys() | inner_new.keys() if inner_old.get(k) != inner_new.get(k))
+    return "they differ in " + ", ".join(parts)
+
+
+def facts_of(tasks: TaskSet) -> tuple[MetricFacts, ...]:
+    """What a reader must know of every metric that the tasks use."""
+    names = sorted({task.metric for task in tasks})
+    made = []
+    for name in names:
+        m = metrics.metric(name)
+        made.append(MetricFacts(m.name, m.title, m.bigger_is_better, m.effect))
+    return tuple(made)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One candidate as the study file asks for it."""
+
+    name: str
+    groups: tuple[tuple[str, ...], ...] | None
+    """None: all tasks together."""
+    architecture: Choice | None = None
+    balance: dict[str, Any] | None = None
+
+
+def build(
+    *,
+    name: str,
+    tasks: TaskSet,
+    budget: Budget,
+    seed: int,
+    default: Variant,
+    wanted: tuple[Wanted, ...],
+    recipe: dict[str, Any],
+    data_hash: str,
+    split_hash: str,
+    prefer_fewer_models: bool,
+    describe: dict[str, str],
+) -> Design:
+    """The design of a study: its arms, in the order they are reported, and everything they are run with."""
+    plan = Plan.single_task(tasks.names)
+    variants: dict[str, Variant] = {SINGLE: default}
+    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(default, alone=True), budget.trials)]
+    for item in wanted if len(tasks) > 1 else ():
+        variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
+        together = Plan.all_together(tasks.names)
+        made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
+        made = replace(made, name=item.name)
+        alone = SINGLE
+        if variant.architecture != default.architecture:
+            alone = f"{SINGLE}[{item.name}]"
+            own = Variant(variant.architecture, default.balance)
+            same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
+            if same is None:
+                variants[alone] = own
+                arms.append(Arm(alone, Role.ALONE, plan, describe_model(own, alone=True), budget.trials))
+            else:
+                alone = same
+        variants[item.name] = variant
+        arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone))
+    arms += [Arm(n, Role.ALTERNATIVE, plan, describe[n], budget.trials) for n in ALTERNATIVES]
+    groups = sum(len(_trained(arm)) for arm in arms)
+    record = DesignRecord(
+        name=name,
+        budget=budget.name,
+        tasks=tasks.tasks,
+        metrics=facts_of(tasks),
+        arms=tuple(arms),
+        seed=seed,
+        tuning_runs=budget.trials,
+        selection_runs=budget.selection_runs,
+        confirmation_runs=budget.confirmation_runs,
+        planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
+        prefer_fewer_models=prefer_fewer_models,
+        version=__version__,
+    )
+    return Design(record, budget, variants, recipe, data_hash, split_hash)
+
+
+def _trained(arm: Arm) -> list[str]:
+    """Names of the groups that an arm trains itself; a candidate's lone tasks are its single arm's."""
+    if arm.role is not Role.CANDIDATE:
+        return [group.name for group in arm.plan.groups]
+    return [group.name for group in arm.plan.groups if len(group.tasks) > 1]
+
+
+def describe_model(variant: Variant, *, alone: bool = False) -> str:
+    """A variant in a few words."""
+    params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
+    name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
+    text = name + (f" ({params})" if params else "")
+    method = variant.balance.get("aggregator") or variant.balance.get("weighting")
+    if isinstance(method, dict):
+        method = method.get("name")
+    return text if alone or method in (None, "equal") else f"{text}, balanced by {method}"

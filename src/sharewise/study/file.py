@@ -1,0 +1,248 @@
+"""The study file: what is in the table, what to predict, what to try. Checked whole before anything heavy loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+
+from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.plan import Choice, Plan
+from sharewise.study.choices import ARCHITECTURE
+from sharewise.study.complaints import Lines, problems_of
+from sharewise.study.sections import (
+    AuditSection,
+    BalanceSection,
+    BudgetSection,
+    CandidateSection,
+    DataSection,
+    InputSection,
+    Section,
+    SplitSection,
+    TaskSection,
+    Text,
+    Whole,
+    chosen,
+    listed_inputs,
+)
+from sharewise.study.source import parse
+from sharewise.tables.schema import UNREADABLE, Declaration, InputDeclaration, TaskDeclaration
+from sharewise.tasks import TaskKind, TaskSet
+
+if TYPE_CHECKING:
+    from sharewise.tables.read import Table
+    from sharewise.tables.split import SplitSpec
+
+RESERVED = ("single", "together")
+"""Names of the candidates that every study has."""
+
+
+class StudyFile(Section):
+    """A study as declared. Only `data` and `tasks` are required."""
+
+    data: DataSection
+    split: SplitSection = SplitSection()
+    inputs: Annotated[tuple[InputSection, ...], BeforeValidator(listed_inputs), Field(min_length=1)] | None = None
+    tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
+    candidates: tuple[CandidateSection, ...] = ()
+    architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
+    balance: BalanceSection = BalanceSection()
+    budget: BudgetSection = BudgetSection()
+    audit: AuditSection = AuditSection()
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    out: Text | None = None
+
+    _file: str | None = PrivateAttr(None)
+    _lines: Lines = PrivateAttr(default_factory=Lines)
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any], *, file: str | None = None, lines: Lines | None = None) -> Self:
+        """A study from plain data; raises ConfigError with every problem, each with its line where it is known."""
+        lines = lines or Lines()
+        problems: list[Problem] = []
+        made: Self | None = None
+        try:
+            made = cls.model_validate(said)
+        except ValidationError as error:
+            problems = problems_of(error, cls, lines, file)
+        problems += _across(said, lines, file)
+        if made is None or problems:
+            raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
+        made._file = file
+        made._lines = lines
+        return made
+
+    @property
+    def file(self) -> str | None:
+        """The file that this study was read from."""
+        return self._file
+
+    @property
+    def data_path(self) -> str:
+        """Path of the table; a relative path is relative to the study file."""
+        path = Path(self.data.path)
+        if path.is_absolute() or self._file is None:
+            return str(path)
+        return str(Path(self._file).parent / path)
+
+    def with_budget(self, level: str) -> Self:
+        """The same study at another budget level; numbers that the file sets itself stay."""
+        budget = BudgetSection.model_validate({**self.budget.model_dump(), "level": level})
+        made = self.model_copy(update={"budget": budget})
+        made._file, made._lines = self._file, self._lines
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` turns into an equal study."""
+        return _plain(self.model_dump(mode="python", exclude_none=True))  # type: ignore[no-any-return]
+
+    # --- for the rooms below ----------------------------------------------------------------------------------
+
+    def declaration(self, table: Table | None = None) -> Declaration:
+        """What the file says about the table's columns.
+
+        Where it names no inputs or roles and the table describes itself (schema metadata), the table's word counts.
+        """
+        from sharewise.tables import described
+
+        own = described.declaration(table.described) if table is not None and table.described else None
+        lines = self._lines
+        inputs = None
+        if self.inputs is not None:
+            inputs = tuple(InputDeclaration(i.name, i.kind, lines.of("inputs", n)) for n, i in enumerate(self.inputs))
+        elif own is not None and own.inputs is not None:
+            predicted = [t for t in self.tasks if t.kind is not TaskKind.RECONSTRUCTION]
+            targets = {c for t in predicted for c in (*t.columns, t.column or t.name)}
+            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE and i.name not in targets)
+        data = self.data
+        split = self.split.column
+        if split is None and own is not None and self.split.by == "auto":
+            split = own.split
+        roles = {key: lines.of("data", key) for key in ("id", "time", "group", "entity")} | {
+            "split": lines.of("split", "column")
+        }
+        return Declaration(
+            tasks=tuple(self._task(n, t) for n, t in enumerate(self.tasks)),
+            inputs=inputs,
+            row_id=data.id or (own.row_id if own else None),
+            split=split,
+            time=data.time or (own.time if own else None),
+            group=data.group or (own.group if own else None),
+            entity=data.entity,
+            file=self._file,
+            lines={role: line for role, line in roles.items() if line is not None},
+        )
+
+    def _task(self, n: int, said: TaskSection) -> TaskDeclaration:
+        return TaskDeclaration(
+            name=said.name,
+            kind=said.kind,
+            columns=said.columns or ((said.column,) if said.column else ()),
+            metric=said.metric,
+            margin=said.margin,
+            classes=said.classes,
+            positive=said.positive,
+            transform=said.transform,
+            class_weights=said.class_weights,
+            weight=said.weight,
+            primary=said.primary,
+            by=said.by,
+            line=self._lines.of("tasks", n),
+        )
+
+    def split_spec(self) -> SplitSpec:
+        """How to split, as `sharewise.tables.split.split` takes it."""
+        from sharewise.tables.split import SplitSpec
+
+        return SplitSpec(self.split.by, self.split.validation, self.split.test)
+
+    def plan(self, candidate: CandidateSection, tasks: TaskSet) -> Plan:
+        """A candidate's plan over the resolved tasks: the name of a grouped declaration stands for all its tasks;
+        tasks that were set aside are left out."""
+        families: dict[str, list[str]] = {}
+        for task in tasks:
+            families.setdefault(task.family or task.name, []).append(task.name)
+            if task.family is not None:
+                families[task.name] = [task.name]
+        groups = [[t for name in group for t in families.get(name, ())] for group in candidate.groups]
+        return Plan.of(candidate.name, [g for g in groups if g], tasks.names)
+
+
+def load(path: str | Path) -> StudyFile:
+    """The study that a YAML file declares; raises ConfigError with every problem, each with file and line."""
+    said, lines = parse(str(path))
+    return StudyFile.from_dict(said, file=str(path), lines=lines)
+
+
+def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Problem]:
+    """Problems between sections, looked for in plain data so that they show beside the sections' own."""
+    found: list[Problem] = []
+    tasks = said.get("tasks")
+    entries = list(enumerate(tasks)) if isinstance(tasks, list | tuple) else []
+    listed = [(n, t.get("name") if isinstance(t, Mapping) else t) for n, t in entries]
+    names = [(n, name) for n, name in listed if isinstance(name, str)]
+    seen: set[str] = set()
+    for n, name in names:
+        if name in seen:
+            found.append(
+                Problem(
+                    "Task names must be unique",
+                    f"'{name}' occurs twice",
+                    "Rename one of them",
+                    file,
+                    lines.of("tasks", n, "name"),
+                )
+            )
+        seen.add(name)
+    known = {name for _, name in names}
+    candidates = said.get("candidates")
+    used: set[str] = set()
+    for n, candidate in enumerate(candidates if isinstance(candidates, list | tuple) else ()):
+        if not isinstance(candidate, Mapping):
+            continue
+        name = str(candidate.get("name"))
+        line = lines.of("candidates", n, "name")
+        if name in RESERVED or name in used:
+            fact = f"'{name}' is the name of one that every study has" if name in RESERVED else f"'{name}' occurs twice"
+            found.append(Problem("Candidate names must be unique", fact, "Rename it", file, line))
+        used.add(name)
+        found += _groups(n, candidate, known, lines, file)
+    return found
+
+
+def _groups(n: int, candidate: Mapping[str, Any], known: set[str], lines: Lines, file: str | None) -> list[Problem]:
+    """A candidate is a partition of known tasks."""
+    found: list[Problem] = []
+    groups = candidate.get("groups")
+    placed: set[str] = set()
+    for g, group in enumerate(groups if isinstance(groups, list | tuple) else ()):
+        for task in group if isinstance(group, list | tuple) else ():
+            line = lines.of("candidates", n, "groups", g)
+            if not isinstance(task, str):
+                continue
+            if task.partition("@")[0] not in known and task not in known:
+                found.append(
+                    Problem(
+                        "A candidate groups tasks of the study", f"'{task}' is none", nearest(task, known), file, line
+                    )
+                )
+            if task in placed:
+                fact = f"'{task}' occurs twice in candidate '{candidate.get('name')}'"
+                found.append(Problem("A task is in one group of a candidate", fact, "Remove one", file, line))
+            placed.add(task)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Choice):
+        return {"name": value.name, **value.params}
+    if isinstance(value, Mapping):
+        if set(value) == {"name", "params"} and isinstance(value["params"], Mapping):
+            return {"name": value["name"], **{str(k): _plain(v) for k, v in value["params"].items()}}
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.value if isinstance(value, StrEnum) else value

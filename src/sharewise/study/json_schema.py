@@ -1,0 +1,89 @@
+"""JSON Schema of the study file, for editors: typed sections, their short forms, every catalogue's parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sharewise import metrics
+from sharewise.catalogue import Parameter
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING, Family
+from sharewise.study.file import StudyFile
+from sharewise.tables.schema import InputKind
+
+JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "None": "null"}
+SHORT_FORMS = {"DataSection": "string", "SplitSection": "string", "TaskSection": "string", "BudgetSection": "string"}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as plain data; it accepts whatever `StudyFile` accepts as far as JSON Schema can say it."""
+    schema = _stripped(StudyFile.model_json_schema())
+    definitions = schema["$defs"]
+    definitions.pop("Choice", None)
+    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING):
+        definitions[family.key] = _family(family)
+    schema["properties"]["architecture"] = _ref("architecture")
+    definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
+    for key in ("weighting", "aggregator", "scaling"):
+        definitions["BalanceSection"]["properties"][key] = _ref(key)
+    definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
+    kinds = {"enum": [*(k.value for k in InputKind), None]}
+    named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
+    by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}
+    schema["properties"]["inputs"] = {
+        "description": "Column to kind, or a list; inferred where left out.",
+        "anyOf": [by_name, named],
+    }
+    schema["properties"]["tasks"] = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"anyOf": [{"type": "string"}, _ref("TaskSection")]},
+    }
+    schema["properties"]["data"] = {"anyOf": [{"type": "string"}, _ref("DataSection")]}
+    schema["properties"]["split"] = {"anyOf": [{"enum": ["auto", "random", "group", "time"]}, _ref("SplitSection")]}
+    schema["properties"]["budget"] = {"anyOf": [{"enum": ["quick", "standard", "thorough"]}, _ref("BudgetSection")]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sharewise study", **schema}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _family(family: Family) -> dict[str, Any]:
+    """A name, or a mapping with a name and that sibling's parameters."""
+    names = list(family.catalogue())
+    forms: list[dict[str, Any]] = [{"enum": names}]
+    for name in names:
+        parameters = family.parameters(name)
+        forms.append(
+            {
+                "type": "object",
+                "properties": {"name": {"const": name}, **{p.name: _parameter(p) for p in parameters}},
+                "required": ["name", *(p.name for p in parameters if p.required)],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": forms}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    words = [w.strip() for w in parameter.annotation.split("|")]
+    made: dict[str, Any] = {}
+    if words and all(w in JSON_TYPES for w in words):
+        kinds = [JSON_TYPES[w] for w in words]
+        made["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if not parameter.required:
+        made["default"] = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+    return made
+
+
+def _stripped(node: Any) -> Any:
+    """Without the titles and the docstrings' line breaks that pydantic adds to everything."""
+    if isinstance(node, dict):
+        return {
+            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _stripped(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+        }
+    if isinstance(node, list):
+        return [_stripped(item) for item in node]
+    return node

@@ -1,0 +1,232 @@
+"""From a study file and its table to arrays that every run reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sharewise.batch import Inputs, Targets
+from sharewise.records import ClassCounts, DataSummary, PartCounts, SetAside, TargetSpread, TaskData
+from sharewise.tables.codec import Codec
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Schema
+from sharewise.tables.split import Split
+from sharewise.tasks import Task, TaskKind, TaskSet
+
+if TYPE_CHECKING:
+    from sharewise.balance.engine.balancer import Balancer
+    from sharewise.study.design import Variant
+    from sharewise.study.work import Run
+    from sharewise.training.data import TrainingData
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Prepared:
+    """What every worker holds: the encoded table, the truth, and how to build and score models.
+
+    Made once, before workers start; on systems that fork, they share its memory.
+    """
+
+    tasks: TaskSet
+    schema: Schema
+    codec: Codec
+    inputs: Inputs[Array]
+    targets: Targets[Array]
+    data: TrainingData
+    encoder: dict[str, Any]
+    recipe: dict[str, Any]
+    variants: dict[str, Variant]
+    table: Table
+    clusters: Array | None
+    _truth: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+
+    def numbers(self, names: Sequence[str]) -> list[int]:
+        """Positions of the named tasks."""
+        return [self.tasks.index(name) for name in names]
+
+    def rows_of(self, task: str, part: str) -> Array:
+        """Row numbers of a part that are labelled for a task."""
+        return self.data.rows_of(self.tasks.index(task), part)
+
+    def truth(self, task: str, part: str) -> tuple[Array, Array]:
+        """Truth and present cells (n, K) of the labelled rows of a part, in original units."""
+        if task not in self._truth:
+            self._truth[task] = self.codec.truth(self.table, task)
+        values, present = self._truth[task]
+        rows = self.rows_of(task, part)
+        return values[rows], present[rows]
+
+    def clusters_of(self, task: str, part: str) -> Array | None:
+        """Entity of each labelled row, where rows of one entity count once."""
+        return None if self.clusters is None else self.clusters[self.rows_of(task, part)]
+
+    def balancer(self, variant: Variant) -> Balancer:
+        """A new balancer for one cohort."""
+        from sharewise.study.balancing import balancer
+
+        return balancer(variant.balance)
+
+    def cost(self, run: Run) -> float:
+        """Rough seconds of a run on one core, to spread the work and to tell the user beforehand."""
+        rows = len(self.data.rows_of_any(self.numbers(run.group.tasks), "train"))
+        width = sum(int(b.shape[1]) for b in self.inputs.blocks.values())
+        if run.kind == "linear":
+            return 0.005 + rows * width * 2e-7
+        if run.kind == "lightgbm":
+            outputs = max(self.tasks[name].n_outputs for name in run.group.tasks)
+            return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
+        epochs = int(self.recipe["epochs"])
+        steps = max(epochs * max(rows / 256, 1), 400)
+        flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
+        return float(steps * (flops / 2.5e10 + 1.5e-4))
+
+
+def prepare(
+    table: Table, schema: Schema, split: Split, variants: dict[str, Variant], recipe: dict[str, Any]
+) -> Prepared:
+    """Fit the codec on train rows and encode the whole table."""
+    from sharewise.models.encoders.tabular import quantile_bins
+    from sharewise.training.data import TrainingData
+
+    codec = Codec.fit(table, schema, split.train)
+    inputs = codec.encode(table)
+    targets = codec.targets(table)
+    numeric = inputs.blocks.get("numeric")
+    encoder: dict[str, Any] = {
+        "name": "tabular",
+        "n_numeric": codec.n_numeric,
+        "cardinalities": [int(c) for c in codec.cardinalities],
+        "n_embedding": codec.n_embedding,
+        "embedding_scale": _embedding_scale(inputs, split.train),
+        "bins": [] if numeric is None else quantile_bins(numeric[split.train]),
+    }
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    clusters = None
+    if schema.entity is not None:
+        codes = table.column(schema.entity).combine_chunks().dictionary_encode()
+        clusters = cast(Array, codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)
+    return Prepared(
+        tasks=schema.tasks,
+        schema=schema,
+        codec=codec,
+        inputs=inputs,
+        targets=targets,
+        data=TrainingData.of(schema.tasks, inputs, targets, parts),
+        encoder=encoder,
+        recipe=recipe,
+        variants=variants,
+        table=table,
+        clusters=clusters,
+    )
+
+
+def _embedding_scale(inputs: Inputs[Array], train: Array) -> float:
+    """One number that gives the embedding block unit root mean square, from at most 2,000 train rows."""
+    if "embedding" not in inputs:
+        return 1.0
+    rows = train[:: max(len(train) // 2000, 1)]
+    square = float(np.mean(inputs["embedding"][rows].astype(np.float64) ** 2))
+    return 1.0 / square**0.5 if square > 0 else 1.0
+
+
+# --- what the table holds ---------------------------------------------------------------------------------
+
+
+def content_hash(table: Table, columns: Sequence[str]) -> str:
+    """SHA-256 of the columns a study reads, whatever file format they came from."""
+    digest = hashlib.sha256()
+
+    class _Sink:
+        closed = False
+
+        def write(self, data: Any) -> int:
+            digest.update(data)
+            return len(data)
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    chosen = table.arrow.select(list(columns)).replace_schema_metadata(None)
+    with pa.ipc.new_stream(pa.PythonFile(_Sink(), mode="w"), chosen.schema) as writer:
+        # One batch length, so that the same cells hash alike however the file was chunked.
+        for batch in chosen.combine_chunks().to_batches(max_chunksize=65_536):
+            writer.write_batch(batch)
+    return digest.hexdigest()
+
+
+def split_hash(split: Split) -> str:
+    """SHA-256 of which rows are in which part."""
+    digest = hashlib.sha256()
+    for part in (split.train, split.validation, split.test):
+        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()
+
+
+def summarise(
+    table: Table,
+    tasks: TaskSet,
+    schema: Schema,
+    split: Split,
+    truth: Mapping[str, tuple[Array, Array]],
+    data_hash: str,
+    set_aside: tuple[SetAside, ...],
+    notes: tuple[str, ...],
+) -> DataSummary:
+    """`data.json`: rows, labels and overlaps as the study saw them. `truth` holds all rows of every task."""
+    parts = (split.train, split.validation, split.test)
+    labelled = np.stack([truth[name][1].any(axis=1) for name in tasks.names], axis=1)
+    as_float = labelled.astype(np.float32)
+    overlap = np.rint(as_float.T @ as_float).astype(np.int64)
+    kinds: dict[str, int] = {}
+    for item in schema.inputs:
+        kinds[item.kind.value] = kinds.get(item.kind.value, 0) + 1
+    return DataSummary(
+        source=table.name,
+        data_hash=data_hash,
+        n_rows=table.n_rows,
+        n_unlabelled=int((~labelled.any(axis=1)).sum()),
+        rows=_counts(len(p) for p in parts),
+        split=" ".join(split.notes),
+        inputs=kinds,
+        tasks=tuple(_task_data(task, *truth[task.name], parts) for task in tasks),
+        overlap=tuple(tuple(int(v) for v in row) for row in overlap) if len(tasks) <= 60 else (),
+        set_aside=set_aside,
+        n_entities=None if schema.entity is None else len(table.column(schema.entity).unique()),
+        notes=notes,
+    )
+
+
+def _counts(values: Any) -> PartCounts:
+    train, validation, test = values
+    return PartCounts(int(train), int(validation), int(test))
+
+
+def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]) -> TaskData:
+    rows: Array = np.asarray(present.any(axis=1))
+    labelled = _counts(rows[p].sum() for p in parts)
+    if task.kind in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION):
+        train = parts[0]
+        seen = values[train][present[train]]
+        spread = None
+        if len(seen):
+            five = (seen.mean(), seen.std(), seen.min(), np.median(seen), seen.max())
+            spread = TargetSpread(*(float(v) for v in five))
+        return TaskData(task.name, labelled, spread=spread)
+    counts = []
+    for i, label in enumerate(task.classes[:30]):
+        if task.kind is TaskKind.MULTILABEL:
+            hit = present[:, i] & (values[:, i] > 0.5)
+        else:
+            hit = present[:, 0] & (values[:, 0] == i)
+        counts.append(ClassCounts(str(label), _counts(hit[p].sum() for p in parts)))
+    return TaskData(task.name, labelled, len(task.classes), tuple(counts))

@@ -1,0 +1,312 @@
+"""The protocol, start to end: tune, select, confirm, compare, judge, decide.
+
+Validation rows choose; confirmation runs have fresh seeds; test rows are opened once, at the end. Every run is a file,
+so that the same command goes on where an interrupted one stopped and reaches the same verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharewise import metrics
+from sharewise.plan import Group
+from sharewise.records import (
+    Arm,
+    Comparison,
+    Decision,
+    Phase,
+    Role,
+    RunRecord,
+    Status,
+    Verdict,
+    to_json,
+    write_atomic,
+)
+from sharewise.seeds import derive
+from sharewise.study import choose
+from sharewise.study.compare import Pair, compare_all
+from sharewise.study.decide import Option, confirm
+from sharewise.study.decide import choose as routes_of
+from sharewise.study.design import ALTERNATIVES, SINGLE, Design
+from sharewise.study.judge import judge_all
+from sharewise.study.prepare import Prepared
+from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
+from sharewise.study.workers import Workers
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the study found: verdicts of the chosen candidate against the best single-task model (`verdicts`) and
+    against the same architecture alone (`isolated`), all comparisons, who answers each task, and the runs behind."""
+
+    selected: str | None
+    reason: str
+    comparisons: tuple[Comparison, ...]
+    verdicts: tuple[Verdict, ...]
+    isolated: tuple[Verdict, ...]
+    decisions: tuple[Decision, ...]
+    notes: tuple[str, ...]
+    confirmation: dict[tuple[str, str], list[Run]]
+    """Confirmation runs by (arm, task)."""
+
+
+class Conductor:
+    """Runs one design in one directory."""
+
+    def __init__(self, design: Design, prepared: Prepared, directory: Path, log: Callable[[str], None]) -> None:
+        self.design, self.prepared, self.directory, self.log = design, prepared, directory, log
+        self.tasks = prepared.tasks
+        self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
+
+    # --- the runs of a phase ------------------------------------------------------------------------------
+
+    def trained(self, arm: Arm) -> list[tuple[str, str, Group]]:
+        """(kind, arm whose variant builds it, group) of every group an arm trains itself."""
+        if arm.role is Role.ALTERNATIVE:
+            return [(arm.name, arm.name, g) for g in arm.plan.groups if self._applies(arm.name, g.tasks[0])]
+        groups = [g for g in arm.plan.groups if arm.role is Role.ALONE or len(g.tasks) > 1]
+        return [("neural", arm.name, group) for group in groups]
+
+    def _applies(self, kind: str, task: str) -> bool:
+        return bool(single_task_model(kind).applies_to(self.tasks[task]))
+
+    def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
+        """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
+        root = self.design.record.seed
+        return Run(
+            phase=phase,
+            arm=arm,
+            kind=kind,
+            group=group,
+            seed=derive(root, phase.value, number),
+            trial=trial,
+            params=self._params(kind, trial),
+            key=self.design.variants[arm].key if kind == "neural" else kind,
+        )
+
+    def _params(self, kind: str, trial: int) -> dict[str, Any]:
+        from dataclasses import asdict
+
+        from sharewise.training.recipe import trial as neural_trial
+
+        root = self.design.record.seed
+        if kind == "neural":
+            return asdict(neural_trial(trial, root))
+        return dict(single_task_model(kind).search_space(trial, root))
+
+    def tuning(self) -> list[Run]:
+        """Equal trials for every group of every arm, all with one seed."""
+        return [
+            self.run(Phase.TUNE, kind, arm, group, trial, 0)
+            for item in self.design.record.arms
+            for kind, arm, group in self.trained(item)
+            for trial in range(self.design.budget.trials)
+        ]
+
+    def repeated(self, phase: Phase, wanted: Iterable[tuple[str, str, Group]], n_runs: int) -> list[Run]:
+        """`n_runs` runs of each group's winning trial; one where the model has no luck in it."""
+        return [
+            self.run(phase, kind, arm, group, self.winners[kind, arm, group.tasks], number)
+            for kind, arm, group in wanted
+            for number in range(1 if kind == "linear" else n_runs)
+        ]
+
+    # --- phases -------------------------------------------------------------------------------------------
+
+    def plan_units(self, runs: Sequence[Run]) -> list[Unit]:
+        """The work list of some runs."""
+        return units(runs, self.prepared)
+
+    def tune(self, workers: Workers, progress: Callable[[int], None]) -> None:
+        """Carry out the tuning trials and take each group's winner on validation rows."""
+        runs = self.tuning()
+        workers.carry_out(self.plan_units(runs), progress)
+        by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
+        for run in runs:
+            by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
+        self.winners = {key: choose.best_trial(records, self.tasks) for key, records in by_group.items()}
+
+    def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
+        everything = [item for arm in self.design.record.arms for item in self.trained(arm)]
+        extra = self.design.budget.selection_runs - 1
+        runs = self.repeated(Phase.SELECT, [w for w in everything if w[0] != "linear"], extra) if extra else []
+        workers.carry_out(self.plan_units(runs), progress)
+        seen: dict[tuple[str, str], list[Run]] = {}
+        for run in [*self._winning_trials(everything), *runs]:
+            for task in run.group.tasks:
+                seen.setdefault((run.arm, task), []).append(run)
+        singles = {arm: self._best_singles(arm, seen) for arm in self._alone_arms()}
+        if not self.design.candidates:
+            return None, singles
+        comparisons = {}
+        for candidate in self.design.candidates:
+            rival = singles[candidate.alone or SINGLE]
+            shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
+            comparisons[candidate.name] = self.compared(
+                [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
+            )[0]
+        return choose.most_promising(comparisons), singles
+
+    def _alone_arms(self) -> list[str]:
+        return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
+
+    def _winning_trials(self, wanted: Iterable[tuple[str, str, Group]]) -> list[Run]:
+        return [self.run(Phase.TUNE, k, a, g, self.winners[k, a, g.tasks], 0) for k, a, g in wanted]
+
+    def _best_singles(self, alone: str, seen: dict[tuple[str, str], list[Run]]) -> dict[str, str]:
+        order = [alone, *ALTERNATIVES]
+        made = {}
+        for task in self.tasks:
+            scores = {
+                arm: [self._validation(run, task.name) for run in seen[arm, task.name]]
+                for arm in order
+                if (arm, task.name) in seen
+            }
+            made[task.name] = choose.best_single(scores, task.metric, [a for a in order if a in scores])
+        return made
+
+    def _validation(self, run: Run, task: str) -> float | None:
+        record = read_record(self.directory, run)
+        return record.validation.get(task) if record.status is Status.DONE else None
+
+    def confirmation(self, selected: str | None, singles: dict[str, dict[str, str]]) -> list[Run]:
+        """Fresh runs of the chosen candidate, of each task alone, and of each task's best alternative."""
+        arms = self.design.record.arms
+        wanted: list[tuple[str, str, Group]] = []
+        alone = SINGLE
+        if selected is not None:
+            candidate = self.design.arm(selected)
+            alone = candidate.alone or SINGLE
+            wanted += self.trained(candidate)
+        wanted += self.trained(self.design.arm(alone))
+        for arm in arms:
+            if arm.role is Role.ALTERNATIVE:
+                best = singles[alone]
+                wanted += [item for item in self.trained(arm) if best[item[2].tasks[0]] == arm.name]
+        return self.repeated(Phase.CONFIRM, wanted, self.design.budget.confirmation_runs)
+
+    # --- evidence -----------------------------------------------------------------------------------------
+
+    def _pair(
+        self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str
+    ) -> Pair:
+        truth, present = self.prepared.truth(task, part)
+        ids: list[tuple[str, ...]] = []
+        predictions = []
+        for arm in (baseline, candidate):
+            done = [read_record(self.directory, run) for run in runs.get((arm, task), ())]
+            done = [record for record in done if record.status is Status.DONE]
+            ids.append(tuple(record.run_id for record in done))
+            predictions.append([read_predictions(self.directory, r, part, task).astype(np.float64) for r in done])
+        return Pair(
+            self.tasks[task],
+            truth,
+            present,
+            baseline,
+            candidate,
+            predictions[0],
+            predictions[1],
+            ids[0],
+            ids[1],
+            clusters=self.prepared.clusters_of(task, part),
+            baseline_deterministic=baseline == "linear",
+            candidate_deterministic=candidate == "linear",
+        )
+
+    def compared(self, pairs: Sequence[Pair]) -> tuple[list[Comparison], dict[str, str]]:
+        """Comparisons, and for what could not be compared the reason by task."""
+        usable = [p for p in pairs if p.baseline and p.candidate]
+        reasons = {p.task.name: "its runs diverged" for p in pairs if not (p.baseline and p.candidate)}
+        found = compare_all(usable)
+        reasons |= {u.task: u.reason for u in found.unavailable}
+        return list(found.comparisons), reasons
+
+    def judge(self, selected: str | None, singles: dict[str, dict[str, str]], runs: Sequence[Run]) -> Findings:
+        """Open the test rows: compare, judge and decide."""
+        by_arm: dict[tuple[str, str], list[Run]] = {}
+        for run in runs:
+            for task in run.group.tasks:
+                by_arm.setdefault((run.arm, task), []).append(run)
+        candidate = None if selected is None else self.design.arm(selected)
+        alone = SINGLE if candidate is None else (candidate.alone or SINGLE)
+        best = singles[alone]
+        if candidate is None:
+            reason = "There is one task only, so there is nothing to share."
+            decisions = [self._alone(t, best[t], reason) for t in self.tasks.names]
+            return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm)
+        shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
+        validation, _ = self.compared([self._pair(t, best[t], candidate.name, by_arm, "validation") for t in shared])
+        against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
+        pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
+        isolated, _ = self.compared(pairs)
+        isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
+        prefer = self.design.record.prefer_fewer_models
+        on_validation = {c.task: c for c in validation}
+        options = [
+            Option(
+                t,
+                candidate.name,
+                candidate.plan.group_of(t).name,
+                best[t],
+                f"single:{t}",
+                on_validation.get(t),
+                why.get(t, "it could not be compared on validation rows"),
+            )
+            for t in shared
+        ]
+        routed = confirm(
+            routes_of(options, prefer_fewer_models=prefer), options, against_best, prefer_fewer_models=prefer
+        )
+        by_task = {d.task: d for d in routed}
+        lone = "The plan leaves it alone."
+        decisions = [by_task.get(t) or self._alone(t, best[t], lone) for t in self.tasks.names]
+        comparisons = [*against_best, *(c for c in isolated if c.baseline != best[c.task])]
+        notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
+        reason = f"'{candidate.name}' had the largest mean change on validation rows."
+        if len(self.design.candidates) == 1:
+            reason = f"'{candidate.name}' is the only plan that shares."
+        return Findings(
+            selected,
+            reason,
+            tuple(comparisons),
+            tuple(judge_all(against_best)),
+            tuple(judge_all(isolated)),
+            tuple(decisions),
+            notes,
+            by_arm,
+        )
+
+    def _order(self, comparison: Comparison) -> int:
+        return self.tasks.index(comparison.task)
+
+    def _alone(self, task: str, arm: str, reason: str) -> Decision:
+        return Decision(task, arm, f"single:{task}", False, None, None, reason)
+
+    def write(self, findings: Findings) -> None:
+        """The evidence as JSON: comparisons, verdicts, decisions. No time or machine is in them."""
+        write_atomic(self.directory / "comparisons.json", to_json(findings.comparisons))
+        write_atomic(self.directory / "verdicts.json", to_json(findings.verdicts))
+        write_atomic(self.directory / "isolated.json", to_json(findings.isolated))
+        write_atomic(self.directory / "decisions.json", to_json(findings.decisions))
+
+    def shipped_run(self, decision: Decision, findings: Findings) -> Run:
+        """The confirmation run that answers a task: the best of its arm on validation rows, over the group's tasks."""
+        runs = findings.confirmation[decision.arm, decision.task]
+        records = [read_record(self.directory, run) for run in runs]
+        done = [(run, record) for run, record in zip(runs, records, strict=True) if record.status is Status.DONE]
+        values = []
+        for _, record in done:
+            changes = []
+            for task in record.tasks:
+                reference, score = done[0][1].validation.get(task), record.validation.get(task)
+                if reference is not None and score is not None:
+                    effect = metrics.metric(self.tasks[task].metric).effect_of(reference, score)
+                    changes.append(0.0 if effect is None else effect)
+            values.append(float(np.mean(changes)) if changes else 0.0)
+        return done[int(np.argmax(values))][0]

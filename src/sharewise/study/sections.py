@@ -1,0 +1,251 @@
+"""The sections of a study file as typed models. Nothing here imports torch, pandas, scikit-learn or pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sharewise import metrics
+from sharewise.errors import Problem, nearest
+from sharewise.plan import Choice
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING, Family, choice
+from sharewise.tables.schema import InputKind
+from sharewise.tasks import TaskKind
+
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+LabelValue = bool | int | float | str
+
+
+def problem_error(problems: list[Problem]) -> PydanticCustomError:
+    """Our own problems carried through pydantic, so that it goes on and finds the others."""
+    return PydanticCustomError("problems", "{first}", {"first": str(problems[0]), "problems": problems})
+
+
+def chosen(family: Family) -> BeforeValidator:
+    def check(said: object) -> Choice:
+        made, problems = choice(family, said)
+        if made is None:
+            raise problem_error(problems)
+        return made
+
+    return BeforeValidator(check)
+
+
+def _metric(name: object) -> object:
+    if isinstance(name, str) and name not in metrics.CATALOGUE:
+        raise problem_error([Problem("A metric must be known", f"'{name}' is not", nearest(name, metrics.CATALOGUE))])
+    return name
+
+
+def _class_weights(said: object) -> object:
+    """ "balanced" or a mapping of labels to positive numbers."""
+    if said is None or said == "balanced":
+        return said
+    rule = "Class weights are 'balanced' or a mapping of labels to positive numbers"
+    if not isinstance(said, Mapping):
+        raise problem_error(
+            [Problem(rule, f"they are {said!r}", nearest(said, ["balanced"]) if isinstance(said, str) else "")]
+        )
+    odd = [
+        (k, v)
+        for k, v in said.items()
+        if isinstance(v, bool) or not isinstance(v, int | float) or not 0 < v < float("inf")
+    ]
+    if odd:
+        raise problem_error([Problem(rule, f"the weight of '{k}' is {v!r}") for k, v in odd])
+    return {k: float(v) for k, v in said.items()}
+
+
+class Section(BaseModel):
+    """A part of the study file: keys are known, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """The table and the roles of its columns."""
+
+    path: Text = Field(description="CSV, Parquet, JSON Lines or Arrow file, a folder or a glob; relative to this file.")
+    id: Text | None = Field(default=None, description="Column that names each row.")
+    time: Text | None = Field(default=None, description="Column that orders the rows in time.")
+    group: Text | None = Field(default=None, description="Column whose values form groups of rows.")
+    entity: Text | None = Field(
+        default=None,
+        description="Column of what a row is about, where several rows may be about one thing: "
+        "never on two sides of the split, and counted once in a verdict.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"path": said} if isinstance(said, str) else said
+
+
+class SplitSection(Section):
+    """How rows become train, validation and test."""
+
+    by: Literal["auto", "column", "random", "group", "time"] = Field(
+        default="auto", description="auto: a split column, else by time, else by entity, else at random."
+    )
+    column: Text | None = Field(default=None, description="Column that holds train, validation and test.")
+    validation: Number = Field(default=0.15, gt=0, lt=1, description="Share of the rows.")
+    test: Number = Field(default=0.2, gt=0, lt=1, description="Share of the rows.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        if isinstance(said, str):
+            return {"by": said}
+        if isinstance(said, Mapping) and "column" in said and "by" not in said:
+            return {"by": "column", **said}
+        return said
+
+    @model_validator(mode="after")
+    def _sound(self) -> SplitSection:
+        if self.by == "column" and self.column is None:
+            raise problem_error(
+                [Problem("A split by column needs the column", "none is named", "Write split: {column: NAME}")]
+            )
+        if self.by not in ("column", "auto") and self.column is not None:
+            raise problem_error(
+                [Problem("A split column goes with by: column", f"by is '{self.by}'", "Remove one of them")]
+            )
+        if self.validation + self.test >= 1:
+            fact = f"validation and test take {self.validation + self.test:.0%}"
+            raise problem_error([Problem("A split must leave rows to train on", fact, "Use smaller shares")])
+        return self
+
+
+class InputSection(Section):
+    """An input column."""
+
+    name: Text
+    kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"name": said} if isinstance(said, str) else said
+
+
+class TaskSection(Section):
+    """One thing to predict."""
+
+    name: Text
+    kind: TaskKind | None = Field(default=None, description="Inferred where it is left out.")
+    column: Text | None = Field(default=None, description="Target column; the task's name where it is left out.")
+    columns: tuple[Text, ...] = Field(
+        default=(),
+        description="Target columns of a multilabel task, or the inputs that a reconstruction task rebuilds.",
+    )
+    metric: Annotated[Text, BeforeValidator(_metric)] | None = None
+    margin: Number = Field(default=0.02, gt=0, description="The change of the metric that counts as harm.")
+    primary: Flag = Field(default=False, description="The study is done for this task; others may help it.")
+    classes: tuple[LabelValue, ...] = Field(
+        default=(), description="Labels in order; needed for an ordinal task whose labels are words."
+    )
+    positive: LabelValue | None = Field(default=None, description="The label whose probability a binary task predicts.")
+    class_weights: Annotated[str | dict[Any, float] | None, BeforeValidator(_class_weights)] = Field(
+        None, description="balanced, or a mapping of labels to weights; a label that is not named weighs 1."
+    )
+    transform: Literal["none", "log1p", "quantile"] = Field(
+        default="none", description="Of a regression target, for training only; answers are in the original unit."
+    )
+    weight: Number = Field(default=1.0, gt=0, description="Of the task's loss.")
+    by: Text | None = Field(
+        default=None, description="Group column: the task is a task of its own for each of its values."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"name": said} if isinstance(said, str) else said
+
+    @model_validator(mode="after")
+    def _sound(self) -> TaskSection:
+        problems = []
+        if self.column is not None and self.columns:
+            problems.append(
+                Problem("A task has a column or columns", f"task '{self.name}' has both", "Remove one of them")
+            )
+        if self.kind is TaskKind.RECONSTRUCTION and not (self.columns or self.column):
+            problems.append(
+                Problem(
+                    "A reconstruction task names the inputs to rebuild",
+                    f"task '{self.name}' names none",
+                    "Write columns: [...]",
+                )
+            )
+        if self.transform != "none" and self.kind not in (TaskKind.REGRESSION, None):
+            problems.append(
+                Problem("Only regression tasks have a transform", f"task '{self.name}' is {self.kind}", "Remove it")
+            )
+        if len(set(map(str, self.classes))) != len(self.classes):
+            problems.append(
+                Problem("Classes must be unique", f"a class of task '{self.name}' occurs twice", "Remove it")
+            )
+        if problems:
+            raise problem_error(problems)
+        return self
+
+
+class BalanceSection(Section):
+    """How the tasks' losses and gradients become one step."""
+
+    scaling: Annotated[Choice, chosen(SCALING)] | None = None
+    weighting: Annotated[Choice, chosen(WEIGHTING)] | None = None
+    aggregator: Annotated[Choice, chosen(AGGREGATOR)] | None = None
+
+
+class CandidateSection(Section):
+    """A plan to try beside "single" and "together", which are always tried."""
+
+    name: Text
+    groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(
+        min_length=1, description="Tasks that share a model; tasks that no group names stand alone."
+    )
+    architecture: Annotated[Choice, chosen(ARCHITECTURE)] | None = None
+    balance: BalanceSection | None = None
+
+
+class BudgetSection(Section):
+    """How much evidence to buy; numbers override the level's own."""
+
+    level: Literal["quick", "standard", "thorough"] = "standard"
+    seeds: Whole | None = Field(default=None, ge=2, le=100, description="Confirmation runs an arm.")
+    trials: Whole | None = Field(default=None, ge=1, le=200, description="Tuning trials an arm.")
+    epochs: Whole | None = Field(default=None, ge=1, le=100_000, description="At most this many.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"level": said} if isinstance(said, str) else said
+
+
+class SuppressionSection(Section):
+    """A finding of the audit that is known and accepted."""
+
+    check: Text
+    reason: Text = Field(description="Why it is accepted; the report shows it.")
+    tasks: tuple[Text, ...] = Field(default=(), description="Only findings that concern all of these tasks.")
+    columns: tuple[Text, ...] = Field(default=(), description="Only findings that concern all of these columns.")
+
+
+class AuditSection(Section):
+    """How the data are audited."""
+
+    suppress: tuple[SuppressionSection, ...] = ()
+    plugins: tuple[Text, ...] = Field(default=(), description="Further checks, as module:Class.")
+
+
+def listed_inputs(said: Any) -> Any:
+    """Inputs as a list of sections: also from a mapping of names to kinds."""
+    if isinstance(said, Mapping):
+        return [{"name": name, "kind": kind} for name, kind in said.items()]
+    return said

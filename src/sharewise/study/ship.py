@@ -1,0 +1,74 @@
+"""What earned its place, as a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sharewise.bundle import Address, Artifact, Reroute, Routes, drift_reference, model_card, save
+from sharewise.plan import Group, Plan
+from sharewise.records import DataSummary, Decision, StudySummary, plain
+from sharewise.study.design import ALTERNATIVES
+from sharewise.study.run import Conductor, Findings
+from sharewise.study.work import Run
+
+
+def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: StudySummary, path: Path) -> None:
+    """Write the bundle: one model for every group that answers a task, and each task's route with its reason.
+
+    Of an arm's confirmation runs the one that did best on validation rows ships.
+    """
+    prepared, design = conductor.prepared, conductor.design
+    chosen: dict[str, Run] = {}
+    for decision in findings.decisions:
+        chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
+    plan = Plan("shipped", tuple(Group(name, run.group.tasks) for name, run in _disjoint(chosen)))
+    routes = [_route(decision, chosen[decision.group], summary.finished) for decision in findings.decisions]
+    provenance = {
+        "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
+        "design": {"sha256": design.digest, "name": design.record.name, "budget": design.record.budget},
+        "runs": {group: {"run": run.run_id, "seed": run.seed, "params": run.params} for group, run in chosen.items()},
+        "versions": summary.versions,
+        "finished": summary.finished,
+    }
+    save(
+        path,
+        plan=plan,
+        codec=prepared.codec,
+        artifacts=[_artifact(name, run, conductor.directory) for name, run in chosen.items()],
+        routes=Routes(tuple(routes)),
+        provenance=plain(provenance),
+        card=model_card(prepared.schema, design.record, data, findings.verdicts, findings.decisions, summary),
+        reference=drift_reference(prepared.table, prepared.schema, prepared.data.parts["train"]),
+        overwrite=True,
+    )
+
+
+def _disjoint(chosen: dict[str, Run]) -> list[tuple[str, Run]]:
+    """Groups with the tasks that no larger group has: a plan is a partition, while a task that went back to its
+    single model is also trained in the shared one."""
+    taken: set[str] = set()
+    made = []
+    for name, run in sorted(chosen.items(), key=lambda item: (len(item[1].group.tasks), item[0])):
+        own = tuple(task for task in run.group.tasks if task not in taken)
+        taken.update(own)
+        made.append((name, replace(run, group=Group(name, own))))
+    return made
+
+
+def _route(decision: Decision, run: Run, when: str) -> Reroute:
+    evidence = {
+        "run": run.run_id,
+        "arm": decision.arm,
+        "probability_harm": decision.probability_harm,
+        "expected_gain": decision.expected_gain,
+    }
+    return Reroute(decision.task, Address(decision.group, 1), decision.reason, when, plain(evidence))
+
+
+def _artifact(group: str, run: Run, directory: Path) -> Artifact:
+    where = directory / "models" / run.run_id
+    files = {path.name: path.read_bytes() for path in sorted(where.iterdir())}
+    if run.kind in ALTERNATIVES:
+        return Artifact.of_single(group, run.group.tasks[0], files)
+    return Artifact.of_neural(group, [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))])

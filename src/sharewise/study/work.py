@@ -1,0 +1,268 @@
+"""The work list: which runs are trained together, and how one unit of them is carried out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharewise import metrics
+from sharewise.models import single
+from sharewise.plan import Group
+from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
+from sharewise.study.prepare import Prepared
+
+COHORT = 24
+"""Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: a group's tasks by one kind of model ("neural", "lightgbm", "linear") with one seed.
+
+    `arm` is the arm whose variant builds it; `params` the tuned values. The run id depends on all of these and on
+    nothing else, so that a resumed study finds what it has.
+    """
+
+    phase: Phase
+    arm: str
+    kind: str
+    group: Group
+    seed: int
+    trial: int
+    params: dict[str, Any]
+    key: str
+
+    @property
+    def run_id(self) -> str:
+        """File-system safe name, unique within a study."""
+        what = f"{self.kind}|{self.key}|{self.group.name}|{'|'.join(self.group.tasks)}|{self.trial}|{self.seed}"
+        digest = hashlib.blake2b(what.encode(), digest_size=5).hexdigest()
+        slug = re.sub(r"[^A-Za-z0-9]+", "-", self.group.name).strip("-")[:40].lower()
+        return f"{self.phase.value}-{self.kind}-{slug}-{digest}"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Runs that one worker carries out together; finished when every one of them has its record."""
+
+    runs: tuple[Run, ...]
+    cost: float
+
+    def done(self, directory: Path) -> bool:
+        """Whether every run's record is on disk."""
+        return all((directory / "runs" / f"{run.run_id}.json").exists() for run in self.runs)
+
+
+def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
+    """Pack runs into units, costliest first. The packing depends on the runs alone, never on the machine.
+
+    Neural runs that can stack (equal slots, one batch size and variant; where balance has memory, equal tasks) make
+    cohorts of at most `COHORT`; runs of other models are grouped by task.
+    """
+    from sharewise.models.build import slots_of
+    from sharewise.training.recipe import batch_size_for
+
+    packs: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if run.kind == "neural":
+            tasks = [prepared.tasks[name] for name in run.group.tasks]
+            rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
+            variant = prepared.variants[run.arm]
+            same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
+            key: tuple[Any, ...] = ("neural", run.key, slots_of(tasks), batch_size_for(rows), same_tasks)
+        else:
+            key = (run.kind, run.group.tasks)
+        packs.setdefault(key, []).append(run)
+    made = []
+    small: dict[str, list[Run]] = {}
+    for key, members in packs.items():
+        if key[0] == "neural":
+            size = min(COHORT, max(4, -(-len(members) // 2)))
+            for start in range(0, len(members), size):
+                part = tuple(members[start : start + size])
+                made.append(Unit(part, sum(prepared.cost(run) for run in part)))
+        else:
+            small.setdefault(key[0], []).extend(members)
+    for members in small.values():
+        made += _by_cost(members, prepared)
+    return sorted(made, key=lambda unit: -unit.cost)
+
+
+def _by_cost(runs: Sequence[Run], prepared: Prepared, most: float = 4.0) -> list[Unit]:
+    """Runs in order, cut where a unit's estimated seconds reach `most`."""
+    made: list[Unit] = []
+    part: list[Run] = []
+    cost = 0.0
+    for run in runs:
+        part.append(run)
+        cost += prepared.cost(run)
+        if cost >= most:
+            made.append(Unit(tuple(part), cost))
+            part, cost = [], 0.0
+    return [*made, Unit(tuple(part), cost)] if part else made
+
+
+# --- carrying out -----------------------------------------------------------------------------------------
+
+
+def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
+    """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest."""
+    if unit.runs[0].kind == "neural":
+        _cohort(unit.runs, prepared, directory, progress)
+        return
+    for run in unit.runs:
+        if not (directory / "runs" / f"{run.run_id}.json").exists():
+            _single(run, prepared, directory)
+        if progress is not None:
+            progress(1)
+
+
+def _parts(run: Run) -> tuple[str, ...]:
+    """Rows whose predictions are kept: test rows are opened by confirmation runs alone."""
+    return ("validation", "test") if run.phase is Phase.CONFIRM else ("validation",)
+
+
+def _cohort(
+    runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
+) -> None:
+    from safetensors.torch import save
+
+    from sharewise.models.build import GroupModel, slots_of
+    from sharewise.training.cohort import Cohort, Member
+    from sharewise.training.recipe import Recipe, Tuned
+
+    variant = prepared.variants[runs[0].arm]
+    tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
+    model = GroupModel(prepared.encoder, variant.architecture, slots_of(tasks))
+    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
+    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
+        names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
+        record = _record(run, "neural")
+        record = replace(
+            record,
+            status=result.status,
+            message=result.message,
+            best_epoch={names[t]: e for t, e in result.best_epoch.items()},
+            curves={names[t]: c for t, c in result.curves.items()},
+            effective_weights={names[t]: w for t, w in result.weights.items()},
+            n_parameters=result.n_parameters,
+            n_train_rows=result.n_train_rows,
+            epochs=result.epochs,
+            seconds=result.seconds,
+        )
+        predictions = {
+            part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}
+            for part, by_task in result.predictions.items()
+        }
+        files: dict[str, bytes] = {}
+        if run.phase is Phase.CONFIRM:
+            for i, state in enumerate(result.states):
+                answers = [names[t] for t in state.tasks]
+                config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
+                files[f"{run.run_id}/{i}.safetensors"] = save(state.parameters, {"config": json.dumps(config)})
+        _write(record, predictions, files, prepared, directory)
+
+
+def _single(run: Run, prepared: Prepared, directory: Path) -> None:
+    kind = single_task_model(run.kind)
+    task = prepared.tasks[run.group.tasks[0]]
+    started = time.process_time()
+    where = prepared.targets.slices[prepared.tasks.index(task.name)]
+    values, present = prepared.targets.values[:, where], prepared.targets.present[:, where]
+    train, validation = prepared.data.parts["train"], prepared.data.parts["validation"]
+    record = replace(_record(run, run.kind), n_train_rows=len(prepared.rows_of(task.name, "train")))
+    try:
+        model = kind.fit(task, prepared.inputs, values, present, train, validation, run.params, run.seed)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
+        _write(failed, {}, {}, prepared, directory)
+        return
+    predictions: dict[str, dict[str, Array]] = {}
+    for part in _parts(run):
+        answers = model.predict(prepared.inputs.at(prepared.rows_of(task.name, part)))
+        predictions[part] = {task.name: prepared.codec.inverse(task.name, answers)}
+    files = {}
+    if run.phase is Phase.CONFIRM:
+        files = {f"{run.run_id}/{name}": content for name, content in model.to_files().items()}
+    record = replace(record, seconds=time.process_time() - started)
+    _write(record, predictions, files, prepared, directory)
+
+
+def single_task_model(kind: str) -> type[single.SingleTaskModel[Any]]:
+    """The class behind an alternative's name."""
+    from sharewise.models import boosted, linear
+
+    models: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
+    return models[kind]
+
+
+def _record(run: Run, arm: str) -> RunRecord:
+    return RunRecord(
+        run_id=run.run_id,
+        arm=run.arm if run.kind == "neural" else arm,
+        group=run.group.name,
+        phase=run.phase,
+        tasks=run.group.tasks,
+        seed=run.seed,
+        trial=run.trial,
+        params=run.params,
+        status=Status.DONE,
+    )
+
+
+def _write(
+    record: RunRecord,
+    predictions: dict[str, dict[str, Array]],
+    files: dict[str, bytes],
+    prepared: Prepared,
+    directory: Path,
+) -> None:
+    """Score the validation rows and write predictions, weights and, last, the record."""
+    where = directory / "runs"
+    scores: dict[str, float | None] = {}
+    for name, prediction in predictions.get("validation", {}).items():
+        truth, present = prepared.truth(name, "validation")
+        scores[name] = metrics.metric(prepared.tasks[name].metric).score(truth, present, prediction)
+    if predictions:
+        buffer = io.BytesIO()
+        arrays = {
+            f"{part}/{record.tasks.index(name)}": p.astype(np.float32)
+            for part, by_task in predictions.items()
+            for name, p in by_task.items()
+        }
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_atomic(where / f"{record.run_id}.npz", buffer.getvalue())
+        record = replace(record, predictions=f"{record.run_id}.npz")
+    for name, content in files.items():
+        path = directory / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    write_atomic(where / f"{record.run_id}.json", to_json(replace(record, validation=scores)))
+
+
+# --- reading back -----------------------------------------------------------------------------------------
+
+
+def read_record(directory: Path, run: Run) -> RunRecord:
+    """The record of a finished run."""
+    return from_json(RunRecord, (directory / "runs" / f"{run.run_id}.json").read_bytes())
+
+
+def read_predictions(directory: Path, record: RunRecord, part: str, task: str) -> Array:
+    """Predictions (n_labelled, W) of a run for the rows of `part` labelled for `task`, in original units."""
+    with np.load(directory / "runs" / str(record.predictions), allow_pickle=False) as arrays:
+        made: Array = arrays[f"{part}/{record.tasks.index(task)}"]
+    return made

@@ -1,0 +1,217 @@
+"""Table -> encoded inputs and targets, fitted on train rows only; predictions -> the user's labels and units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sharewise.batch import Inputs, Targets
+from sharewise.errors import DataError, Problem
+from sharewise.tables import targets as labels
+from sharewise.tables.columns import Floats
+from sharewise.tables.encoders import (
+    CategoricalEncoder,
+    EmbeddingEncoder,
+    Encoder,
+    Rows,
+    encoder_from_json,
+    fit_encoder,
+)
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Input, InputKind, Schema
+from sharewise.tables.targets import Present, Scale
+from sharewise.tasks import Task, TaskKind, TaskSet
+
+Block = npt.NDArray[Any]
+
+PIECE = 8_192
+"""Rows that are encoded at a time."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Fitted encoders in the order of the schema's inputs, and a scale for every task that predicts numbers."""
+
+    schema: Schema
+    encoders: tuple[Encoder, ...]
+    scales: dict[str, Scale]
+
+    @classmethod
+    def fit(cls, table: Table, schema: Schema, rows: Rows) -> Self:
+        """Learn scales, categories and imputations from the rows `rows` (train); cost: one pass over each column."""
+        encoders = tuple(fit_encoder(said, table.column(said.name), rows) for said in schema.inputs)
+        scales = {}
+        fitted: dict[tuple[object, ...], tuple[Floats, Present]] = {}
+        for task in schema.tasks:
+            if task.kind not in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION):
+                continue
+            # Tasks of one grouped declaration read the same column: it is parsed once.
+            key = (task.kind, task.columns, task.where)
+            if key not in fitted:
+                fitted[key] = labels.raw(table, task)
+            values, present = fitted[key]
+            scales[task.name] = Scale.fit(task.transform, values[rows], present[rows])
+        return cls(schema, encoders, scales)
+
+    # --- shapes ---------------------------------------------------------------------------------------------
+
+    def _of_block(self, block: str) -> list[Encoder]:
+        return [e for e in self.encoders if e.block == block]
+
+    @property
+    def n_numeric(self) -> int:
+        """Columns of the numeric block, indicators included."""
+        flags = sum(1 for e in self.encoders if isinstance(e, EmbeddingEncoder) and e.indicator)
+        return sum(e.width for e in self._of_block("numeric")) + flags
+
+    @property
+    def n_embedding(self) -> int:
+        """Columns of the embedding block."""
+        return sum(e.width for e in self._of_block("embedding"))
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Number of codes of every categorical column, code 0 (missing or unseen) included."""
+        return tuple(e.cardinality for e in self.encoders if isinstance(e, CategoricalEncoder))
+
+    @property
+    def feature_names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the columns of every block."""
+        blocks = {
+            b: tuple(n for e in self._of_block(b) for n in e.feature_names)
+            for b in ("numeric", "categorical", "embedding")
+        }
+        flags = tuple(f"{e.name} is missing" for e in self.encoders if isinstance(e, EmbeddingEncoder) and e.indicator)
+        blocks["numeric"] += flags
+        return {b: names for b, names in blocks.items() if names}
+
+    # --- encoding -------------------------------------------------------------------------------------------
+
+    def encode(self, table: Table) -> Inputs[Block]:
+        """Blocks `numeric` (N, F) float32, `categorical` (N, C) int32, `embedding` (N, D) float32 or uint8; only those
+        that exist. Works column by column, some thousand rows at a time, into arrays made once, so that memory is the
+        result's and temporaries stay in the processor's cache.
+
+        Raises DataError with every input column that the table lacks or that cannot be read.
+        """
+        missing = [table.no_column(e.name) for e in self.encoders if e.name not in table.names]
+        if missing:
+            raise DataError(missing)
+        n = table.n_rows
+        blocks: dict[str, Block] = {}
+        if self.n_numeric:
+            blocks["numeric"] = np.empty((n, self.n_numeric), dtype=np.float32)
+        if self.cardinalities:
+            blocks["categorical"] = np.empty((n, len(self.cardinalities)), dtype=np.int32)
+        vectors = [e for e in self.encoders if isinstance(e, EmbeddingEncoder)]
+        if vectors:
+            kind = np.uint8 if all(e.is_bytes for e in vectors) else np.float32
+            blocks["embedding"] = np.empty((n, self.n_embedding), dtype=kind)
+        problems: dict[str, list[Problem]] = {}
+        for start in range(0, n, PIECE):
+            piece = table.slice(start, PIECE)
+            rows = {name: block[start : start + PIECE] for name, block in blocks.items()}
+            for name, found in self._write(piece, rows).items():
+                problems.setdefault(name, found)
+        if problems:
+            raise DataError([p for found in problems.values() for p in found])
+        return Inputs(blocks)
+
+    def _write(self, piece: Table, rows: dict[str, Block]) -> dict[str, list[Problem]]:
+        """Encode a piece into its rows of the blocks; column to what is wrong with it."""
+        problems: dict[str, list[Problem]] = {}
+        at = dict.fromkeys(rows, 0)
+        for encoder in self.encoders:
+            end = at[encoder.block] + encoder.width
+            try:
+                encoder.write(piece.column(encoder.name), rows[encoder.block][:, at[encoder.block] : end])
+            except DataError as error:
+                problems[encoder.name] = [
+                    replace(p, file=piece.name, row=None if p.row is None else p.row + piece.first_row)
+                    for p in error.problems
+                ]
+            at[encoder.block] = end
+        for encoder in self.encoders:
+            if isinstance(encoder, EmbeddingEncoder) and encoder.indicator:
+                encoder.write_indicator(piece.column(encoder.name), rows["numeric"][:, at["numeric"]])
+                at["numeric"] += 1
+        return problems
+
+    def targets(self, table: Table) -> Targets[Block]:
+        """Labels of all tasks side by side as models are trained on them, and `present`."""
+        width = sum(task.n_targets for task in self.schema.tasks)
+        values = np.zeros((table.n_rows, width), dtype=np.float32)
+        present = np.zeros((table.n_rows, width), dtype=bool)
+        slices = []
+        at = 0
+        for task in self.schema.tasks:
+            part = slice(at, at + task.n_targets)
+            found, exists = labels.raw(table, task)
+            if task.name in self.scales:
+                found = np.where(exists, self.scales[task.name].forward(found), 0.0)
+            values[:, part], present[:, part] = found, exists
+            slices.append(part)
+            at = part.stop
+        return Targets(values, present, tuple(slices))
+
+    def truth(self, table: Table, task_name: str) -> tuple[Floats, Present]:
+        """Labels (N, K) of one task as a metric reads them: class codes, 0/1 per label, the original unit."""
+        return labels.raw(table, self.schema.tasks[task_name])
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def inverse(self, task_name: str, prediction: Block) -> Block:
+        """Standardised prediction (N, W) -> original unit; class probabilities as they are."""
+        scale = self.scales.get(task_name)
+        if scale is None:
+            return prediction
+        limit = float(np.finfo(np.float32).max)
+        return np.clip(scale.inverse(prediction.astype(np.float64)), -limit, limit).astype(np.float32)
+
+    def answers(self, task_name: str, prediction: Block) -> dict[str, list[Any] | Block]:
+        """The user's columns: TASK in original labels and units, TASK__proba_CLASS beside it."""
+        return labels.answers(self.schema.tasks[task_name], prediction)
+
+    # --- JSON -----------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` turns into an equal codec."""
+        return {
+            "schema": schema_to_json(self.schema),
+            "encoders": [e.to_json() for e in self.encoders],
+            "scales": {name: asdict(scale) for name, scale in self.scales.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The codec that `to_json` wrote."""
+        scales = {
+            name: Scale(s["transform"], *(tuple(s[k]) for k in ("mean", "deviation", "landmarks", "heights")))
+            for name, s in data["scales"].items()
+        }
+        return cls(schema_from_json(data["schema"]), tuple(encoder_from_json(e) for e in data["encoders"]), scales)
+
+
+def schema_to_json(schema: Schema) -> dict[str, Any]:
+    """A schema as plain data."""
+    return {
+        "inputs": [{"name": i.name, "kind": i.kind.value} for i in schema.inputs],
+        "tasks": [{**asdict(t), "kind": t.kind.value} for t in schema.tasks],
+        **{role: getattr(schema, role) for role in ("row_id", "split", "time", "group", "entity")},
+    }
+
+
+def schema_from_json(data: dict[str, Any]) -> Schema:
+    """The schema that `schema_to_json` wrote."""
+    tasks = []
+    make: Callable[..., Task] = Task
+    for said in data["tasks"]:
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+        tasks.append(make(**{**fields, "kind": TaskKind(said["kind"])}))
+    inputs = tuple(Input(i["name"], InputKind(i["kind"])) for i in data["inputs"])
+    roles = {role: data[role] for role in ("row_id", "split", "time", "group", "entity")}
+    return Schema(inputs, TaskSet(tuple(tasks)), **roles)

@@ -1,0 +1,255 @@
+"""A declaration and a table -> Schema: kinds inferred, classes listed, grouped tasks expanded, every problem named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sharewise import metrics
+from sharewise.errors import DataError, Problem, nearest
+from sharewise.tables import classes as labels
+from sharewise.tables import columns as col
+from sharewise.tables import infer, suspicion
+from sharewise.tables.read import Table
+from sharewise.tables.schema import (
+    UNREADABLE,
+    Declaration,
+    Input,
+    InputDeclaration,
+    InputKind,
+    Schema,
+    TaskDeclaration,
+)
+from sharewise.tasks import Task, TaskKind, TaskSet
+
+MAX_GROUPS = 2000
+REBUILDABLE = (InputKind.NUMERIC, InputKind.BOOLEAN, InputKind.EMBEDDING)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A schema, and in sentences what was inferred or left out on the way."""
+
+    schema: Schema
+    notes: tuple[str, ...]
+
+
+def resolve(table: Table, declaration: Declaration) -> Resolution:
+    """Settle what the table's columns are; raises DataError with every problem found."""
+    return _Resolver(table, declaration).run()
+
+
+def settle(table: Table, declaration: Declaration) -> list[Task]:
+    """The tasks alone; raises DataError where the labels contradict what is declared."""
+    resolver = _Resolver(table, declaration)
+    tasks = resolver.tasks()
+    if resolver.problems:
+        raise DataError(resolver.problems)
+    return tasks
+
+
+class _Resolver:
+    """Collects problems and notes while it walks the declaration."""
+
+    def __init__(self, table: Table, declaration: Declaration) -> None:
+        self.table = table
+        self.said = declaration
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def run(self) -> Resolution:
+        for role, column in self.said.roles.items():
+            self.has(column, self.said.lines.get(role))
+        tasks = self.tasks()
+        inputs = self.inferred_inputs() if self.said.inputs is None else self.given_inputs(self.said.inputs)
+        self.rebuildable(tasks, inputs)
+        if not inputs and not self.problems:
+            self.add(
+                "A study needs an input", f"no column of {self.table.name} can be one", "Name columns under inputs"
+            )
+        if self.problems:
+            raise DataError(self.problems)
+        said = self.said
+        roles = (said.row_id, said.split, said.time, said.group, said.entity)
+        return Resolution(Schema(tuple(inputs), TaskSet(tuple(tasks)), *roles), tuple(self.notes))
+
+    def add(self, rule: str, fact: str, remedy: str = "", line: int | None = None, column: str | None = None) -> None:
+        self.problems.append(Problem(rule, fact, remedy, self.said.file, line, column))
+
+    def take(self, problems: Iterable[Problem], line: int | None) -> None:
+        """Problems of a column, placed where the column is declared."""
+        file = self.said.file or self.table.name
+        self.problems += [replace(p, file=file, line=line) for p in problems]
+
+    def has(self, column: str, line: int | None) -> bool:
+        if column not in self.table.names:
+            self.take([self.table.no_column(column)], line)
+        return column in self.table.names
+
+    # --- inputs -------------------------------------------------------------------------------------------
+
+    def given_inputs(self, declared: tuple[InputDeclaration, ...]) -> list[Input]:
+        """Declared inputs, their kinds inferred where they are not given."""
+        targets = {c: t.name for t in self.said.tasks if t.kind is not TaskKind.RECONSTRUCTION for c in _columns(t)}
+        made: dict[str, Input] = {}
+        for said in declared:
+            if not self.has(said.name, said.line):
+                continue
+            kind = said.kind or infer.input_kind(self.table.column(said.name))
+            rule = "An input must be of a kind that an encoder reads"
+            if said.name in made:
+                self.add("An input is named once", f"'{said.name}' is named twice", "Remove one", said.line)
+            elif said.name in targets:
+                fact = f"it is an input and the target of task '{targets[said.name]}'"
+                self.add("A target may not be an input", fact, "Remove it from inputs", said.line, said.name)
+            elif kind is None:
+                fact = f"it is of type {self.table.column(said.name).type}"
+                self.add(rule, fact, "Remove it from inputs", said.line, said.name)
+            elif kind in UNREADABLE:
+                remedy = "Remove it from inputs, or turn it into an embedding column"
+                self.add(rule, f"{kind.value} inputs have no encoder yet", remedy, said.line, said.name)
+            elif self.fits(said, kind):
+                made[said.name] = Input(said.name, kind)
+        return list(made.values())
+
+    def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
+        """True where every value of the column can be read as `kind`."""
+        try:
+            _readable(self.table.column(said.name), said.name, kind)
+        except DataError as error:
+            self.take(error.problems, said.line)
+            return False
+        return True
+
+    def inferred_inputs(self) -> list[Input]:
+        """Every column that is nothing else and that nothing speaks against; what is left out is noted."""
+        used = set(self.said.roles.values()) - {self.said.group, self.said.entity}
+        targets = {c: None for t in self.said.tasks if t.kind is not TaskKind.RECONSTRUCTION for c in _columns(t)}
+        rest = [name for name in self.table.names if name not in used and name not in targets]
+        kinds = {name: infer.input_kind(self.table.column(name)) for name in rest}
+        left_out = suspicion.reasons(self.table, kinds, [c for c in targets if c in self.table.names])
+        self.notes += [f"Column '{name}' is left out of the inputs: {why}." for name, why in left_out.items()]
+        return [
+            Input(name, kind)
+            for name, kind in kinds.items()
+            if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
+        ]
+
+    def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
+        """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
+        kinds = {i.name: i.kind for i in inputs}
+        lines = {t.name: t.line for t in self.said.tasks}
+        for task in tasks:
+            if task.kind is not TaskKind.RECONSTRUCTION:
+                continue
+            for column in task.columns:
+                if kinds.get(column) not in REBUILDABLE:
+                    what = kinds[column].value if column in kinds else "no input"
+                    self.add(
+                        "A reconstruction task rebuilds numeric, boolean or embedding inputs",
+                        f"'{column}' of task '{task.name}' is {what}",
+                        "Remove it from the task's columns, or name it under inputs",
+                        lines.get(task.name),
+                    )
+
+    # --- tasks --------------------------------------------------------------------------------------------
+
+    def tasks(self) -> list[Task]:
+        """Every task that is declared, grouped declarations expanded."""
+        made = [task for said in self.said.tasks for task in self.tasks_of(said)]
+        seen: set[str] = set()
+        for task in made:
+            if task.name in seen:
+                self.add("Task names must be unique", f"'{task.name}' occurs twice", "Rename one of them")
+            seen.add(task.name)
+        return made
+
+    def tasks_of(self, said: TaskDeclaration) -> list[Task]:
+        """The tasks that one declaration stands for: one, or one for each value of its group column."""
+        names = _columns(said)
+        needed = names if said.by is None else (*names, said.by)
+        found = [self.has(column, said.line) for column in needed]
+        if not all(found):
+            return []
+        several = TaskKind.MULTILABEL if len(names) > 1 else None
+        kind = said.kind or several or infer.task_kind(self.table.column(names[0]))
+        if said.kind is None:
+            self.notes.append(f"Task '{said.name}' is taken to be {kind.value}.")
+        metric = said.metric or metrics.default_metric(kind)
+        try:
+            made = labels.classes(self.table, said, kind)
+            weights = labels.weights(said, kind, made, self.outside_test(names[0]))
+            _fitting(metric, said, kind)
+        except DataError as error:
+            self.take(error.problems, said.line)
+            return []
+        note = labels.positive_note(said, kind, made)
+        if note is not None:
+            self.notes.append(note)
+        task = Task(
+            said.name, kind, names, metric, said.margin, made, said.transform, weights, said.weight, said.primary
+        )
+        return [task] if said.by is None else self.expanded(task, said, said.by)
+
+    def outside_test(self, name: str) -> pa.ChunkedArray:
+        """A column without the rows that a split column declares to be the test."""
+        column = self.table.column(name)
+        if self.said.split is None or self.said.split not in self.table.names:
+            return column
+        held_out = pc.equal(col.text(self.table.column(self.said.split)), "test")
+        return column.filter(pc.invert(pc.fill_null(held_out, False)))
+
+    def expanded(self, task: Task, said: TaskDeclaration, by: str) -> list[Task]:
+        """One task for each value of the group column."""
+        column = self.table.column(by)
+        if column.null_count:
+            row = pc.index(column.is_valid(), False).as_py() + 1
+            rule = "The column that a grouped task is split by must have a value in every row"
+            fact = f"{column.null_count} rows have none (the first is row {row})"
+            self.add(rule, fact, "Fill or remove these rows", said.line, by)
+            return []
+        groups = [col.canonical(v) for v in col.distinct(column)]
+        if len(groups) > MAX_GROUPS:
+            fact = f"column '{by}' has {len(groups)} values"
+            rule = f"A grouped task may have at most {MAX_GROUPS} groups"
+            self.add(rule, fact, "Name a coarser column", said.line, by)
+            return []
+        return [replace(task, name=f"{task.name}@{g}", family=task.name, where=(by, g)) for g in groups]
+
+
+def _columns(said: TaskDeclaration) -> tuple[str, ...]:
+    return said.columns or (said.name,)
+
+
+def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind) -> None:
+    """Raises DataError for a metric that cannot score the kind."""
+    if kind not in metrics.metric(metric).kinds:
+        fitting = [name for name in metrics.CATALOGUE if kind in metrics.metric(name).kinds]
+        fact = f"'{metric}' of task '{said.name}' is not for {kind.value} tasks"
+        raise DataError(Problem("A metric must fit the task's kind", fact, nearest(metric, fitting)))
+
+
+def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
+    """Raises DataError with the first value that cannot be read as `kind`. Only text and lists need a look."""
+    if kind is InputKind.EMBEDDING:
+        width = col.list_width(column) if col.is_list(column.type) else None
+        if width is None:
+            fact = f"the column is of type {column.type}"
+            if col.is_list(column.type):
+                fact = "the lists are of different lengths"
+            rule = "An embedding is a list of numbers, of one length in every row"
+            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+        col.vectors(column.slice(0, 1), name, width)
+    elif kind is InputKind.CATEGORICAL:
+        if col.is_list(column.type):
+            fact = f"the column holds lists ({column.type})"
+            rule = "A categorical input holds one value a row"
+            raise DataError(Problem(rule, fact, "Declare it an embedding", column=name))
+    elif kind is InputKind.DATETIME:
+        if not col.is_date(column.type):
+            col.dates(column, name)
+    elif not (col.is_number(column.type) or col.is_date(column.type) or pa.types.is_boolean(column.type)):
+        col.floats(column, name)

@@ -1,0 +1,401 @@
+"""Many members trained at once, each as if it were alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharewise.balance.contracts import TaskFacts
+from sharewise.balance.engine.balancer import Balancer
+from sharewise.balance.engine.step import Step
+from sharewise.balance.weighting.equal import Equal
+from sharewise.models.build import GroupModel
+from sharewise.models.sharing.base import Dropout
+from sharewise.models.stacked import Stack
+from sharewise.records import Curve, Status
+from sharewise.seeds import derive
+from sharewise.training.data import TrainingData
+from sharewise.training.optimiser import StackedAdamW, clip_
+from sharewise.training.recipe import Recipe, Tuned, batch_size_for
+from sharewise.training.step import Slots, labelled
+from sharewise.training.stopping import Checkpoints
+
+EVALUATION_CELLS = 4_000_000
+"""Rows times members times features that one evaluation pass may hold."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values."""
+
+    run_id: str
+    tasks: tuple[int, ...]
+    seed: int
+    tuned: Tuned = field(default_factory=Tuned)
+
+
+@dataclass(frozen=True)
+class State:
+    """Parameters at one checkpoint, by name, and the tasks that it answers."""
+
+    epoch: int
+    tasks: tuple[int, ...]
+    parameters: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What became of a member. `predictions[part][task]` are the rows of `TrainingData.rows_of(task, part)`,
+    (n, W) as the head predicts them; `weights` the mean effective weight of each task's loss."""
+
+    member: Member
+    status: Status
+    message: str
+    states: tuple[State, ...]
+    best_epoch: dict[int, int]
+    curves: dict[int, Curve]
+    weights: dict[int, float]
+    predictions: dict[str, dict[int, np.ndarray]]
+    n_parameters: int
+    n_train_rows: int
+    epochs: int
+    seconds: float
+
+
+class _Rows:
+    """Row numbers of every member's batches, made a few steps ahead so that no Python runs per row."""
+
+    def __init__(self, members: Sequence[Member], rows: Sequence[np.ndarray], size: int, device: torch.device) -> None:
+        self.members, self.rows, self.size, self.device = list(members), list(rows), size, device
+        self.per_epoch = [max(len(r) // size, 1) for r in rows]
+        self._queues: list[np.ndarray] = [np.empty((0, size), dtype=np.int64) for _ in rows]
+        self._epochs = [0] * len(rows)
+
+    def ahead(self, steps: int) -> Tensor:
+        """(steps, M, B) row numbers of the next steps; each epoch is a new permutation of the member's rows."""
+        made = np.empty((steps, len(self.members), self.size), dtype=np.int64)
+        for m, member in enumerate(self.members):
+            queue = self._queues[m]
+            while len(queue) < steps:
+                random = np.random.default_rng(derive(member.seed, "order", self._epochs[m]))
+                order = random.permutation(self.rows[m])
+                order = np.resize(order, self.per_epoch[m] * self.size)
+                queue = np.concatenate([queue, order.reshape(self.per_epoch[m], self.size)])
+                self._epochs[m] += 1
+            made[:, m], self._queues[m] = queue[:steps], queue[steps:]
+        return torch.from_numpy(made).to(self.device)
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Only the members at these positions stay."""
+        self.members = [self.members[i] for i in positions]
+        self.rows = [self.rows[i] for i in positions]
+        self.per_epoch = [self.per_epoch[i] for i in positions]
+        self._queues = [self._queues[i] for i in positions]
+        self._epochs = [self._epochs[i] for i in positions]
+
+
+class Cohort:
+    """Members with one model, trained together.
+
+    A member's result does not depend on who shares its cohort: its initial weights, row order and dropout masks come
+    from its own seed and step, its losses, clipping and schedule are its own. (Sums run in another order in a larger
+    stack, so the last bits differ.) Members that have stopped, or whose numbers are no longer finite, leave the stack.
+    Members of a cohort must have equal slots and one batch size.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        model: GroupModel,
+        data: TrainingData,
+        recipe: Recipe,
+        balancer: Balancer | None = None,
+    ) -> None:
+        self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
+        self.stack = Stack(model.to(data.device))
+        names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
+        self.stack.populate([member.seed for member in members], names, data.device)
+        self.balancer = (balancer or Balancer(Equal())).build(
+            self._facts(), [derive(member.seed, "balance") for member in members]
+        )
+        self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
+        train = [data.rows_of_any(m.tasks, "train") for m in members]
+        sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
+        if len(sizes) != 1:
+            raise ValueError(f"Members of a cohort must have one batch size; however, theirs are {sorted(sizes)}.")
+        self.n_train = [len(rows) for rows in train]
+        self.batches = _Rows(members, train, sizes.pop(), data.device)
+        per_epoch = np.array(self.batches.per_epoch)
+        self.total = np.maximum(recipe.epochs * per_epoch, recipe.min_steps)
+        # A member with few batches an epoch is evaluated about sixty times in all rather than after every few steps.
+        self.every = np.maximum(per_epoch * recipe.evaluate_every, np.ceil(self.total / 60).astype(int))
+        self.validation = self._padded("validation", recipe.max_validation_rows)
+        n_slots = len(model.slots)
+        self.checkpoints = Checkpoints(self.stack.flat, n_slots if recipe.checkpoint == "task" else 1)
+        self.alive = list(range(len(members)))
+        self.curves: list[list[tuple[int, Tensor, Tensor]]] = [[] for _ in members]
+        self.messages: dict[int, str] = {}
+        self.weights = torch.zeros(len(members), n_slots, device=data.device)
+        self.steps_done = np.zeros(len(members), dtype=int)
+
+    def _facts(self) -> TaskFacts:
+        """What balancing may know: only a cohort whose members have the same tasks can name them."""
+        if len({member.tasks for member in self.members}) > 1:
+            return TaskFacts(len(self.model.slots))
+        numbers = self.members[0].tasks
+        tasks = [self.data.tasks.tasks[t] for t in numbers]
+        primary = [i for i, task in enumerate(tasks) if task.primary]
+        return TaskFacts(
+            len(tasks),
+            names=tuple(task.name for task in tasks),
+            label_counts=tuple(float(max(len(self.data.rows_of(t, "train")), 1)) for t in numbers),
+            label_variances=(1.0,) * len(tasks),
+            n_classes=tuple(max(len(task.classes), 1) for task in tasks),
+            primary=primary[0] if primary else None,
+        )
+
+    def _padded(self, part: str, most: int | None = None) -> tuple[Tensor, Tensor]:
+        """Rows of `part` of every member, padded to one length: numbers (M, V) and which are real (M, V)."""
+        rows = [self.data.rows_of_any(m.tasks, part) for m in self.members]
+        if most is not None:
+            rows = [r if len(r) <= most else r[np.linspace(0, len(r) - 1, most).astype(int)] for r in rows]
+        longest = max((len(r) for r in rows), default=0)
+        numbers = np.zeros((len(rows), longest), dtype=np.int64)
+        real = np.zeros((len(rows), longest), dtype=bool)
+        for m, r in enumerate(rows):
+            numbers[m, : len(r)], real[m, : len(r)] = r, True
+        return torch.from_numpy(numbers).to(self.data.device), torch.from_numpy(real).to(self.data.device)
+
+    # --- training -----------------------------------------------------------------------------------------
+
+    def fit(
+        self, parts: Sequence[str] = ("validation",), progress: Callable[[int], None] | None = None
+    ) -> list[FitResult]:
+        """Train every member to its end; then predict the rows of `parts` from the best checkpoints."""
+        started = time.process_time()
+        step, at, buffer, rates = 0, 0, torch.empty(0), torch.empty(0)
+        device = self.data.device
+        optimiser = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2)
+        checkpoints, slots, validation = self.checkpoints, self.slots, self.validation
+        tuned = torch.tensor([[m.tuned.lr, m.tuned.weight_decay, m.tuned.dropout] for m in self.members], device=device)
+        sums = torch.zeros(len(self.members), len(self.model.slots), device=device)
+        counts, weights = torch.zeros_like(sums), torch.zeros_like(sums)
+        where = torch.arange(len(self.members), device=device)
+        dropout, next_due = self._dropout(tuned), self._next_due(0)
+        while len(where):
+            if at == buffer.shape[0]:
+                buffer, rates, at = self.batches.ahead(16), tuned[:, :1] * self._schedule(step, 16).to(device), 0
+            done = self._step(buffer[at], slots, optimiser, rates[at], tuned[:, 1:2], dropout.at(step))
+            at += 1
+            step += 1
+            sums += done.losses * done.present
+            counts += done.present
+            weights += done.weights
+            if step < next_due:
+                continue
+            due = self._due(step)
+            next_due = self._next_due(step)
+            chosen = torch.from_numpy(due).to(device)
+            self.weights[where], weights = self.weights[where] + weights, torch.zeros_like(weights)
+            self._evaluate(chosen, where, slots, validation, sums, counts, step)
+            sums[chosen], counts[chosen] = 0, 0
+            leaving = self._leaving(due, where, step)
+            if leaving.any():
+                if progress is not None:
+                    progress(int(leaving.sum()))
+                stay = torch.from_numpy(np.flatnonzero(~leaving)).to(device)
+                optimiser.keep(stay)
+                self.balancer.keep(stay)
+                self.stack.bind(self.stack.flat[stay].clone())
+                slots = slots.keep(stay)
+                validation = (validation[0][stay], validation[1][stay])
+                tuned, sums, counts, where = tuned[stay], sums[stay], counts[stay], where[stay]
+                weights, dropout = weights[stay], self._dropout(tuned)
+                kept = stay.tolist()
+                self.batches.keep(kept)
+                self.alive = [self.alive[i] for i in kept]
+                buffer, rates = buffer[:, stay], rates[:, stay]
+                next_due = self._next_due(step)
+        seconds = (time.process_time() - started) / max(len(self.members), 1)
+        return self._results(parts, checkpoints, seconds)
+
+    def _dropout(self, tuned: Tensor) -> Dropout:
+        return Dropout(tuned[:, 2]) if bool((tuned[:, 2] > 0).any()) else Dropout()
+
+    def _schedule(self, step: int, n: int) -> Tensor:
+        """Share of the top learning rate of each living member at `step` and the n - 1 after it, (n, M, 1)."""
+        total = self.total[self.alive]
+        progress = (step + np.arange(n))[:, None] / total
+        warm = self.recipe.warmup
+        rising = (progress + 1 / total) / max(warm, 1e-9)
+        falling = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * np.clip((progress - warm) / (1 - warm), 0, 1)))
+        return torch.from_numpy(np.minimum(rising, falling).astype(np.float32)).unsqueeze(-1)
+
+    def _step(
+        self, rows: Tensor, slots: Slots, optimiser: StackedAdamW, lr: Tensor, weight_decay: Tensor, dropout: Dropout
+    ) -> Step:
+        """Move every member by one batch (M, B); what came of it, with losses in comparable units."""
+        values, cells = slots.targets(rows)
+
+        def losses_from(z: Tensor) -> Tensor:
+            outputs = self.model.outputs(z, dropout)
+            return self.model.losses(outputs, values, cells, slots.class_weights) / slots.scales
+
+        features = self.model.features(self.data.gather(rows), dropout)
+        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model))
+        gradient = self.stack.take_gradient()
+        clip_(gradient, self.recipe.clip)
+        optimiser.step(self.stack.flat, gradient, lr, weight_decay)
+        return done
+
+    def _due(self, step: int) -> np.ndarray:
+        """Positions of the living members that are evaluated after `step` steps."""
+        every, total = self.every[self.alive], self.total[self.alive]
+        return np.flatnonzero((step % every == 0) | (step >= total))
+
+    def _next_due(self, step: int) -> int:
+        """The next step count at which a living member is evaluated."""
+        if not self.alive:
+            return step
+        every, total = self.every[self.alive], self.total[self.alive]
+        return int(np.minimum((step // every + 1) * every, np.maximum(total, step + 1)).min())
+
+    # --- evaluation ---------------------------------------------------------------------------------------
+
+    def _evaluate(
+        self,
+        chosen: Tensor,
+        where: Tensor,
+        slots: Slots,
+        validation: tuple[Tensor, Tensor],
+        sums: Tensor,
+        counts: Tensor,
+        step: int,
+    ) -> None:
+        """Validation loss of the members at positions `chosen`; best checkpoints and curves take note of it."""
+        flat = self.stack.flat
+        everyone = len(chosen) == self.stack.n_members
+        if not everyone:
+            self.stack.bind(flat[chosen])
+            slots = slots.keep(chosen)
+        losses = self._validation_losses(slots, validation[0][chosen], validation[1][chosen])
+        if not everyone:
+            self.stack.bind(flat)
+        train = (sums / counts)[chosen] * slots.scales
+        relative = losses / slots.scales
+        criteria = relative if self.recipe.checkpoint == "task" else relative.nanmean(dim=1, keepdim=True)
+        ids = where[chosen]
+        epochs = torch.from_numpy(
+            np.ceil(step / np.array(self.batches.per_epoch)[chosen.cpu().numpy()]).astype(np.int64)
+        ).to(flat.device)
+        self.checkpoints.update(ids, criteria, epochs, flat[chosen])
+        finite = torch.isfinite(flat[chosen]).all(dim=1) & ~torch.isinf(losses).any(dim=1)
+        for i, member in enumerate(ids.tolist()):
+            self.curves[member].append((int(epochs[i]), train[i].cpu(), losses[i].cpu()))
+            if not bool(finite[i]):
+                self.messages[member] = f"its numbers were no longer finite after {step} steps"
+
+    @torch.no_grad()
+    def _validation_losses(self, slots: Slots, rows: Tensor, real: Tensor) -> Tensor:
+        """Mean loss per slot (m, S) over the labelled cells of the real rows; nan where there is none."""
+        m, n_slots = slots.numbers.shape
+        total = torch.zeros(m, n_slots, device=rows.device)
+        count = torch.zeros(m, n_slots, device=rows.device)
+        for start, stop in self._chunks(rows):
+            part = rows[:, start:stop]
+            values, cells = slots.targets(part)
+            outputs = self.model.outputs(self.model.features(self.data.gather(part)))
+            mask = real[:, start:stop].unsqueeze(1).unsqueeze(-1)
+            blocks = zip(self.model.block_heads, outputs, values, cells, slots.class_weights, strict=True)
+            for (members, head), out, v, p, w in blocks:
+                p = p & mask
+                where = list(members)
+                total[:, where] += (head.row_losses(out, v, w) * p).sum((-1, -2))
+                count[:, where] += p.sum((-1, -2))
+        return total / count
+
+    def _chunks(self, rows: Tensor) -> list[tuple[int, int]]:
+        width = self.model.sharing.n_out + self.model.encoder.n_out
+        size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
+        return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
+
+    def _leaving(self, due: np.ndarray, where: Tensor, step: int) -> np.ndarray:
+        """Which living members are done: at their last step, stale, or no longer finite."""
+        ids = where.cpu().numpy()
+        done = np.zeros(len(ids), dtype=bool)
+        stale = self.checkpoints.exhausted(self.recipe.patience).cpu().numpy()[ids]
+        diverged = np.array([i in self.messages for i in ids])
+        done[due] = ((step >= self.total[self.alive]) | stale | diverged)[due]
+        self.steps_done[ids] = step
+        return done
+
+    # --- results ------------------------------------------------------------------------------------------
+
+    def _results(self, parts: Sequence[str], checkpoints: Checkpoints, seconds: float) -> list[FitResult]:
+        predictions: list[dict[str, dict[int, np.ndarray]]] = [{part: {} for part in parts} for _ in self.members]
+        states: list[list[State]] = [[] for _ in self.members]
+        n_criteria = checkpoints.value.shape[1]
+        for c in range(n_criteria):
+            self.stack.bind(checkpoints.flat[:, c].clone())
+            answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
+            for m, member in enumerate(self.members):
+                tasks = tuple(member.tasks[s] for s in answered)
+                states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
+            for part in parts:
+                self._predict(part, answered, predictions)
+        results = []
+        for m, member in enumerate(self.members):
+            best = {t: state.epoch for state in states[m] for t in state.tasks}
+            curves = self._curves(m)
+            never = not torch.isfinite(checkpoints.value[m]).any()
+            status = Status.DIVERGED if m in self.messages and never else Status.DONE
+            used = self.weights[m] / max(int(self.steps_done[m]), 1)
+            results.append(
+                FitResult(
+                    member=member,
+                    status=status,
+                    message=self.messages.get(m, ""),
+                    states=tuple(states[m]),
+                    best_epoch=best,
+                    curves=curves,
+                    weights={t: float(used[s]) for s, t in enumerate(member.tasks)},
+                    predictions=predictions[m],
+                    n_parameters=self.stack.size,
+                    n_train_rows=self.n_train[m],
+                    epochs=max((e for e, _, _ in self.curves[m]), default=0),
+                    seconds=seconds,
+                )
+            )
+        return results
+
+    def _curves(self, m: int) -> dict[int, Curve]:
+        points = self.curves[m]
+
+        def column(losses: Sequence[Tensor], s: int) -> tuple[float | None, ...]:
+            values = [float(loss[s]) for loss in losses]
+            return tuple(v if np.isfinite(v) else None for v in values)
+
+        epochs, train, validation = tuple(p[0] for p in points), [p[1] for p in points], [p[2] for p in points]
+        blank = (None,) * len(points)
+        tasks = enumerate(self.members[m].tasks)
+        return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
+
+    def _predict(self, part: str, answered: Sequence[int], into: list[dict[str, dict[int, np.ndarray]]]) -> None:
+        """Predictions of the slots `answered` for the labelled rows of `part`, from the parameters bound now."""
+        rows, _ = self._padded(part)
+        made: list[list[Tensor]] = []
+        for start, stop in self._chunks(rows):
+            outputs = self.model.predict(self.data.gather(rows[:, start:stop]))
+            made.append([outputs[s] for s in answered])
+        for position, s in enumerate(answered):
+            whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
+            for m, member in enumerate(self.members):
+                task = member.tasks[s]
+                all_rows = self.data.rows_of_any(member.tasks, part)
+                mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
+                into[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)

@@ -1,0 +1,64 @@
+"""One step of a stack: rows -> losses kept apart -> one gradient per member."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sharewise.models.build import GroupModel
+from sharewise.training.data import TrainingData
+
+
+class Slots:
+    """Which task each member's slots hold, as the index tensors that fetch their targets.
+
+    `numbers` (M, S) are task numbers of the study; for every block of the model, `columns` (M, S_block, K) are the
+    target columns and `class_weights` (M, S_block, C) the class weights, or None where no task has any.
+    """
+
+    def __init__(self, numbers: Tensor, model: GroupModel, data: TrainingData) -> None:
+        self.numbers = numbers
+        self._model, self._data = model, data
+        self.scales = data.scales[numbers]
+        tasks = data.tasks.tasks
+        starts = torch.tensor([s.start for s in data.targets.slices], device=data.device)
+        self.columns: list[Tensor] = []
+        self.class_weights: list[Tensor | None] = []
+        for members in model.blocks:
+            mine = numbers[:, list(members)]
+            width = model.slots[members[0]].n_targets
+            self.columns.append(starts[mine].unsqueeze(-1) + torch.arange(width, device=data.device))
+            weights = [[tasks[int(t)].class_weights for t in row] for row in mine]
+            if any(w for row in weights for w in row):
+                n = max(len(w) for row in weights for w in row)
+                table = [[list(w) if w else [1.0] * n for w in row] for row in weights]
+                self.class_weights.append(torch.tensor(table, device=data.device))
+            else:
+                self.class_weights.append(None)
+
+    def keep(self, members: Tensor) -> Slots:
+        """The slots of the members at these positions."""
+        return Slots(self.numbers[members], self._model, self._data)
+
+    def targets(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Values and present cells of rows (M, B) for every block, each (M, S_block, B, K)."""
+        data = self._data.targets
+        n_columns = data.values.shape[1]
+        base = (rows * n_columns).unsqueeze(1).unsqueeze(-1)
+        values, present = [], []
+        for columns in self.columns:
+            cells = base + columns.unsqueeze(2)
+            values.append(data.values.take(cells))
+            present.append(data.present.take(cells))
+        return values, present
+
+
+def labelled(present: Sequence[Tensor], model: GroupModel) -> Tensor:
+    """Which slots have a label in the batch, (M, S) bool, from the blocks' present cells."""
+    parts = [p.any(-1).any(-1) for p in present]
+    if len(parts) == 1:
+        return parts[0]
+    order = [i for members, _ in model.block_heads for i in members]
+    return torch.cat(parts, dim=1)[:, torch.argsort(torch.tensor(order, device=parts[0].device))]

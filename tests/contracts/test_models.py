@@ -1,0 +1,237 @@
+"""What every encoder, sharing architecture and head promises, over the catalogues."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sharewise.batch import Inputs, Targets
+from sharewise.models import build, encoders, heads, sharing
+from sharewise.models.build import GroupModel, Slot, from_config, slots_of
+from sharewise.models.stacked import Stack
+from sharewise.plan import Choice
+from sharewise.tasks import Task, TaskKind, TaskSet
+from sharewise.training.cohort import Cohort, Member
+from sharewise.training.data import TrainingData
+from sharewise.training.recipe import Recipe, Tuned
+
+TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
+
+TASKS = (
+    Task("yes", TaskKind.BINARY, ("yes",), "auroc", classes=(0, 1)),
+    Task("sort", TaskKind.MULTICLASS, ("sort",), "accuracy", classes=("a", "b", "c")),
+    Task("grade", TaskKind.ORDINAL, ("grade",), "quadratic_kappa", classes=(1, 2, 3, 4)),
+    Task("tags", TaskKind.MULTILABEL, ("t1", "t2"), "auroc", classes=("t1", "t2")),
+    Task("level", TaskKind.REGRESSION, ("level",), "rmse"),
+    Task("typical", TaskKind.REGRESSION, ("typical",), "mae"),
+    Task("again", TaskKind.RECONSTRUCTION, ("x", "z"), "rmse", classes=("x", "z")),
+)
+
+
+def inputs(rows: int, members: int, seed: int = 0) -> Inputs[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return Inputs(
+        {
+            "numeric": torch.randn(members, rows, 3, generator=generator),
+            "categorical": torch.stack(
+                [torch.randint(0, n, (members, rows), generator=generator) for n in (4, 20)], dim=-1
+            ),
+            "embedding": torch.randint(0, 2, (members, rows, 2), generator=generator).to(torch.uint8),
+        }
+    )
+
+
+def model(architecture: str = "hard", tasks: tuple[Task, ...] = TASKS, members: int = 2) -> tuple[GroupModel, Stack]:
+    made = GroupModel(TABULAR, Choice(architecture), slots_of(tasks))
+    stack = Stack(made)
+    stack.populate(list(range(members)), [[t.name for t in tasks]] * members)
+    return made, stack
+
+
+@pytest.mark.parametrize("architecture", sharing.CATALOGUE)
+class TestSharing:
+    def test_shared_parameters_are_those_that_two_losses_reach(self, architecture: str) -> None:
+        made, stack = model(architecture)
+        outputs = made.outputs(made.features(inputs(8, 2)))
+        reached: dict[str, int] = {entry.name: 0 for entry in stack.entries}
+        for out in outputs:
+            for slot in range(out.shape[1]):
+                grads = torch.autograd.grad(out[:, slot].sum(), stack.parameters, retain_graph=True, allow_unused=True)
+                for entry, grad in zip(stack.entries, grads, strict=True):
+                    reached[entry.name] += grad is not None and bool((grad != 0).any())
+        for entry in stack.entries:
+            if entry.slots is None and not entry.name.startswith("heads"):
+                assert reached[entry.name] >= 2, entry.name
+
+    def test_works_for_one_task(self, architecture: str) -> None:
+        made, _ = model(architecture, TASKS[:1])
+        assert made.predict(inputs(5, 2))[0].shape == (2, 5, 1)
+
+    def test_without_a_task_the_others_answer_as_before(self, architecture: str) -> None:
+        whole, _ = model(architecture)
+        fewer, _ = model(architecture, TASKS[:3])
+        if any(n for n in whole.sharing.state_dict() if "slot" in n):
+            pytest.skip("its shared part has one piece per task")
+        for a, b in zip(whole.predict(inputs(6, 2)), fewer.predict(inputs(6, 2)), strict=False):
+            torch.testing.assert_close(a, b)
+
+    def test_one_copy_of_the_representation_per_slot_gives_the_same_outputs(self, architecture: str) -> None:
+        made, _ = model(architecture)
+        z = made.features(inputs(6, 2))
+        copies = z.unsqueeze(1).expand(-1, len(TASKS), *z.shape[1:])
+        for a, b in zip(made.outputs(z), made.outputs(copies), strict=True):
+            torch.testing.assert_close(a, b)
+
+    def test_rows_and_members_are_independent(self, architecture: str) -> None:
+        made, stack = model(architecture, members=3)
+        x = inputs(7, 3)
+        whole = made.predict(x)
+        part = made.predict(Inputs({n: b[:, 2:5] for n, b in x.blocks.items()}))
+        for a, b in zip(whole, part, strict=True):
+            torch.testing.assert_close(a[:, 2:5], b)
+        stack.bind(stack.flat[1:2].clone())
+        alone = made.predict(Inputs({n: b[1:2] for n, b in x.blocks.items()}))
+        for a, b in zip(whole, alone, strict=True):
+            torch.testing.assert_close(a[1:2], b)
+
+    def test_saved_and_loaded_gives_the_same_answers(self, architecture: str) -> None:
+        made, stack = model(architecture, members=2)
+        x = inputs(5, 1)
+        again = build.load(made.config, stack.state(1))
+        stack.bind(stack.flat[1:2].clone())
+        for a, b in zip(made.predict(x), again.predict(x), strict=True):
+            assert torch.equal(a, b)
+
+    def test_weights_of_another_architecture_are_refused(self, architecture: str) -> None:
+        made, stack = model(architecture)
+        state = stack.state(0)
+        missing = dict(list(state.items())[1:])
+        with pytest.raises(KeyError, match="must be those of the architecture"):
+            build.load(made.config, missing)
+        name = next(iter(state))
+        with pytest.raises(ValueError, match="must have shape"):
+            build.load(made.config, state | {name: torch.zeros(99)})
+
+
+@pytest.mark.parametrize("encoder", encoders.CATALOGUE)
+def test_every_encoder_overfits_32_rows(encoder: str) -> None:
+    x = inputs(40, 1, seed=3)
+    y = torch.randn(40, 1, generator=torch.Generator().manual_seed(1)).numpy()
+    tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
+    arrays = Inputs({name: block[0].numpy() for name, block in x.blocks.items()})
+    parts = {"train": np.arange(32), "validation": np.arange(32)}
+    data = TrainingData.of(tasks, arrays, Targets(y, np.ones_like(y, bool), (slice(0, 1),)), parts)
+    net = GroupModel({"name": encoder, **TABULAR}, Choice("hard", {"width": 64}), slots_of(tasks.tasks))
+    member = Member("m", (0,), 0, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.0))
+    result = Cohort([member], net, data, Recipe(epochs=300, min_steps=600, batch_size=32, patience=99)).fit(())[0]
+    assert min(v for v in result.curves[0].validation_loss if v is not None) < 0.02 * float(y.var())
+
+
+def test_unseen_and_missing_categories_are_one_code_and_change_nothing_else() -> None:
+    made, _ = model(members=1)
+    x = inputs(4, 1)
+    codes = x["categorical"].clone()
+    codes[:, :, :] = 0
+    features = made.encoder(Inputs({**x.blocks, "categorical": codes}))
+    assert torch.isfinite(features).all()
+    one_hot = features[..., 3 + 4 : 3 + 4 + 3]
+    assert (one_hot == 0).all()
+
+
+def test_piecewise_linear_encoding_is_the_papers() -> None:
+    """Gorishniy et al. 2022, eq. 1, on a column with bins [-1, 0] and [0, 1]."""
+    made, _ = model(members=1)
+    x = torch.tensor([[[-2.0, 0, 0], [-0.25, 0, 0], [0.5, 0, 0], [3.0, 0, 0]]])
+    blocks = {"numeric": x, "categorical": torch.zeros(1, 4, 2, dtype=torch.long), "embedding": torch.zeros(1, 4, 2)}
+    encoded = made.encoder(Inputs(blocks))[0, :, 3:5]
+    # The first bin is open below and the last open above, to the width of one bin.
+    expected = torch.tensor([[-1.0, 0.0], [0.75, 0.0], [1.0, 0.5], [1.0, 2.0]])
+    torch.testing.assert_close(encoded, expected)
+
+
+@pytest.mark.parametrize("name", heads.CATALOGUE)
+class TestHeads:
+    def built(self, name: str) -> tuple[heads.base.Head, Tensor]:  # type: ignore[name-defined]
+        width = {"multiclass": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2}.get(name, 1)
+        targets = width if name in ("multilabel", "reconstruction") else 1
+        slots = [Slot(name, width, targets)] * 2
+        made = GroupModel({"n_numeric": 3}, Choice("hard", {"width": 8}), slots)
+        Stack(made).populate([0], [["a", "b"]])
+        head = made.block_heads[0][1]
+        random = torch.Generator().manual_seed(0)
+        if name in ("regression", "absolute", "reconstruction"):
+            values = torch.randn(1, 2, 6, targets, generator=random)
+        else:
+            top = {"multiclass": 3, "ordinal": 4}.get(name, 2)
+            values = torch.randint(0, top, (1, 2, 6, targets), generator=random).float()
+        return head, values
+
+    def test_absent_cells_move_nothing(self, name: str) -> None:
+        head, values = self.built(name)
+        features = torch.randn(1, 6, 8)
+        present = torch.ones_like(values, dtype=torch.bool)
+        present[:, 0] = False
+        present[:, 1, 3:] = False
+        losses = head.losses(head(features), values, present, None)
+        other = torch.where(present, values, (values + 1).clamp(max=1))
+        torch.testing.assert_close(losses, head.losses(head(features), other, present, None))
+        assert losses[0, 0] == 0
+
+    def test_loss_is_least_at_what_it_predicts(self, name: str) -> None:
+        """Proper: gradient descent on the outputs reaches the target."""
+        head, values = self.built(name)
+        out = head(torch.zeros(1, 6, 8)).detach().clone().requires_grad_()
+        present = torch.ones_like(values, dtype=torch.bool)
+        optimiser = torch.optim.Adam([out], lr=0.05)
+        for _ in range(500):
+            optimiser.zero_grad()
+            head.losses(out, values, present, None).sum().backward()
+            optimiser.step()
+        predicted = head.predict(out)
+        if name in ("multiclass", "ordinal"):
+            assert (predicted.argmax(-1) == values[..., 0]).float().mean() > 0.9
+            torch.testing.assert_close(predicted.sum(-1), torch.ones_like(predicted[..., 0]))
+        else:
+            assert (predicted - values).abs().max() < 0.1
+
+    def test_class_weights_weigh_their_class(self, name: str) -> None:
+        head, values = self.built(name)
+        if name in ("regression", "absolute", "reconstruction"):
+            pytest.skip("it has no classes")
+        out = head(torch.randn(1, 6, 8))
+        classes = head.predict(out).shape[-1] if name in ("multiclass", "ordinal", "multilabel") else 2
+        plain = head.row_losses(out, values, None)
+        doubled = head.row_losses(out, values, torch.full((1, 2, classes), 2.0))
+        expected = torch.where(values > 0.5, 2.0, 1.0) * plain if name == "multilabel" else 2 * plain
+        torch.testing.assert_close(doubled, expected)
+
+
+def test_slots_of_one_family_start_from_the_family() -> None:
+    tasks = tuple(
+        Task(f"score@{g}", TaskKind.REGRESSION, ("score",), "rmse", family="score", where=("school", g)) for g in "abc"
+    )
+    made, _ = model(tasks=tasks, members=1)
+    answers = made.predict(inputs(5, 1))
+    torch.testing.assert_close(answers[0], answers[1])
+    assert all(slot.family == 0 for slot in slots_of(tasks))
+    assert slots_of(tasks[:1])[0].family == -1
+
+
+def test_a_configuration_describes_its_model() -> None:
+    made, _ = model()
+    again = from_config(made.config)
+    assert again.config == made.config
+    assert [p.shape for p in again.parameters()] == [p[:1].shape for p in made.parameters()]
+
+
+def test_ordinal_probabilities_follow_proportional_odds() -> None:
+    """McCullagh 1980: the log odds of P(y <= c) differ by theta_c only."""
+    made, stack = model(tasks=TASKS[2:3], members=1)
+    stack.flat.normal_(generator=torch.Generator().manual_seed(4))
+    p = made.predict(inputs(9, 1))[0][0]
+    below = p.cumsum(-1)[:, :-1]
+    logits = torch.log(below / (1 - below))
+    differences = logits - logits[:1]
+    torch.testing.assert_close(differences, differences[:, :1].expand_as(differences), rtol=1e-2, atol=1e-2)
