@@ -1,12 +1,11 @@
 """Cost of a whole training step relative to the plain weighted sum, interleaved in one process.
 
-    python benchmarks/step_cost.py --workloads mlp --tasks 2 8 40 [--methods nash upgrad] [--levels representation]
+    python benchmarks/step_cost.py --workloads mlp --tasks 2 8 40 [--methods nash] [--levels parameters]
 
 Workloads: an MLP 256-512-512-256 at batch 256, a small CNN at batch 64, a Transformer encoder of 4 layers
-of width 128 on 64 tokens at batch 32; one linear head of ten classes per task, losses over one decade of scale,
-Adam. Prints for every cell the median over rounds of CPU time over that of the plain step in the same round,
-and on request the peak of tensor memory. The usual loop, and TorchJD where it is installed, are timed
-beside us with --peers.
+of width 128 on 64 tokens at batch 32; one linear head of ten classes per task, losses over a decade, Adam.
+Prints for every cell the median over rounds of CPU time over that of the plain step in the same round, and
+on request the peak of tensor memory. The usual loop, and TorchJD where it is installed, with --peers.
 """
 
 from __future__ import annotations

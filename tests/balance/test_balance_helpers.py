@@ -63,7 +63,7 @@ def test_the_sweep_starts_equal_and_spreads() -> None:
     assert len({tuple(p["weights"].values()) for _, p in five}) == 5
 
 
-# --- unequal convergence -------------------------------------------------------------------------------------
+# --- unequal convergence ---------------------------------------------------------------------
 
 
 def test_learning_rates_by_task() -> None:
@@ -106,7 +106,7 @@ def test_stopping_rules() -> None:
         Stopper(watch="primary").build(2)
 
 
-# --- observers -----------------------------------------------------------------------------------------------
+# --- observers -------------------------------------------------------------------------------
 
 
 def step() -> Step:
