@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 torchjd = pytest.importorskip("torchjd.aggregation", reason="torchjd is not installed: parity not checked")
-pytest.importorskip(
-    "qpsolvers", reason="qpsolvers is not installed: UPGrad's and DualProj's parity not checked"
-)
+pytest.importorskip("qpsolvers", reason="qpsolvers is not installed: UPGrad's and DualProj's parity not checked")
 dual_cone = pytest.importorskip("torchjd._linalg._dual_cone")
 
 from sharewise.balance.aggregation import CATALOGUE  # noqa: E402
