@@ -61,17 +61,17 @@ def test_forty_small_losses_neither_overflow_nor_underflow() -> None:
 @pytest.mark.parametrize("kind", [Uncertainty, IMTLL, UncertaintyPositive])
 def test_learnt_scales_reach_their_fixed_point(kind: type[Weighting]) -> None:
     method = kind().build(3)
-    optimiser = torch.optim.Adam(method.parameters(), lr=0.05)
-    for _ in range(600):
+    optimiser = torch.optim.Adam(method.parameters(), lr=0.1)
+    for _ in range(200):
         optimiser.zero_grad()
         method(LOSSES, ALL).backward()
         optimiser.step()
     found = weights(method) * LOSSES
     if kind is UncertaintyPositive:  # l / (2 c^2) = c^2 / (1 + c^2)
         square = (LOSSES + (LOSSES**2 + 8 * LOSSES).sqrt()) / 4
-        torch.testing.assert_close(found, LOSSES / (6 * square), rtol=1e-3, atol=0.0)
+        torch.testing.assert_close(found, LOSSES / (6 * square), rtol=1e-2, atol=0.0)
     else:
-        torch.testing.assert_close(found, found.mean().expand(3), rtol=1e-3, atol=0.0)
+        torch.testing.assert_close(found, found.mean().expand(3), rtol=1e-2, atol=0.0)
 
 
 def test_dwa_by_hand() -> None:
@@ -123,9 +123,9 @@ def test_tchebycheff_by_hand() -> None:
 def test_random_weights_average_out_and_differ_by_member() -> None:
     for kind in ("normal", "dirichlet"):
         method = Random(distribution=kind).build(3, [1, 2])  # type: ignore[arg-type]
-        drawn = torch.stack([weights(method, LOSSES.expand(2, 3), ALL.expand(2, 3)) for _ in range(800)])
+        drawn = torch.stack([weights(method, LOSSES.expand(2, 3), ALL.expand(2, 3)) for _ in range(250)])
         assert (drawn[:, 0] != drawn[:, 1]).any()
-        torch.testing.assert_close(drawn.mean((0, 1)), torch.full((3,), 1 / 3).double(), rtol=0.0, atol=0.03)
+        torch.testing.assert_close(drawn.mean((0, 1)), torch.full((3,), 1 / 3).double(), rtol=0.0, atol=0.05)
 
 
 def test_inverse_volume_is_clipped() -> None:
@@ -141,9 +141,7 @@ def test_prioritise_follows_the_focal_rule() -> None:
     method.after_epoch(LOSSES, None, torch.tensor([0.5, 0.9, 0.99]))
     focus = [-((1 - k) ** 2) * math.log(k) for k in (0.5, 0.9, 0.99)]
     focus[1], focus[2] = max(focus[1], 1e-3), max(focus[2], 1e-3)
-    torch.testing.assert_close(
-        weights(method), torch.tensor(focus).double() / sum(focus), rtol=1e-5, atol=0.0
-    )
+    torch.testing.assert_close(weights(method), torch.tensor(focus).double() / sum(focus), rtol=1e-5, atol=0.0)
 
 
 def test_a_task_that_has_stabilised_yields() -> None:

@@ -96,9 +96,7 @@ def test_rare_classes_come_more_often() -> None:
     present, _ = table("full")
     rare = [
         classes[
-            CATALOGUE.build("class_balanced", task="a", beta=b)
-            .build(present, classes, ("a", "b", "c"))
-            .epoch(0),
+            CATALOGUE.build("class_balanced", task="a", beta=b).build(present, classes, ("a", "b", "c")).epoch(0),
             0,
         ].mean()
         for b in (0.0, 0.99, 0.9999)
@@ -129,9 +127,9 @@ def test_bad_input_is_a_sentence() -> None:
         CATALOGUE.build("balanced").build(np.zeros((4, 2), bool))
     with pytest.raises(ConfigError, match="needs class codes"):
         CATALOGUE.build("class_balanced", task="a").build(present)
+    misspelt = CATALOGUE.build("class_balanced", task="abd")
+    misspelt.build(present, present.astype(np.int64), ("abc", "b", "c"))
     with pytest.raises(ConfigError, match="Did you mean 'abc'"):
-        CATALOGUE.build("class_balanced", task="abd").build(
-            present, present.astype(np.int64), ("abc", "b", "c")
-        )
+        misspelt.epoch(0)
     with pytest.raises(ConfigError, match="'temperature' must be positive"):
         CATALOGUE.build("temperature", temperature=0.0)

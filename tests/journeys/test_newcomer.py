@@ -1,6 +1,9 @@
 """The tables on which peers were tried as a newcomer would: scikit-learn's breast cancer data with four targets, and
-the same with 30 to 60 % of the labels blanked. What peers did with them: rows deleted, weights that were not a number, a
-constant answer for a target in the hundreds, another result from the same seed, scores of different units averaged."""
+the same with 30 to 60 % of the labels blanked.
+
+What peers did with them: rows deleted, weights that were not a number, a constant answer for a target in the hundreds,
+another result from the same seed, scores of different units averaged.
+"""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ from sharewise.study import prepare as preparing
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
 from sharewise.study.progress import Progress
+from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import ship
-from sharewise.study.study import StudyResult
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked

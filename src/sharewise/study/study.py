@@ -5,38 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharewise.errors import ConfigError, Problem
-from sharewise.records import Decision, StudySummary, Verdict
 from sharewise.study.file import StudyFile, load
 from sharewise.study.progress import Progress, silent
+from sharewise.study.result import StudyResult
 
 if TYPE_CHECKING:
     from sharewise.study.session import Session
     from sharewise.tables.read import Source
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What a finished study left in its directory."""
-
-    directory: Path
-    verdicts: tuple[Verdict, ...]
-    decisions: tuple[Decision, ...]
-    summary: StudySummary
-
-    @property
-    def bundle(self) -> Path:
-        """The shipped bundle."""
-        return self.directory / "bundle"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.directory / "report.html"
 
 
 class Study:
