@@ -55,6 +55,7 @@ class Session:
     def carry_out(self, started: float) -> StudyResult:
         design, prepared, data = self.design()
         design.freeze(self.directory)
+        self._tidy()
         self._keep_study_file()
         write_atomic(self.directory / "data.json", to_json(data))
         audit_files.write(self._audit(prepared), self.directory)
@@ -133,6 +134,15 @@ class Session:
         if len(loud) > 8:
             self.log(f"and {len(loud) - 8} more findings in audit.json.")
         return found
+
+    def _tidy(self) -> None:
+        """Make the folders, and remove what an interrupted run had half written."""
+        for name in ("runs", "models"):
+            (self.directory / name).mkdir(exist_ok=True)
+        for folder in (self.directory, self.directory / "runs"):
+            for leftover in folder.glob(".*.*.*"):
+                if leftover.is_file():
+                    leftover.unlink(missing_ok=True)
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -104,10 +103,14 @@ class Study:
 
 
 def _claim(directory: Path) -> None:
-    """Make the run directory; raises ConfigError where something else is there."""
+    """Make the run directory; raises ConfigError where something else is there.
+
+    A run that was killed before its design was written leaves at most hidden files behind, which do not count.
+    """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / "design.json").exists():
+    held = [p for p in directory.iterdir() if not p.name.startswith(".")] if directory.is_dir() else []
+    if held and not (directory / "design.json").exists():
         raise ConfigError(
             Problem(
                 "A run needs an empty directory or one of its own",
@@ -115,7 +118,4 @@ def _claim(directory: Path) -> None:
                 "choose another --out",
             )
         )
-    (directory / "runs").mkdir(parents=True, exist_ok=True)
-    for leftover in (directory / "runs").glob(".*"):
-        leftover.unlink(missing_ok=True)
-    shutil.rmtree(directory / ".bundle", ignore_errors=True)
+    directory.mkdir(parents=True, exist_ok=True)
