@@ -139,8 +139,8 @@ class Session:
         """Make the folders, and remove what an interrupted run had half written."""
         for name in ("runs", "models"):
             (self.directory / name).mkdir(exist_ok=True)
-        for folder in (self.directory, self.directory / "runs"):
-            for leftover in folder.glob(".*.*.*"):
+        for pattern in (".*.*.*", "runs/.*.*.*", "models/*/.*.*.*"):
+            for leftover in self.directory.glob(pattern):
                 if leftover.is_file():
                     leftover.unlink(missing_ok=True)
 
