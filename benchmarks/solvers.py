@@ -58,12 +58,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    cells = [
-        (kind, members, size)
-        for kind in ("agree", "conflict")
-        for members in options.members
-        for size in SIZES
-    ]
+    cells = [(kind, members, size) for kind in ("agree", "conflict") for members in options.members for size in SIZES]
     print("method".ljust(14) + "".join(f"{k[:5]} M{m} K{s}".rjust(15) for k, m, s in cells))
     for name in options.only or sorted(CATALOGUE):
         if not issubclass(CATALOGUE.load(name), Aggregator):

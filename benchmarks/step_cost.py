@@ -30,9 +30,7 @@ class Mlp(nn.Sequential):
     """256-512-512-256, 526 thousand shared parameters."""
 
     def __init__(self) -> None:
-        super().__init__(
-            nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU()
-        )
+        super().__init__(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU())
 
 
 class Cnn(nn.Sequential):
@@ -106,9 +104,7 @@ def plain(n_tasks: int, workload: str) -> Callable[[], None]:
     return step
 
 
-def ours(
-    n_tasks: int, workload: str, method: str, level: str, refresh: int, trunk: str
-) -> Callable[[], None]:
+def ours(n_tasks: int, workload: str, method: str, level: str, refresh: int, trunk: str) -> Callable[[], None]:
     """A balanced step."""
     s = setting(workload, n_tasks)
     balancer = Balancer(CATALOGUE.build(method), level=level, refresh=refresh, trunk=trunk).build(n_tasks)
@@ -242,9 +238,7 @@ def measure(steps: dict[str, Callable[[], None]], rounds: int, inner: int) -> di
 
 def main() -> None:
     """Print one table per workload and number of tasks."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--tasks", type=int, nargs="*", default=[2, 8, 40])
     parser.add_argument("--methods", nargs="*", default=["nash", "upgrad", "cagrad", "mgda", "pcgrad"])

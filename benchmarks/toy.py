@@ -117,9 +117,7 @@ def svg(paths: dict[str, Path2D]) -> str:
         ends = f"{sum(r >= 0 for r in path.reached)} of {len(path.reached)}"
         lines.append(f'<text x="{left}" y="{top - 6}" font-weight="600">{name}: {ends} on the front</text>')
         lines.append(f'<rect x="{left}" y="{top}" width="180" height="130" fill="none" stroke="#bbb"/>')
-        lines.append(
-            f'<polyline points="{place(-7, FRONT)} {place(7, FRONT)}" stroke="#222" stroke-width="4"/>'
-        )
+        lines.append(f'<polyline points="{place(-7, FRONT)} {place(7, FRONT)}" stroke="#222" stroke-width="4"/>')
         for member, colour in enumerate(colours[: path.points.shape[1]]):
             steps = path.points[:, member].tolist()
             trace = " ".join(place(x, y) for x, y in steps[:: max(len(steps) // 120, 1)] + steps[-1:])
@@ -136,12 +134,8 @@ def svg(paths: dict[str, Path2D]) -> str:
 
 def main() -> None:
     """Run, print and draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--methods", nargs="*", default=["nash", "fairgrad", "famo", "mgda", "imtl_g", "mean"]
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="*", default=["nash", "fairgrad", "famo", "mgda", "imtl_g", "mean"])
     parser.add_argument("--steps", type=int, default=35000)
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--svg", type=Path, default=None)

@@ -106,9 +106,7 @@ def test_mgda_satisfies_the_kkt_conditions(n_tasks: int, seed: int, decades: flo
 
 @settings(max_examples=25, deadline=None)
 @given(n_tasks=sizes, seed=seeds, decades=spreads, alpha=st.sampled_from([0.5, 1.0, 2.0, 5.0]))
-def test_fairgrad_and_nash_solve_their_equation(
-    n_tasks: int, seed: int, decades: float, alpha: float
-) -> None:
+def test_fairgrad_and_nash_solve_their_equation(n_tasks: int, seed: int, decades: float, alpha: float) -> None:
     jacobian = rows(n_tasks, 2 * n_tasks, seed, decades)
     matrix = jacobian @ jacobian.mT
     weights = weigh(FairGrad(alpha=alpha), matrix)
@@ -157,9 +155,7 @@ def test_upgrad_is_the_mean_of_exact_projections() -> None:
             v[k] = 1.0
             if part:
                 v[part] += torch.linalg.solve(matrix[part][:, part], -(matrix[part] @ v))
-            feasible = (v - torch.eye(6, dtype=torch.float64)[k] >= -1e-10).all() and (
-                (matrix @ v >= -1e-9).all()
-            )
+            feasible = (v - torch.eye(6, dtype=torch.float64)[k] >= -1e-10).all() and ((matrix @ v >= -1e-9).all())
             if feasible and float(v @ matrix @ v) < value:
                 best, value = v, float(v @ matrix @ v)
         assert best is not None
@@ -195,9 +191,7 @@ def test_cagrad_is_the_mean_at_zero_and_mgda_at_infinity() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(n_tasks=sizes, seed=seeds, decades=spreads)
-def test_imtl_g_projects_equally_and_config_has_equal_cosines(
-    n_tasks: int, seed: int, decades: float
-) -> None:
+def test_imtl_g_projects_equally_and_config_has_equal_cosines(n_tasks: int, seed: int, decades: float) -> None:
     jacobian = rows(n_tasks, n_tasks + 4, seed, decades)
     matrix = jacobian @ jacobian.mT
     units = jacobian / jacobian.norm(dim=1, keepdim=True)

@@ -28,9 +28,7 @@ def test_names_and_parameters_are_checked_without_torch() -> None:
 
 
 def test_choices_become_balancers() -> None:
-    balancer = choose.make(
-        "nash", {"max_norm": None, "level": "parameters", "refresh": 10, "scaling": "initial"}
-    )
+    balancer = choose.make("nash", {"max_norm": None, "level": "parameters", "refresh": 10, "scaling": "initial"})
     assert balancer.level is Level.PARAMETERS
     assert balancer.refresh == 10
     assert balancer.scaling is not None
@@ -93,9 +91,7 @@ def test_stopping_rules() -> None:
     ends = {}
     for watch in ("all", "primary", "composite"):
         stopper = Stopper(watch=watch, patience=2).build(facts)
-        ends[watch] = [
-            bool(stopper.update(torch.tensor(pair))[0]) for pair in zip(falling, flat, strict=True)
-        ]
+        ends[watch] = [bool(stopper.update(torch.tensor(pair))[0]) for pair in zip(falling, flat, strict=True)]
     assert ends["all"] == [False] * 4
     assert ends["primary"] == [False, False, True, True]
     assert ends["composite"] == [False] * 4

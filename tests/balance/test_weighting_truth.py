@@ -141,9 +141,7 @@ def test_prioritise_follows_the_focal_rule() -> None:
     method.after_epoch(LOSSES, None, torch.tensor([0.5, 0.9, 0.99]))
     focus = [-((1 - k) ** 2) * math.log(k) for k in (0.5, 0.9, 0.99)]
     focus[1], focus[2] = max(focus[1], 1e-3), max(focus[2], 1e-3)
-    torch.testing.assert_close(
-        weights(method), torch.tensor(focus).double() / sum(focus), rtol=1e-5, atol=0.0
-    )
+    torch.testing.assert_close(weights(method), torch.tensor(focus).double() / sum(focus), rtol=1e-5, atol=0.0)
 
 
 def test_a_task_that_has_stabilised_yields() -> None:

@@ -931,7 +931,7 @@ def odd_spelling(case: Case, strength: float, rng: np.random.Generator) -> Case 
         if item.kind is not InputKind.CATEGORICAL or not pa.types.is_string(case.table.schema.field(item.name).type):
             continue
         words = [str(v) for v in case.view().codes(item.name)[1]]
-        if any(v.lower() != v.upper() and not any(c.isdigit() for c in v) for v in words):
+        if any(v != v.upper() and not any(c.isdigit() for c in v) for v in words):
             usable.append(item.name)
     name = pick(usable, rng)
     if name is None:

@@ -96,9 +96,7 @@ def test_rare_classes_come_more_often() -> None:
     present, _ = table("full")
     rare = [
         classes[
-            CATALOGUE.build("class_balanced", task="a", beta=b)
-            .build(present, classes, ("a", "b", "c"))
-            .epoch(0),
+            CATALOGUE.build("class_balanced", task="a", beta=b).build(present, classes, ("a", "b", "c")).epoch(0),
             0,
         ].mean()
         for b in (0.0, 0.99, 0.9999)

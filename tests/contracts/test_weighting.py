@@ -232,9 +232,7 @@ def test_scalings_keep_members_tasks_and_state_apart(name: str) -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in SCALINGS if Claim.SCALE_INVARIANT in scaling.CATALOGUE.load(n).claims]
-)
+@pytest.mark.parametrize("name", [n for n in SCALINGS if Claim.SCALE_INVARIANT in scaling.CATALOGUE.load(n).claims])
 def test_scale_invariant_scalings_undo_a_constant(name: str) -> None:
     factor = torch.tensor([1e-3, 1.0, 50.0, 1e3])
     slopes = []

@@ -17,6 +17,8 @@ from sharewise.tables.schema import InputKind
 
 MAX_FIT_ROWS = 20_000
 """Rows that one model is fitted on; more change a boosted model's skill little and its cost in proportion."""
+MAX_PRESENCE_ROWS = 10_000
+"""Rows that answer whether presence can be predicted: the ROC-AUC is then known to 0.01."""
 ROUNDS = 60
 MAX_WIDTH = 64
 """Numbers of an embedding that trees read as they are; wider ones are projected to half as many first."""
@@ -45,12 +47,12 @@ def forecast(view: AuditView, labels: Labels) -> Forecast | None:
 
 
 def presence_forecast(view: AuditView, name: str, present: npt.NDArray[np.bool_]) -> Forecast | None:
-    """The same for whether a task is labelled."""
+    """The same for whether a task is labelled, on a sample and in two folds."""
     from sharewise.tasks import TaskKind
 
     everyone = np.ones(view.n_rows, dtype=bool)
     labels = Labels(name, f"{name} is labelled", TaskKind.BINARY, present.astype(np.float64), everyone, (0, 1))
-    return _forecast(view, labels, sample=view.sample[:: max(1, len(view.sample) // MAX_FIT_ROWS)])
+    return _forecast(view, labels, sample=view.sample[:: -(-len(view.sample) // MAX_PRESENCE_ROWS)])
 
 
 def _forecast(view: AuditView, labels: Labels, sample: Rows | None = None) -> Forecast | None:
@@ -59,7 +61,7 @@ def _forecast(view: AuditView, labels: Labels, sample: Rows | None = None) -> Fo
         rows = sample[labels.present[sample]]
     if len(rows) < 50 or len(np.unique(labels.values[rows])) < 2 or not view.input_names:
         return None
-    n_folds = 2 if len(rows) > 20_000 else 4
+    n_folds = 2 if len(rows) > 20_000 or sample is not None else 4
     folds = view.folds[rows] % n_folds
     if len(np.unique(folds)) < n_folds:
         return None  # too few different inputs

@@ -47,9 +47,7 @@ class TaskRates:
             for name in given:
                 if name not in tasks:
                     raise ConfigError(
-                        Problem(
-                            "A learning rate must belong to a task", f"'{name}' is none", nearest(name, tasks)
-                        )
+                        Problem("A learning rate must belong to a task", f"'{name}' is none", nearest(name, tasks))
                     )
         self.scales = torch.tensor([float((scales or {}).get(t, 1.0)) for t in tasks])
         self.horizons = torch.tensor([float((horizons or {}).get(t, epochs)) for t in tasks]).clamp(min=1.0)
@@ -90,9 +88,7 @@ class Freezer(_Members):
     idle: Tensor
     frozen: Tensor
 
-    def __init__(
-        self, *, patience: int = 5, min_fall: float = 1e-3, rise: float = 0.02, at_once: int = 1
-    ) -> None:
+    def __init__(self, *, patience: int = 5, min_fall: float = 1e-3, rise: float = 0.02, at_once: int = 1) -> None:
         super().__init__()
         self.patience, self.min_fall, self.rise, self.at_once = patience, min_fall, rise, at_once
 

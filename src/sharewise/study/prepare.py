@@ -22,7 +22,6 @@ from sharewise.tasks import Task, TaskKind, TaskSet
 if TYPE_CHECKING:
     from sharewise.balance.engine.balancer import Balancer
     from sharewise.study.design import Variant
-    from sharewise.study.work import Run
     from sharewise.training.data import TrainingData
 
 Array = NDArray[Any]
@@ -73,20 +72,6 @@ class Prepared:
         from sharewise.study.balancing import balancer
 
         return balancer(variant.balance)
-
-    def cost(self, run: Run) -> float:
-        """Rough seconds of a run on one core, to spread the work and to tell the user beforehand."""
-        rows = len(self.data.rows_of_any(self.numbers(run.group.tasks), "train"))
-        width = sum(int(b.shape[1]) for b in self.inputs.blocks.values())
-        if run.kind == "linear":
-            return 0.005 + rows * width * 2e-7
-        if run.kind == "lightgbm":
-            outputs = max(self.tasks[name].n_outputs for name in run.group.tasks)
-            return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
-        epochs = int(self.recipe["epochs"])
-        steps = max(epochs * max(rows / 256, 1), 400)
-        flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
-        return float(steps * (flops / 2.5e10 + 1.5e-4))
 
 
 def prepare(

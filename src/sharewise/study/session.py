@@ -23,9 +23,9 @@ from sharewise.study import prepare as preparing
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
 from sharewise.study.progress import Progress
+from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import ship
-from sharewise.study.study import StudyResult
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
@@ -55,6 +55,7 @@ class Session:
     def carry_out(self, started: float) -> StudyResult:
         design, prepared, data = self.design()
         design.freeze(self.directory)
+        self._tidy()
         self._keep_study_file()
         write_atomic(self.directory / "data.json", to_json(data))
         audit_files.write(self._audit(prepared), self.directory)
@@ -133,6 +134,15 @@ class Session:
         if len(loud) > 8:
             self.log(f"and {len(loud) - 8} more findings in audit.json.")
         return found
+
+    def _tidy(self) -> None:
+        """Make the folders, and remove what an interrupted run had half written."""
+        for name in ("runs", "models"):
+            (self.directory / name).mkdir(exist_ok=True)
+        for pattern in (".*.*.*", "runs/.*.*.*", "models/*/.*.*.*"):
+            for leftover in self.directory.glob(pattern):
+                if leftover.is_file():
+                    leftover.unlink(missing_ok=True)
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharewise.errors import ConfigError, Problem
-from sharewise.records import Decision, StudySummary, Verdict
 from sharewise.study.file import StudyFile, load
 from sharewise.study.progress import Progress, silent
+from sharewise.study.result import StudyResult
 
 if TYPE_CHECKING:
     from sharewise.study.session import Session
     from sharewise.tables.read import Source
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What a finished study left in its directory."""
-
-    directory: Path
-    verdicts: tuple[Verdict, ...]
-    decisions: tuple[Decision, ...]
-    summary: StudySummary
-
-    @property
-    def bundle(self) -> Path:
-        """The shipped bundle."""
-        return self.directory / "bundle"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.directory / "report.html"
 
 
 class Study:
@@ -125,10 +103,14 @@ class Study:
 
 
 def _claim(directory: Path) -> None:
-    """Make the run directory; raises ConfigError where something else is there."""
+    """Make the run directory; raises ConfigError where something else is there.
+
+    A run that was killed before its design was written leaves at most hidden files behind, which do not count.
+    """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / "design.json").exists():
+    held = [p for p in directory.iterdir() if not p.name.startswith(".")] if directory.is_dir() else []
+    if held and not (directory / "design.json").exists():
         raise ConfigError(
             Problem(
                 "A run needs an empty directory or one of its own",
@@ -136,7 +118,4 @@ def _claim(directory: Path) -> None:
                 "choose another --out",
             )
         )
-    (directory / "runs").mkdir(parents=True, exist_ok=True)
-    for leftover in (directory / "runs").glob(".*"):
-        leftover.unlink(missing_ok=True)
-    shutil.rmtree(directory / ".bundle", ignore_errors=True)
+    directory.mkdir(parents=True, exist_ok=True)

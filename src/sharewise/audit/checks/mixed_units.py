@@ -27,13 +27,13 @@ _FACTORS = {
 class MixedUnits(Check):
     """No column of positive numbers falls into two clusters of the same shape, a known factor of units apart.
 
-    The widest gap of log values that leaves at least `min_share` = 1 % (and 10 rows) on either side is a suspicion if
-    it is over `min_gap` = 0.25 (in natural logs) and over ten times the second widest; the medians must differ by a
-    factor within `tolerance` = 15 % of a known one, and the two clusters, once brought to one unit, by a
+    One of the three widest gaps of log values that leave at least `min_share` = 2 % (and 20 rows) on either side is a
+    suspicion if it is over `min_gap` = 0.25 (in natural logs) and three times the eighth widest; the medians must
+    differ by a factor within `tolerance` = 15 % of a known one, and the two clusters, once brought to one unit, by a
     Kolmogorov-Smirnov distance of at most `max_distance` = 0.25.
     """
 
-    min_share: float = 0.01
+    min_share: float = 0.02
     min_gap: float = 0.25
     tolerance: float = 0.15
     max_distance: float = 0.25
@@ -51,41 +51,40 @@ class MixedUnits(Check):
 
     def _column(self, view: AuditView, name: str, values: Floats, rows: Rows) -> list[Found]:
         logs = np.log(values[rows])
-        cut = self._cut(np.sort(logs))
-        if cut is None:
-            return []
-        upper = logs > cut
-        ratio = float(np.exp(np.median(logs[upper]) - np.median(logs[~upper])))
-        factor = min(_FACTORS, key=lambda f: abs(np.log(ratio / f)))
-        if abs(np.log(ratio / factor)) > self.tolerance:
-            return []
-        distance = float(ks_2samp(logs[upper] - np.log(ratio), logs[~upper], method="asymp").statistic)
-        if distance > self.max_distance:
-            return []
-        smaller = rows[upper] if upper.sum() <= len(rows) / 2 else rows[~upper]
-        return [
-            Found(
-                Severity.WARNING,
-                f"Column '{name}' falls into two clusters whose medians differ by a factor of {ratio:.3g}, as "
-                f"{_FACTORS[factor]} would; the smaller one has {len(smaller):,} rows.",
-                "Two units in one column are two standards of annotation: what one task learns from the column is "
-                "wrong for the rows of the other unit.",
-                "bring the column to one unit",
-                measured=distance,
-                threshold=self.max_distance,
-                tasks=tuple(k.task for k in view.labels if k.column == name),
-                columns=(name,),
-                rows=smaller,
-            )
-        ]
+        for cut in self._cuts(np.sort(logs)):
+            upper = logs > cut
+            ratio = float(np.exp(np.median(logs[upper]) - np.median(logs[~upper])))
+            factor = min(_FACTORS, key=lambda f: abs(np.log(ratio / f)))
+            if abs(np.log(ratio / factor)) > self.tolerance:
+                continue
+            distance = float(ks_2samp(logs[upper] - np.log(ratio), logs[~upper], method="asymp").statistic)
+            if distance <= self.max_distance:
+                smaller = rows[upper] if upper.sum() <= len(rows) / 2 else rows[~upper]
+                return [self._found(view, name, smaller, ratio, factor, distance)]
+        return []
 
-    def _cut(self, logs: Floats) -> float | None:
-        low = max(10, int(self.min_share * len(logs)))
+    def _found(self, view: AuditView, name: str, rows: Rows, ratio: float, factor: float, distance: float) -> Found:
+        return Found(
+            Severity.WARNING,
+            f"Column '{name}' falls into two clusters whose medians differ by a factor of {ratio:.3g}, as "
+            f"{_FACTORS[factor]} would; the smaller one has {len(rows):,} rows.",
+            "Two units in one column are two standards of annotation: what one task learns from the column is "
+            "wrong for the rows of the other unit.",
+            "bring the column to one unit",
+            measured=distance,
+            threshold=self.max_distance,
+            tasks=tuple(k.task for k in view.labels if k.column == name),
+            columns=(name,),
+            rows=rows,
+        )
+
+    def _cuts(self, logs: Floats) -> list[float]:
+        """Middles of the three widest gaps that stand out."""
+        low = max(20, int(self.min_share * len(logs)))
         gaps = np.diff(logs)[low - 1 : len(logs) - low]
-        if len(gaps) < 2 or len(np.unique(logs)) < 50:
-            return None
-        at = int(gaps.argmax())
-        second = float(np.partition(gaps, -2)[-2])
-        if gaps[at] <= self.min_gap or gaps[at] <= 10 * second:
-            return None
-        return float(logs[low - 1 + at] + gaps[at] / 2)
+        if len(gaps) < 20 or len(np.unique(logs)) < 50:
+            return []
+        widest = np.argsort(-gaps, kind="stable")[:3]
+        usual = float(np.partition(gaps, -8)[-8])
+        wide = [int(i) for i in widest if gaps[i] > max(self.min_gap, 3 * usual)]
+        return [float(logs[low - 1 + i] + gaps[i] / 2) for i in wide]

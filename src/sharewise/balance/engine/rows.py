@@ -57,9 +57,7 @@ def batched(
     """The same rows from one batched backward pass; takes the memory of T graphs and a trunk vmap allows."""
     aimed = [c.movedim(task_axis, 0) for c in cotangents]
     n = aimed[0].shape[0]
-    grads = torch.autograd.grad(
-        outputs, shared, aimed, retain_graph=retain, allow_unused=True, is_grads_batched=True
-    )
+    grads = torch.autograd.grad(outputs, shared, aimed, retain_graph=retain, allow_unused=True, is_grads_batched=True)
     return [p.new_zeros((n, *p.shape)) if g is None else g for p, g in zip(shared, grads, strict=True)]
 
 
@@ -130,9 +128,7 @@ def _now(tensor: Tensor) -> float:
 
 def flat(row: Tensor, lead: int) -> Tensor:
     """Rows (T, *members, *rest) of one parameter as (*members, T, P)."""
-    return (
-        row.movedim(0, lead).flatten(lead + 1) if row.dim() > lead + 1 else row.movedim(0, lead).unsqueeze(-1)
-    )
+    return row.movedim(0, lead).flatten(lead + 1) if row.dim() > lead + 1 else row.movedim(0, lead).unsqueeze(-1)
 
 
 def gramian(rows: Sequence[Tensor], lead: int) -> Tensor:
@@ -152,9 +148,7 @@ def leaves(roots: Sequence[Tensor], stop: Sequence[Tensor] = ()) -> list[Tensor]
     seen = {t.grad_fn for t in stop if t.grad_fn is not None}
     ends = {id(t) for t in stop}
     stack = [t.grad_fn for t in roots if t.grad_fn is not None]
-    found: dict[int, Tensor] = {
-        id(t): t for t in roots if t.is_leaf and t.requires_grad and id(t) not in ends
-    }
+    found: dict[int, Tensor] = {id(t): t for t in roots if t.is_leaf and t.requires_grad and id(t) not in ends}
     while stack:
         node = stack.pop()
         if node in seen:

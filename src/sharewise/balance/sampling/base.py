@@ -90,9 +90,7 @@ class Sampler(ABC):
         counts = np.bincount(stratum, minlength=len(kinds))
         self.members = np.split(rows[order], np.cumsum(counts)[:-1])
         labels = tuple(names) or tuple(str(t) for t in range(n_tasks))
-        self.strata = Strata(
-            counts.astype(float), kinds[:, :n_tasks].astype(bool), kinds[:, n_tasks:], labels
-        )
+        self.strata = Strata(counts.astype(float), kinds[:, :n_tasks].astype(bool), kinds[:, n_tasks:], labels)
         self.epochs, self.n_rows = epochs, len(rows)
         return self
 

@@ -26,9 +26,7 @@ class ClassBalanced(Sampler):
     def _column(self) -> int:
         names = self.strata.names
         if isinstance(self.task, str) and self.task not in names:
-            raise ConfigError(
-                Problem("Classes belong to a task", f"'{self.task}' is none", nearest(self.task, names))
-            )
+            raise ConfigError(Problem("Classes belong to a task", f"'{self.task}' is none", nearest(self.task, names)))
         if isinstance(self.task, int) and not 0 <= self.task < len(names):
             raise ConfigError(Problem(f"A task's position must be below {len(names)}", f"it is {self.task}"))
         return names.index(self.task) if isinstance(self.task, str) else self.task

@@ -15,9 +15,7 @@ class Temperature(Sampler):
     no cap) bounds what a great task counts for; `repeat_cap` how often a row repeats in an epoch.
     """
 
-    def __init__(
-        self, *, temperature: float = 2.0, cap: float | None = None, repeat_cap: float | None = 20.0
-    ) -> None:
+    def __init__(self, *, temperature: float = 2.0, cap: float | None = None, repeat_cap: float | None = 20.0) -> None:
         if not temperature > 0:
             raise ConfigError(Problem("'temperature' must be positive", f"it is {temperature}"))
         self.temperature, self.cap, self.repeat_cap = temperature, cap, repeat_cap

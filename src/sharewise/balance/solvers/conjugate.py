@@ -23,9 +23,7 @@ def solve(matrix: Tensor, linear: Tensor, exchanges: int = 8) -> tuple[Tensor, T
     rough = True
     wrong = torch.zeros_like(positive)
     for _ in range(exchanges):
-        x, gradient = _conjugate(
-            matrix, linear, x * positive, positive, scale, 1e-3 if rough else 0.1 * RESIDUAL
-        )
+        x, gradient = _conjugate(matrix, linear, x * positive, positive, scale, 1e-3 if rough else 0.1 * RESIDUAL)
         edge = (1e-4 if rough else RESIDUAL) * scale
         wrong = torch.where(positive, x, gradient) < -edge
         if not bool(wrong.any()):

@@ -43,9 +43,7 @@ def _lifted(matrix: Tensor, diagonal: Tensor) -> Tensor:
     return lifted
 
 
-def _newton(
-    matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35
-) -> tuple[Tensor, Tensor | None]:
+def _newton(matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35) -> tuple[Tensor, Tensor | None]:
     """Minimises u^T A u / 2 - sum c_i phi(u_i): the minimum, and which members missed it (None: none)."""
     u = torch.ones_like(linear)
     for _ in range(iterations):

@@ -28,9 +28,7 @@ def project(cosine: Tensor, sequence: Tensor) -> Tensor:
     return torch.eye(cosine.shape[-1], dtype=cosine.dtype, device=cosine.device) - moved
 
 
-def turn(
-    cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float
-) -> tuple[Tensor, Tensor]:
+def turn(cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """GradVac's coefficients (..., T, T) for cosines of unit gradients, and the targets after the step.
 
     With phi the cosine of g_i' and g_j below its target t: g_i' += (|g_i'| sqrt(1 - phi^2) t / sqrt(1 - t^2)
