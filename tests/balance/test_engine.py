@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.balance import Balancer
+from sharewise.balance.aggregation.graddrop import GradDrop
 from sharewise.balance.aggregation.mean import Mean
 from sharewise.balance.aggregation.mgda import MGDA
 from sharewise.balance.aggregation.nash import Nash
@@ -293,6 +294,12 @@ def test_bad_input_is_a_sentence() -> None:
         balancer.backward({"0": good[1], "x": good[0], "2": good[2]}, features=z)
     with pytest.raises(ConfigError, match="the level 'losses' has none"):
         Balancer(Mean(), level="losses")
+    with pytest.raises(ConfigError, match="'clip' and 'scale' act on a direction"):
+        Balancer(Equal(), clip=1.0)
+    with pytest.raises(ConfigError, match="'refresh' must be a number of steps, or 0; however, it is -1"):
+        Balancer(Mean(), refresh=-1)
+    with pytest.raises(ConfigError, match="'GradDrop' has no weights to hold"):
+        Balancer(GradDrop(), refresh=10)
     with pytest.raises(ConfigError, match="must be built"):
         Balancer(Mean()).backward(good, features=z)
     for parameter in net.trunk.parameters():

@@ -62,23 +62,35 @@ class Balancer(nn.Module):
         self._rows = RowSource(Trunk(trunk))
         self._copies: Copies | None = None
         self._watch = Watch()
-        if not isinstance(method, Weighting) and self.level is Level.LOSSES:
-            raise ConfigError(
-                Problem(
-                    f"'{type(method).__name__}' compares task gradients",
-                    "the level 'losses' has none",
-                    "set level='representation', 'last_block' or 'parameters'",
-                )
-            )
-        if isinstance(method, Directional) and (refresh != 1 or freeze_after is not None):
-            raise ConfigError(
-                Problem(f"'{type(method).__name__}' has no weights to hold", "refresh or freeze_after is set")
-            )
+        self._agree()
 
     @property
     def needs(self) -> Needs:
         """What the method and the scaling need of the training loop."""
         return self.method.needs if self.scaling is None else self.method.needs | self.scaling.needs
+
+    def _agree(self) -> None:
+        name = type(self.method).__name__
+        if self.level is Level.LOSSES and not isinstance(self.method, Weighting):
+            raise ConfigError(
+                Problem(
+                    f"'{name}' compares task gradients",
+                    "the level 'losses' has none",
+                    "set level='representation', 'last_block' or 'parameters'",
+                )
+            )
+        if self.level is Level.LOSSES and (self.clip is not None or self.scale is not Scale.NATIVE):
+            raise ConfigError(
+                Problem(
+                    "'clip' and 'scale' act on a direction made of task gradients",
+                    "the level 'losses' has none",
+                    "set level='representation', or clip the gradients in the training loop",
+                )
+            )
+        if self.refresh < 0:
+            raise ConfigError(Problem("'refresh' must be a number of steps, or 0", f"it is {self.refresh}"))
+        if isinstance(self.method, Directional) and (self.refresh != 1 or self.freeze_after is not None):
+            raise ConfigError(Problem(f"'{name}' has no weights to hold", "refresh or freeze_after is set"))
 
     def check(self, offered: Needs) -> None:
         """Raise ConfigError for every need of the method that a training loop does not offer, and how to meet it."""

@@ -45,7 +45,10 @@ def _lifted(matrix: Tensor, diagonal: Tensor) -> Tensor:
 
 def _newton(matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35) -> tuple[Tensor, Tensor | None]:
     """Minimises u^T A u / 2 - sum c_i phi(u_i): the minimum, and which members missed it (None: none)."""
-    u = torch.ones_like(linear)
+    total = matrix.sum(-1)
+    # exact for two tasks and for equal cosines; where rows cancel, the answer for orthogonal tasks
+    start = (linear / total.clamp(min=1e-300)) ** (alpha / (1.0 + alpha))
+    u = torch.where(total > 0.1 * linear, start, 1.0)
     for _ in range(iterations):
         push = linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
         slope = torch.sub(push, (matrix @ u.unsqueeze(-1)).squeeze(-1))
