@@ -65,7 +65,9 @@ def peer(python: str, given: np.ndarray, said: np.ndarray) -> tuple[float, np.nd
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.npz"
         np.savez(path, given=given, said=said)
-        out = subprocess.run([python, "-W", "ignore", "-c", PEER, str(path)], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [python, "-W", "ignore", "-c", PEER, str(path)], capture_output=True, text=True, check=True
+        )
     answer = json.loads(out.stdout.splitlines()[-1])
     return float(answer["rate"]), np.array(answer["issues"], dtype=np.int64)
 
@@ -113,12 +115,17 @@ def main() -> None:
             errors["ours"].append(abs(rate - share))
             errors["cleanlab"].append(abs(theirs - share))
             ours_pr, their_pr = hits(said.rows[listed], wrong), hits(said.rows[issues], wrong)
-            print(f"{name:<14}{column[:24]:<26}{share:>8.2f}{rate:>8.3f}{theirs:>10.3f}{ours_pr:>12}{their_pr:>14}", flush=True)
+            print(
+                f"{name:<14}{column[:24]:<26}{share:>8.2f}{rate:>8.3f}{theirs:>10.3f}{ours_pr:>12}{their_pr:>14}",
+                flush=True,
+            )
     for who, values_ in errors.items():
         print(f"mean error of the estimated share of wrong labels, {who}: {np.mean(values_):.3f}")
     if given_args.deepchecks:
         code = "from deepchecks.tabular.suites import full_suite; full_suite(); print('runs')"
-        out = subprocess.run([given_args.deepchecks, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+        out = subprocess.run(
+            [given_args.deepchecks, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+        )
         print("deepchecks:", (out.stdout + out.stderr).strip().splitlines()[-1])
 
 
