@@ -47,8 +47,8 @@ def by_hand(data: TrainingData, width: int, epochs: int, seed: int) -> int:
     """An ordinary training loop; returns its steps."""
     torch.manual_seed(seed)
     x, y = data.inputs["numeric"], data.targets.values
-    train, validation = (torch.from_numpy(data.parts[p]) for p in ("train", "validation"))
-    net = Net(x.shape[1], width)
+    train, validation = (torch.from_numpy(data.parts[p]).to(x.device) for p in ("train", "validation"))
+    net = Net(x.shape[1], width).to(x.device)
     optimiser = torch.optim.AdamW(net.parameters(), LR, betas=(0.9, 0.95), weight_decay=WEIGHT_DECAY)
     per_epoch = len(train) // BATCH
     total = epochs * per_epoch
@@ -63,7 +63,7 @@ def by_hand(data: TrainingData, width: int, epochs: int, seed: int) -> int:
     best, kept = math.inf, net.state_dict()
     for _ in range(epochs):
         net.train()
-        order = train[torch.randperm(len(train))][: per_epoch * BATCH].view(per_epoch, BATCH)
+        order = train[torch.randperm(len(train), device=x.device)][: per_epoch * BATCH].view(per_epoch, BATCH)
         for rows in order:
             loss = F.mse_loss(net(x[rows]), y[rows])
             optimiser.zero_grad()
@@ -91,54 +91,56 @@ def stacked(data: TrainingData, width: int, epochs: int, seeds: range) -> int:
     return int(cohort.steps_done.max())
 
 
-def table(n_rows: int, n_features: int) -> TrainingData:
+def table(n_rows: int, n_features: int, device: str) -> TrainingData:
     """A regression task that a small net can learn."""
     random = np.random.default_rng(0)
     x = random.normal(size=(n_rows, n_features)).astype(np.float32)
     y = np.tanh(x @ random.normal(size=(n_features, 1))).astype(np.float32)
     parts = {"train": np.arange(int(n_rows * 0.8)), "validation": np.arange(int(n_rows * 0.8), n_rows)}
     tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
-    return TrainingData.of(
-        tasks, Inputs({"numeric": x}), Targets(y, np.ones_like(y, dtype=bool), (slice(0, 1),)), parts
-    )
+    targets = Targets(y, np.ones_like(y, dtype=bool), (slice(0, 1),))
+    return TrainingData.of(tasks, Inputs({"numeric": x}), targets, parts, device)
 
 
-def seconds(call: object) -> float:
-    """Processor seconds of a call."""
-    start = time.process_time()
+def seconds(call: object, device: str) -> float:
+    """Processor seconds of a call; on a GPU wall seconds until it is idle."""
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    start = clock()
     call()  # type: ignore[operator]
-    return time.process_time() - start
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds; the printout says so")
-    rounds = 3 if parser.parse_args().quick else 9
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    said = parser.parse_args()
+    rounds, device = (3 if said.quick else 9), said.device
     torch.set_num_threads(1)
+    print(f"device: {torch.cuda.get_device_name() if device == 'cuda' else 'cpu'}, {rounds} rounds")
     for features, width, rows in ((32, 64, 4000), (64, 256, 4000)):
-        data = table(rows, features)
+        data = table(rows, features, device)
         by_hand(data, width, 1, 0), stacked(data, width, 1, range(1))
         ratios = []
         for r in range(rounds):
-            pair = [
-                seconds(lambda: stacked(data, width, 10, range(r, r + 1))),
-                seconds(lambda: by_hand(data, width, 10, r)),
-            ]
-            ratios.append(pair[0] / pair[1])
-        print(
-            f"cohort of one / hand-written loop, {features}-{width}-{width}, batch {BATCH}: {statistics.median(ratios):.2f} (rounds: {rounds}, {min(ratios):.2f} to {max(ratios):.2f})"
-        )
-    data = table(4000, 32)
-    gains, hand = [], []
-    for r in range(max(rounds // 3, 2)):
-        together = seconds(lambda: stacked(data, 64, 5, range(32)))
-        one_by_one = seconds(lambda: [stacked(data, 64, 5, range(s, s + 1)) for s in range(32)])
-        loops = seconds(lambda: [by_hand(data, 64, 5, s) for s in range(32)])
-        gains.append(one_by_one / together)
-        hand.append(loops / together)
-    print(
-        f"32 members of 32-64-64 one after another / stacked: {statistics.median(gains):.1f} times by the engine, {statistics.median(hand):.1f} times by hand-written loops"
-    )
+            mine = seconds(lambda: stacked(data, width, 10, range(r, r + 1)), device)
+            ratios.append(mine / seconds(lambda: by_hand(data, width, 10, r), device))
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        net = f"{features}-{width}-{width}, batch {BATCH}"
+        print(f"cohort of one / hand-written loop, {net}: {statistics.median(ratios):.2f} ({spread})")
+    for features, width in ((32, 64), (64, 256)):
+        data = table(4000, features, device)
+        gains, hand = [], []
+        for _ in range(max(rounds // 3, 2)):
+            together = seconds(lambda: stacked(data, width, 5, range(32)), device)
+            one_by_one = seconds(lambda: [stacked(data, width, 5, range(s, s + 1)) for s in range(32)], device)
+            loops = seconds(lambda: [by_hand(data, width, 5, s) for s in range(32)], device)
+            gains.append(one_by_one / together)
+            hand.append(loops / together)
+        against = f"{statistics.median(gains):.1f} times by the engine, {statistics.median(hand):.1f} times by hand"
+        print(f"32 members of {features}-{width}-{width} one after another / stacked: {against}")
 
 
 if __name__ == "__main__":

@@ -22,14 +22,21 @@ import numpy as np
 
 from sharewise import metrics
 from sharewise.records import RunRecord, Verdict, from_json
-from sharewise.study.progress import silent
-from sharewise.study.study import Session, Study
+from sharewise.study.study import Study
 from sharewise.study.work import read_predictions
-from sharewise.tables.read import read
 
-TABLES = (
-    "tox21 student_performance adult energy_efficiency sarcos_small landmine school yeast molnet_disjoint bike_sharing"
-).split()
+TABLES = [
+    "tox21",
+    "student_performance",
+    "adult",
+    "energy_efficiency",
+    "sarcos_small",
+    "landmine",
+    "school",
+    "yeast",
+    "molnet_disjoint",
+    "bike_sharing",
+]
 NAMES = {"ROC-AUC": "auroc", "R2": "r2", "R2 (log1p)": "r2", "accuracy": "accuracy"}
 
 
@@ -69,7 +76,7 @@ def interval(values: np.ndarray, runs: np.ndarray) -> float:
 def against_card(run: Path, study: Path, baselines: dict[str, Card]) -> list[tuple[str, str, float, float, float]]:
     """(task, arm, score, half-width, baseline) of every task that has a card; grouped tasks by their mean."""
     made = Study.from_file(study, budget="quick")
-    _, prepared, _ = Session(made.declared, read(made.declared.data_path), run, 1, silent, lambda text: None).design()
+    _, prepared, _ = made.session(run).design()
     verdicts = from_json(tuple[Verdict, ...], (run / "verdicts.json").read_bytes())
     rows = []
     families: dict[str, list[tuple[float, float]]] = {}
@@ -117,7 +124,9 @@ def main() -> None:
     if said.quick:
         print("quick: three of ten tables")
     command = [sys.executable, "-c", "from sharewise.cli import main; main()"]
-    print("| table | tasks | minutes | processor minutes | share | better | no harm | open | harm | shipped harmed | meets card |")
+    print(
+        "| table | tasks | minutes | processor minutes | share | better | no harm | open | harm | shipped harmed | meets card |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     notes = []
     for table in tables:
@@ -146,7 +155,9 @@ def main() -> None:
         cells += [len(harmed), len(harmed & set(shipped)), f"{sum(met)} of {len(met)}"]
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
         for (name, arm, score, half, base), ok in zip(rows, met, strict=True):
-            notes.append(f"| {table} | {name} | {arm} | {score:.3f} ± {half:.3f} | {base:.3f} | {'yes' if ok else 'NO'} |")
+            notes.append(
+                f"| {table} | {name} | {arm} | {score:.3f} ± {half:.3f} | {base:.3f} | {'yes' if ok else 'NO'} |"
+            )
     print("\n| table | task | best single-task arm | test score ± 90 % | card's best baseline | meets |")
     print("|---|---|---|---|---|---|")
     print("\n".join(notes))

@@ -1,7 +1,7 @@
-"""CPU milliseconds of one call of every Gramian aggregator, cold: python benchmarks/solvers.py [--members 1 32].
+"""CPU milliseconds of one cold call of every Gramian aggregator: python benchmarks/solvers.py.
 
-Two Gramians: "agree" has mostly positive cosines, as networks do; "conflict" has mixed signs and norms over two
-decades. The best of several calls, in CPU time of this thread, so that other load on the machine counts little.
+Two Gramians: "agree" has mostly positive cosines, as networks do; "conflict" has mixed signs and norms over
+two decades. The best of several calls, in CPU time of this thread, so that other load counts little.
 """
 
 from __future__ import annotations

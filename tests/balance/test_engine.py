@@ -14,9 +14,11 @@ from sharewise.balance.aggregation.mean import Mean
 from sharewise.balance.aggregation.mgda import MGDA
 from sharewise.balance.aggregation.nash import Nash
 from sharewise.balance.aggregation.upgrad import UPGrad
+from sharewise.balance.contracts import Needs
 from sharewise.balance.engine.rows import leaves
 from sharewise.balance.scaling.initial import Initial
 from sharewise.balance.weighting.equal import Equal
+from sharewise.balance.weighting.famo import FAMO
 from sharewise.balance.weighting.uncertainty import Uncertainty
 from sharewise.errors import ConfigError, DataError
 
@@ -314,6 +316,28 @@ def test_a_task_that_is_not_finite_can_be_left_out() -> None:
     report = balancer.backward(losses)
     assert report.present.tolist() == [True, False, True]
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_needs_that_the_loop_does_not_meet_are_a_sentence() -> None:
+    famo = Balancer(FAMO())
+    with pytest.raises(ConfigError, match=r"the optimiser's step; however, .* call balancer.after_step"):
+        famo.check(Needs(epoch_means=True))
+    famo.check(Needs(losses_after_step=True))
+    net, (x, y) = Net(), batch()
+
+    def train(balancer: Balancer, optimiser: torch.optim.Optimizer) -> None:
+        balancer.build(N_TASKS)
+        for _ in range(64):
+            optimiser.zero_grad()
+            z = net.trunk(x)
+            balancer.backward([net.loss(t, z, y) for t in range(N_TASKS)])
+            optimiser.step()
+
+    optimiser = torch.optim.SGD(net.parameters(), lr=1e-3)
+    with pytest.raises(ConfigError, match="'FAMO' needs the batch's losses again"):
+        train(famo, optimiser)
+    with pytest.raises(ConfigError, match=r"Give balancer.parameters\(\) to the optimiser"):
+        train(Balancer(Uncertainty()), optimiser)
 
 
 def test_leaves_finds_what_is_shared() -> None:

@@ -194,7 +194,7 @@ def test_element_wise_methods_run_at_both_levels(name: str, level: str) -> None:
 
 def test_graddrop_keeps_one_sign_and_the_mean_in_expectation() -> None:
     rows = torch.tensor([[2.0, -1.0, 3.0], [-1.0, -2.0, 1.0]])
-    method, total, n = GradDrop().build(2, 1), torch.zeros(3), 1200
+    method, total, n = GradDrop().build(2, 1), torch.zeros(3), 400
     present = torch.ones(2, dtype=torch.bool)
     for _ in range(n):
         method.prepare(torch.ones(2), present)
@@ -203,7 +203,7 @@ def test_graddrop_keeps_one_sign_and_the_mean_in_expectation() -> None:
         torch.testing.assert_close(found[1:], torch.tensor([-1.5, 2.0]))
         total += found / n
     # P = (1 + 1/3) / 2: the positive part with probability 2/3
-    assert total[0].item() == pytest.approx(2 / 3 * 1.0 - 1 / 3 * 0.5, abs=0.08)
+    assert total[0].item() == pytest.approx(2 / 3 * 1.0 - 1 / 3 * 0.5, abs=0.12)
 
 
 def test_trimmed_mean_drops_the_extremes() -> None:

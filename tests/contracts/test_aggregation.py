@@ -75,26 +75,23 @@ def direction(rows: Tensor, weights: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_tasks", [1, 2, 5, 40])
-def test_weights_are_finite_on_ugly_gramians(name: str, kind: str, n_tasks: int) -> None:
-    method = built(name, list(range(n_tasks)))
-    matrix = gramian(jacobian(kind, n_tasks))
-    for _ in range(2):
-        weights = method(matrix, losses(n_tasks))
+def test_weights_are_finite_on_ugly_gramians(name: str, n_tasks: int) -> None:
+    for kind in KINDS:
+        weights = built(name, list(range(n_tasks)))(gramian(jacobian(kind, n_tasks)), losses(n_tasks))
         assert weights.shape == (n_tasks,)
-        assert weights.isfinite().all()
+        assert weights.isfinite().all(), kind
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", REGULAR)
-@pytest.mark.parametrize("n_tasks", [2, 5, 12])
+@pytest.mark.parametrize("n_tasks", [2, 6])
 def test_an_absent_task_moves_nothing_and_counts_for_nothing(name: str, kind: str, n_tasks: int) -> None:
     rows = jacobian(kind, n_tasks)
     whole, part = built(name, list(range(n_tasks))), built(name, list(range(n_tasks - 1)))
     present = torch.ones(n_tasks, dtype=torch.bool)
     present[-1] = False
-    for step in range(3):
+    for step in range(2):
         matrix = gramian(rows)
         matrix[-1] = matrix[:, -1] = torch.nan if step else 1e6
         with_absent = method_weights(whole, matrix, present)
@@ -188,9 +185,13 @@ def test_saved_and_loaded_state_goes_on_identically(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_tasks", [2, 7, 40])
-def test_declared_claims_hold(name: str, kind: str, n_tasks: int) -> None:
+@pytest.mark.parametrize("n_tasks", [2, 7, 24])
+def test_declared_claims_hold(name: str, n_tasks: int) -> None:
+    for kind in KINDS:
+        check_claims(name, kind, n_tasks)
+
+
+def check_claims(name: str, kind: str, n_tasks: int) -> None:
     method = built(name, list(range(n_tasks)))
     rows = jacobian(kind, n_tasks)
     matrix = gramian(rows)

@@ -203,7 +203,7 @@ def test_any_scaling_composes_with_any_weighting(name: str, scaled: str) -> None
     assert weights.isfinite().all()
 
 
-# --- scalings ------------------------------------------------------------------------------------------------
+# --- scalings --------------------------------------------------------------------------------
 
 
 def scaled_steps(method: Scaling, losses: Tensor, present: Tensor) -> list[Tensor]:
@@ -232,9 +232,7 @@ def test_scalings_keep_members_tasks_and_state_apart(name: str) -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in SCALINGS if Claim.SCALE_INVARIANT in scaling.CATALOGUE.load(n).claims]
-)
+@pytest.mark.parametrize("name", [n for n in SCALINGS if Claim.SCALE_INVARIANT in scaling.CATALOGUE.load(n).claims])
 def test_scale_invariant_scalings_undo_a_constant(name: str) -> None:
     factor = torch.tensor([1e-3, 1.0, 50.0, 1e3])
     slopes = []

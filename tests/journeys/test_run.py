@@ -44,6 +44,7 @@ def test_init_run_report_predict(study: Path, sharewise: Command, tmp_path: Path
     assert {"plant", "sick__proba_yes"} <= set(answers.column_names)
 
 
+@pytest.mark.slow
 def test_another_design_in_the_same_directory_is_refused(study: Path, sharewise: Command, tmp_path: Path) -> None:
     assert sharewise("run", study, "--out", tmp_path / "run", "--workers", 1).returncode == 0
     study.write_text(study.read_text() + "seed: 1\n")
@@ -63,6 +64,7 @@ def test_a_directory_with_other_files_is_refused(study: Path, sharewise: Command
     assert [p.name for p in other.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(study: Path, sharewise: Command, tmp_path: Path) -> None:
     for workers in (1, 2):
         done = sharewise("run", study, "--out", tmp_path / f"run{workers}", "--workers", workers)
@@ -71,6 +73,7 @@ def test_the_number_of_workers_changes_nothing(study: Path, sharewise: Command, 
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_gate_that_is_not_met_exits_with_3(study: Path, sharewise: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = sharewise("run", study, "--out", run, "--workers", 1, "--fail-on", "harm")

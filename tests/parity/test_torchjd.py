@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 torchjd = pytest.importorskip("torchjd.aggregation", reason="torchjd is not installed: parity not checked")
-pytest.importorskip(
-    "qpsolvers", reason="qpsolvers is not installed: UPGrad's and DualProj's parity not checked"
-)
+pytest.importorskip("qpsolvers", reason="qpsolvers is not installed: UPGrad's and DualProj's parity not checked")
 dual_cone = pytest.importorskip("torchjd._linalg._dual_cone")
 
 from sharewise.balance.aggregation import CATALOGUE  # noqa: E402
 from sharewise.balance.contracts import Aggregator  # noqa: E402
+from sharewise.balance.weighting import CATALOGUE as WEIGHTINGS  # noqa: E402
 
 
 def jacobian(n_tasks: int, seed: int, decades: float = 0.5, shared: float = 0.0) -> Tensor:
@@ -102,3 +101,44 @@ def test_nash_is_the_same_where_theirs_converges(n_tasks: int) -> None:
     expected = peer("NashMTL", n_tasks=n_tasks, optim_niter=100)(rows)
     found = ours("nash", rows)
     torch.testing.assert_close(found, expected.double(), rtol=1e-3, atol=1e-4)
+
+
+# --- scalarisations --------------------------------------------------------------------------------------------
+
+
+def effective(objective: Any, losses: Tensor) -> Tensor:
+    leaf = losses.clone().requires_grad_()
+    (found,) = torch.autograd.grad(objective(leaf).sum(), leaf)
+    return found
+
+
+def test_famo_and_dwa_move_like_theirs() -> None:
+    scalarization = pytest.importorskip("torchjd.scalarization")
+    losses, present = torch.tensor([0.5, 2.0, 4.0]), torch.ones(3, dtype=torch.bool)
+    mine, theirs = WEIGHTINGS.build("famo").build(3), scalarization.FAMO(3)
+    for step in range(5):
+        before = losses * 0.95**step
+        after = before * torch.tensor([0.9, 0.99, 0.8])
+        found, wanted = effective(lambda x: mine(x, present), before), effective(theirs, before)
+        torch.testing.assert_close(found / found.sum(), wanted / wanted.sum(), rtol=1e-4, atol=1e-6)
+        mine.after_step(before, after, present)
+        theirs.update(after)
+    mine, theirs = WEIGHTINGS.build("dwa").build(3), scalarization.DWA()
+    for epoch in range(4):
+        means = losses * torch.tensor([0.9, 0.8, 0.99]) ** (epoch**1.5)
+        found, wanted = effective(lambda x: mine(x, present), means), effective(theirs, means)
+        torch.testing.assert_close(found / found.sum(), wanted / wanted.sum(), rtol=1e-4, atol=1e-6)
+        mine.after_epoch(means)
+        theirs.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "shape"),
+    [("geometric", "GeometricMean", ()), ("uncertainty", "UW", (3,)), ("imtl_l", "IMTLL", (3,))],
+)
+def test_other_scalarisations_weigh_like_theirs(name: str, theirs: str, shape: tuple[int, ...]) -> None:
+    scalarization = pytest.importorskip("torchjd.scalarization")
+    losses, present = torch.tensor([0.5, 2.0, 4.0]), torch.ones(3, dtype=torch.bool)
+    mine, peer = WEIGHTINGS.build(name).build(3), scalarization.__dict__[theirs](*shape)
+    found, wanted = effective(lambda x: mine(x, present), losses), effective(peer, losses)
+    torch.testing.assert_close(found / found.sum(), wanted / wanted.sum(), rtol=1e-5, atol=1e-7)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from sharewise.balance import Balancer
+from sharewise.balance import Balancer, aggregation, weighting
 from sharewise.balance.aggregation.mean import Mean
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.plan import Choice
 from sharewise.records import Status
+from sharewise.study.balancing import balancer
 from sharewise.training.cohort import Cohort, FitResult, Member
 from sharewise.training.data import TrainingData
 from sharewise.training.optimiser import StackedAdamW, clip_
@@ -22,11 +23,11 @@ SHORT = Recipe(epochs=6, min_steps=60, batch_size=32)
 
 
 def fit(
-    data: TrainingData, members: Sequence[Member], recipe: Recipe = SHORT, balancer: Balancer | None = None
+    data: TrainingData, members: Sequence[Member], recipe: Recipe = SHORT, balance: Balancer | None = None
 ) -> list[FitResult]:
     tasks = [data.tasks.tasks[t] for t in members[0].tasks]
     model = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 24}), slots_of(tasks))
-    return Cohort(members, model, data, recipe, balancer).fit(("validation", "test"))
+    return Cohort(members, model, data, recipe, balance).fit(("validation", "test"))
 
 
 def members(n: int, tasks: tuple[int, ...] = (0, 1, 2)) -> list[Member]:
@@ -121,7 +122,7 @@ def test_equal_weights_are_measured_as_equal(three_tasks: TrainingData) -> None:
 
 def test_the_mean_of_gradients_is_the_gradient_of_the_mean(three_tasks: TrainingData) -> None:
     by_losses = fit(three_tasks, members(2))
-    by_gradients = fit(three_tasks, members(2), balancer=Balancer(Mean(), heads="weighted"))
+    by_gradients = fit(three_tasks, members(2), balance=Balancer(Mean(), heads="weighted"))
     for a, b in zip(by_losses, by_gradients, strict=True):
         np.testing.assert_allclose(a.predictions["test"][1], b.predictions["test"][1], rtol=2e-3, atol=2e-3)
 
@@ -161,3 +162,28 @@ def test_trials_are_the_same_for_every_arm_and_the_first_is_the_default() -> Non
 @pytest.mark.parametrize(("rows", "size"), [(3, 3), (40, 16), (500, 16), (1200, 64), (10**6, 256)])
 def test_batch_sizes(rows: int, size: int) -> None:
     assert batch_size_for(rows) == size
+
+
+@pytest.mark.parametrize("name", weighting.CATALOGUE)
+def test_every_weighting_trains_a_stack_as_it_trains_one(name: str, three_tasks: TrainingData) -> None:
+    params = {"static": {"weights": [1.0, 2.0, 0.5]}}.get(name, {})
+    said = {"weighting": {"name": name, "params": params}}
+    recipe = Recipe(epochs=3, min_steps=0, batch_size=64)
+    pair = [Member(f"m{i}", (0, 1, 2), seed=i) for i in range(2)]
+    together = fit(three_tasks, pair, recipe, balancer(said))
+    alone = fit(three_tasks, pair[1:], recipe, balancer(said))[0]
+    assert together[1].status is Status.DONE
+    np.testing.assert_allclose(alone.predictions["test"][1], together[1].predictions["test"][1], rtol=5e-3, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", aggregation.CATALOGUE)
+def test_every_aggregator_trains_a_stack_as_it_trains_one(name: str, three_tasks: TrainingData) -> None:
+    params = {"smooth": {"base": "mean"}, "primary": {"task": 0}}.get(name, {})
+    known = {p.name for p in aggregation.CATALOGUE.parameters(name)}
+    said = {"aggregator": {"name": name, "params": {k: v for k, v in params.items() if k in known}}}
+    recipe = Recipe(epochs=2, min_steps=0, batch_size=64)
+    pair = [Member(f"m{i}", (0, 1, 2), seed=i) for i in range(2)]
+    together = fit(three_tasks, pair, recipe, balancer(said))
+    alone = fit(three_tasks, pair[1:], recipe, balancer(said))[0]
+    assert together[1].status is Status.DONE
+    np.testing.assert_allclose(alone.predictions["test"][1], together[1].predictions["test"][1], rtol=2e-2, atol=2e-2)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Self
 
-import torch
 from torch import Tensor, nn
 
 from sharewise.balance.noise import Noise
@@ -27,8 +26,7 @@ class Needs:
     `losses_after_step`: call `after_step` with the same batch's losses, evaluated after the optimiser's step;
     `epoch_means`: call `after_epoch` with the epoch's mean loss per task; `epoch_scores`: also hand it a
     validation score per task in [0, 1], bigger is better; `label_counts`, `label_variances`, `n_classes`:
-    give them in `TaskFacts`; `initial_losses`: losses are compared with those of the first step a task is
-    present.
+    give them in `TaskFacts`; `optimised`: the method's parameters must be in an optimiser.
     """
 
     losses_after_step: bool = False
@@ -37,6 +35,7 @@ class Needs:
     label_counts: bool = False
     label_variances: bool = False
     n_classes: bool = False
+    optimised: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(*(a or b for a, b in zip(_values(self), _values(other), strict=True)))

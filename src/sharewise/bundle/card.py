@@ -45,7 +45,8 @@ def _intent(schema: Schema, decisions: Sequence[Decision]) -> str:
     columns = ", ".join(f"`{_plain(i.name)}` ({i.kind.value})" for i in schema.inputs[:20])
     more = f" and {len(schema.inputs) - 20} more" if len(schema.inputs) > 20 else ""
     who = f"{n_shared} of them by a model that shares, {len(decisions) - n_shared} by a model of their own"
-    return f"Predicts {_count(len(decisions), 'task')}, {who}, from {_count(len(schema.inputs), 'input')}: {columns}{more}."
+    tasks, inputs = _count(len(decisions), "task"), _count(len(schema.inputs), "input")
+    return f"Predicts {tasks}, {who}, from {inputs}: {columns}{more}."
 
 
 def _count(n: int, what: str) -> str:
@@ -85,9 +86,7 @@ def _hurt(verdicts: Sequence[Verdict], decisions: Sequence[Decision], design: De
     lines = []
     if harmed:
         lines.append("Against the best single-task model, sharing was worse by more than the margin on:")
-        lines += [
-            f"- {_plain(v.task)}: {_change(v.comparison)}; it is answered {_by(v.task in shared)}" for v in harmed
-        ]
+        lines += [f"- {_plain(v.task)}: {_change(v.comparison)}, answered {_by(v.task in shared)}." for v in harmed]
     else:
         lines.append("No task was shown to be harmed by more than its margin.")
     if undecided:

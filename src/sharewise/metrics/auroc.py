@@ -51,15 +51,25 @@ def _score(truth: Array, prediction: Array) -> float | None:
 
 
 def _rows(truth: Array, prediction: Array) -> Array:
-    positive = truth > 0.5
-    m = int(np.count_nonzero(positive))
+    """Structural components from one sort: for each row the rows of the other class below it and tied with it."""
     n = len(truth)
-    k = n - m
-    ranks = midranks(prediction)
-    components = np.empty(n)
-    components[positive] = (ranks[positive] - midranks(prediction[positive])) / k
-    components[~positive] = 1.0 - (ranks[~positive] - midranks(prediction[~positive])) / m
+    order = np.argsort(prediction, kind="stable")
+    ordered = prediction[order]
+    positive = truth[order] > 0.5
+    edges = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
+    size = np.diff(edges)
+    positives = np.concatenate(([0], np.cumsum(positive)))[edges]
+    negatives = edges - positives
+    m, k = int(positives[-1]), int(negatives[-1])
+    # Counting a tie as half below: the mean of the counts at the two edges of the tie group.
+    below = np.where(
+        positive,
+        np.repeat((negatives[1:] + negatives[:-1]) / (2 * k), size),
+        np.repeat((positives[1:] + positives[:-1]) / (2 * m), size),
+    )
+    components = np.where(positive, below, 1.0 - below)
     area = components[positive].mean()
     stretch = np.where(positive, n * (n - 1) / (m * (m - 1)), n * (n - 1) / (k * (k - 1)))
-    values: Array = area + np.sqrt(stretch) * (components - area)
+    values = np.empty(n)
+    values[order] = area + np.sqrt(stretch) * (components - area)
     return values

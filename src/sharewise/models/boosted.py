@@ -36,25 +36,25 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
         """Trial 0: a default strong on many tables; later: rate, leaves, fractions, penalties at random."""
         if trial == 0:
             return {
-                "learning_rate": 0.05,
+                "learning_rate": 0.08,
                 "leaves": 31,
                 "smallest_leaf": 20,
                 "input_fraction": 0.6,
                 "row_fraction": 0.8,
                 "l2": 10.0,
                 "l1": 0.0,
-                "rounds": 2000,
+                "rounds": 1000,
             }
         draw = np.random.default_rng(derive(seed, "boosted", trial))
         return {
-            "learning_rate": float(np.exp(draw.uniform(np.log(0.02), np.log(0.15)))),
+            "learning_rate": float(np.exp(draw.uniform(np.log(0.04), np.log(0.2)))),
             "leaves": int(np.exp(draw.uniform(np.log(4), np.log(128)))),
             "smallest_leaf": int(np.exp(draw.uniform(np.log(3), np.log(100)))),
             "input_fraction": float(draw.uniform(0.2, 1.0)),
             "row_fraction": float(draw.uniform(0.5, 1.0)),
             "l2": float(np.exp(draw.uniform(np.log(0.1), np.log(100.0)))),
             "l1": float(draw.choice([0.0, 0.0, 0.1, 1.0])),
-            "rounds": 2000,
+            "rounds": 1000,
         }
 
     @classmethod

@@ -22,7 +22,6 @@ from sharewise.tasks import Task, TaskKind, TaskSet
 if TYPE_CHECKING:
     from sharewise.balance.engine.balancer import Balancer
     from sharewise.study.design import Variant
-    from sharewise.study.work import Run
     from sharewise.training.data import TrainingData
 
 Array = NDArray[Any]
@@ -74,20 +73,6 @@ class Prepared:
 
         return balancer(variant.balance)
 
-    def cost(self, run: Run) -> float:
-        """Rough seconds of a run on one core, to spread the work and to tell the user beforehand."""
-        rows = len(self.data.rows_of_any(self.numbers(run.group.tasks), "train"))
-        width = sum(int(b.shape[1]) for b in self.inputs.blocks.values())
-        if run.kind == "linear":
-            return 0.005 + rows * width * 2e-7
-        if run.kind == "lightgbm":
-            outputs = max(self.tasks[name].n_outputs for name in run.group.tasks)
-            return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
-        epochs = int(self.recipe["epochs"])
-        steps = max(epochs * max(rows / 256, 1), 400)
-        flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
-        return float(steps * (flops / 2.5e10 + 1.5e-4))
-
 
 def prepare(
     table: Table, schema: Schema, split: Split, variants: dict[str, Variant], recipe: dict[str, Any]
@@ -105,6 +90,7 @@ def prepare(
         "n_numeric": codec.n_numeric,
         "cardinalities": [int(c) for c in codec.cardinalities],
         "n_embedding": codec.n_embedding,
+        "embedding_scale": _embedding_scale(inputs, split.train),
         "bins": [] if numeric is None else quantile_bins(numeric[split.train]),
     }
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
@@ -125,6 +111,15 @@ def prepare(
         table=table,
         clusters=clusters,
     )
+
+
+def _embedding_scale(inputs: Inputs[Array], train: Array) -> float:
+    """One number that gives the embedding block unit root mean square, from at most 2,000 train rows."""
+    if "embedding" not in inputs:
+        return 1.0
+    rows = train[:: max(len(train) // 2000, 1)]
+    square = float(np.mean(inputs["embedding"][rows].astype(np.float64) ** 2))
+    return 1.0 / square**0.5 if square > 0 else 1.0
 
 
 # --- what the table holds ---------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from sharewise.study.decide import Option, confirm
 from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import ALTERNATIVES, SINGLE, Design
 from sharewise.study.judge import judge_all
+from sharewise.study.posterior import beliefs
 from sharewise.study.prepare import Prepared
 from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
 from sharewise.study.workers import Workers
@@ -160,15 +161,29 @@ class Conductor:
         return [self.run(Phase.TUNE, k, a, g, self.winners[k, a, g.tasks], 0) for k, a, g in wanted]
 
     def _best_singles(self, alone: str, seen: dict[tuple[str, str], list[Run]]) -> dict[str, str]:
-        order = [alone, *ALTERNATIVES]
+        """Each task's best single-task arm on validation rows: the largest expected change against the arm `alone`.
+
+        The changes of an arm are pooled over tasks (`beliefs`), so that a task with few validation rows leans on what
+        the arm does for the others instead of on the luck of its own rows. Where an arm cannot be compared, raw scores
+        decide.
+        """
+        gains: dict[str, dict[str, float]] = {}
+        for arm in ALTERNATIVES:
+            tasks = [t for t in self.tasks.names if (arm, t) in seen]
+            found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
+            for belief in beliefs(found):
+                gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
         for task in self.tasks:
-            scores = {
-                arm: [self._validation(run, task.name) for run in seen[arm, task.name]]
-                for arm in order
-                if (arm, task.name) in seen
-            }
-            made[task.name] = choose.best_single(scores, task.metric, [a for a in order if a in scores])
+            rivals = [arm for arm in ALTERNATIVES if (arm, task.name) in seen]
+            if all(arm in gains.get(task.name, {}) for arm in rivals):
+                ranked = {alone: 0.0, **gains.get(task.name, {})}
+                made[task.name] = max(ranked, key=lambda arm: ranked[arm])
+            else:
+                scores = {
+                    arm: [self._validation(run, task.name) for run in seen[arm, task.name]] for arm in [alone, *rivals]
+                }
+                made[task.name] = choose.best_single(scores, task.metric, [alone, *rivals])
         return made
 
     def _validation(self, run: Run, task: str) -> float | None:

@@ -92,7 +92,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
             size = min(COHORT, max(4, -(-len(members) // 2)))
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
-                made.append(Unit(part, sum(prepared.cost(run) for run in part)))
+                made.append(Unit(part, sum(cost(run, prepared) for run in part)))
         else:
             small.setdefault(key[0], []).extend(members)
     for members in small.values():
@@ -104,14 +104,29 @@ def _by_cost(runs: Sequence[Run], prepared: Prepared, most: float = 4.0) -> list
     """Runs in order, cut where a unit's estimated seconds reach `most`."""
     made: list[Unit] = []
     part: list[Run] = []
-    cost = 0.0
+    total = 0.0
     for run in runs:
         part.append(run)
-        cost += prepared.cost(run)
-        if cost >= most:
-            made.append(Unit(tuple(part), cost))
-            part, cost = [], 0.0
-    return [*made, Unit(tuple(part), cost)] if part else made
+        total += cost(run, prepared)
+        if total >= most:
+            made.append(Unit(tuple(part), total))
+            part, total = [], 0.0
+    return [*made, Unit(tuple(part), total)] if part else made
+
+
+def cost(run: Run, prepared: Prepared) -> float:
+    """Rough seconds of a run on one core, to spread the work and to tell the user beforehand."""
+    rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
+    width = sum(int(b.shape[1]) for b in prepared.inputs.blocks.values())
+    if run.kind == "linear":
+        return 0.005 + rows * width * 2e-7
+    if run.kind == "lightgbm":
+        outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
+        return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
+    epochs = int(prepared.recipe["epochs"])
+    steps = max(epochs * max(rows / 256, 1), 400)
+    flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
+    return float(steps * (flops / 2.5e10 + 1.5e-4))
 
 
 # --- carrying out -----------------------------------------------------------------------------------------

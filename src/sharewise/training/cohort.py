@@ -123,6 +123,7 @@ class Cohort:
         self.balancer = (balancer or Balancer(Equal())).build(
             self._facts(), [derive(member.seed, "balance") for member in members]
         )
+        self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
         self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
         sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
@@ -190,7 +191,7 @@ class Cohort:
         while len(where):
             if at == buffer.shape[0]:
                 buffer, rates, at = self.batches.ahead(16), tuned[:, :1] * self._schedule(step, 16).to(device), 0
-            done = self._step(buffer[at], slots, optimiser, rates[at], tuned[:, 1:2], dropout.at(step))
+            done = self._step(buffer[at], slots, optimiser, rates[at], tuned[:, 1:2], dropout.at(step), step)
             at += 1
             step += 1
             sums += done.losses * done.present
@@ -202,7 +203,9 @@ class Cohort:
             next_due = self._next_due(step)
             chosen = torch.from_numpy(due).to(device)
             self.weights[where], weights = self.weights[where] + weights, torch.zeros_like(weights)
-            self._evaluate(chosen, where, slots, validation, sums, counts, step)
+            skill = self._evaluate(chosen, where, slots, validation, sums, counts, step)
+            if len(due) == len(where):
+                self.balancer.after_epoch(sums / counts.clamp(min=1), counts > 0, skill)
             sums[chosen], counts[chosen] = 0, 0
             leaving = self._leaving(due, where, step)
             if leaving.any():
@@ -211,6 +214,8 @@ class Cohort:
                 stay = torch.from_numpy(np.flatnonzero(~leaving)).to(device)
                 optimiser.keep(stay)
                 self.balancer.keep(stay)
+                for learner, _ in self.learnt:
+                    learner.keep(stay)
                 self.stack.bind(self.stack.flat[stay].clone())
                 slots = slots.keep(stay)
                 validation = (validation[0][stay], validation[1][stay])
@@ -237,7 +242,14 @@ class Cohort:
         return torch.from_numpy(np.minimum(rising, falling).astype(np.float32)).unsqueeze(-1)
 
     def _step(
-        self, rows: Tensor, slots: Slots, optimiser: StackedAdamW, lr: Tensor, weight_decay: Tensor, dropout: Dropout
+        self,
+        rows: Tensor,
+        slots: Slots,
+        optimiser: StackedAdamW,
+        lr: Tensor,
+        weight_decay: Tensor,
+        dropout: Dropout,
+        step: int,
     ) -> Step:
         """Move every member by one batch (M, B); what came of it, with losses in comparable units."""
         values, cells = slots.targets(rows)
@@ -251,7 +263,21 @@ class Cohort:
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
         optimiser.step(self.stack.flat, gradient, lr, weight_decay)
+        self._move_weights(lr)
+        if self.balancer.needs.losses_after_step:
+            with torch.no_grad():
+                again = dropout.at(step)
+                after = self.model.outputs(self.model.features(self.data.gather(rows), again), again)
+                after_losses = self.model.losses(after, values, cells, slots.class_weights) / slots.scales
+            self.balancer.after_step(done, after_losses)
         return done
+
+    def _move_weights(self, lr: Tensor) -> None:
+        """One step of what the weighting itself learns, at each member's learning rate and without decay."""
+        for optimiser, parameter in self.learnt:
+            if parameter.grad is not None:
+                optimiser.step(parameter.data, parameter.grad, lr, torch.zeros_like(lr))
+                parameter.grad = None
 
     def _due(self, step: int) -> np.ndarray:
         """Positions of the living members that are evaluated after `step` steps."""
@@ -276,8 +302,11 @@ class Cohort:
         sums: Tensor,
         counts: Tensor,
         step: int,
-    ) -> None:
-        """Validation loss of the members at positions `chosen`; best checkpoints and curves take note of it."""
+    ) -> Tensor:
+        """Validation loss of the members at positions `chosen`; best checkpoints and curves take note of it.
+
+        Returns their skill (m, S): 1 - loss over the loss of the best constant answer, clipped to [0, 1].
+        """
         flat = self.stack.flat
         everyone = len(chosen) == self.stack.n_members
         if not everyone:
@@ -299,6 +328,7 @@ class Cohort:
             self.curves[member].append((int(epochs[i]), train[i].cpu(), losses[i].cpu()))
             if not bool(finite[i]):
                 self.messages[member] = f"its numbers were no longer finite after {step} steps"
+        return (1 - relative).nan_to_num(0.0).clamp(0, 1)
 
     @torch.no_grad()
     def _validation_losses(self, slots: Slots, rows: Tensor, real: Tensor) -> Tensor:

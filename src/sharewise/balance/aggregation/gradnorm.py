@@ -42,9 +42,7 @@ class GradNorm(Aggregator):
         now = now / now.sum(-1, keepdim=True).clamp(min=1e-300)
         self.initial = torch.where(present & (self.initial <= 0), losses, self.initial)
         usable = present & (self.initial > 0)
-        rate = torch.where(usable, losses / self.initial.where(usable, torch.ones_like(losses)), 1.0).clamp(
-            min=0
-        )
+        rate = torch.where(usable, losses / self.initial.where(usable, torch.ones_like(losses)), 1.0).clamp(min=0)
         relative = rate / masked.mean(rate, present).unsqueeze(-1).clamp(min=1e-300)
         length = self.weight * norms
         goal = masked.mean(length, present).unsqueeze(-1) * relative**self.alpha

@@ -41,9 +41,7 @@ class MGDA(Aggregator):
         length = torch.ones_like(norms) if self.normalise in ("l2", "loss+") else norms
         if self.normalise in ("loss", "loss+"):
             length = length / losses.where(losses > 0, torch.ones_like(losses))
-        inverse = torch.where(
-            alive, 1.0 / length.where(alive, torch.ones_like(length)), torch.zeros_like(length)
-        )
+        inverse = torch.where(alive, 1.0 / length.where(alive, torch.ones_like(length)), torch.zeros_like(length))
         slope = -inverse / inverse.amax(-1, keepdim=True).clamp(min=1e-300)
         found = nonnegative.solve(cosine, slope.unsqueeze(-2)).squeeze(-2) * inverse
         still = present & (norms == 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from sharewise.balance.contracts import Aggregator, Claim
@@ -32,5 +31,5 @@ class Nash(Aggregator):
         found = fair.solve(cosine, norms, alive, 1.0)
         if self.max_norm is None:
             return found
-        length = inner(cosine, found * norms).clamp(min=1e-300).sqrt().unsqueeze(-1)
-        return found * torch.clamp(self.max_norm / length, max=1.0)
+        length = inner(cosine, found * norms).clamp_(min=1e-300).sqrt_().unsqueeze(-1)
+        return found * (self.max_norm / length).clamp_(max=1.0)

@@ -59,16 +59,12 @@ def _index(task: str | int | None, facts: TaskFacts) -> int:
     if task is None:
         if facts.primary is None:
             raise ConfigError(
-                Problem(
-                    "'primary' needs a primary task", "none is declared", "set task: NAME, or declare one"
-                )
+                Problem("'primary' needs a primary task", "none is declared", "set task: NAME, or declare one")
             )
         return facts.primary
     if isinstance(task, str):
         if task not in facts.labels:
-            raise ConfigError(
-                Problem("The primary must be a task", f"'{task}' is none", nearest(task, facts.labels))
-            )
+            raise ConfigError(Problem("The primary must be a task", f"'{task}' is none", nearest(task, facts.labels)))
         return facts.labels.index(task)
     if not 0 <= task < facts.n_tasks:
         raise ConfigError(Problem(f"The primary's position must be below {facts.n_tasks}", f"it is {task}"))

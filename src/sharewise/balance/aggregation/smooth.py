@@ -24,9 +24,7 @@ class Smooth(Aggregator):
     average: Tensor
     seen: Tensor
 
-    def __init__(
-        self, *, of: str = "mgda", decay: float = 0.9, params: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, *, of: str = "mgda", decay: float = 0.9, params: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         inner = CATALOGUE.build(of, **dict(params or {}))
         if not isinstance(inner, Aggregator):

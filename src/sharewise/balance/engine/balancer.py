@@ -14,6 +14,7 @@ from sharewise.balance.engine.conventions import Heads, Level, Scale, renormalis
 from sharewise.balance.engine.features import Copies
 from sharewise.balance.engine.losses import Losses, TaskLosses
 from sharewise.balance.engine.rows import RowSource, Trunk, leaves
+from sharewise.balance.engine.served import Watch, problems
 from sharewise.balance.engine.step import Step
 from sharewise.errors import ConfigError, Problem
 
@@ -60,6 +61,7 @@ class Balancer(nn.Module):
         self.facts = TaskFacts(0)
         self._rows = RowSource(Trunk(trunk))
         self._copies: Copies | None = None
+        self._watch = Watch()
         if not isinstance(method, Weighting) and self.level is Level.LOSSES:
             raise ConfigError(
                 Problem(
@@ -77,6 +79,12 @@ class Balancer(nn.Module):
     def needs(self) -> Needs:
         """What the method and the scaling need of the training loop."""
         return self.method.needs if self.scaling is None else self.method.needs | self.scaling.needs
+
+    def check(self, offered: Needs) -> None:
+        """Raise ConfigError for every need of the method that a training loop does not offer, and how to meet it."""
+        missing = problems(self.method, self.needs, offered)
+        if missing:
+            raise ConfigError(missing)
 
     def build(self, tasks: int | TaskFacts, seeds: int | Sequence[int] = 0) -> Self:
         """Make all state: one member where `seeds` is a number, M where it is a sequence."""
@@ -180,11 +188,12 @@ class Balancer(nn.Module):
             found = gradients.without_copies(task, self._common(features), slopes, own=False)
         matrix = found.gramian()
         weights = self._weights(matrix, scaled, there)
-        self.held = torch.where(there, weights, self.held)
+        self.held.copy_(torch.where(there, weights, self.held))
         return Step(task.values, there, weights.to(slopes.dtype) * slopes, slopes, matrix, True)
 
     def after_step(self, before: Step, after: Tensor) -> None:
         """Hand on the same batch's losses (..., T), evaluated after the optimiser's step."""
+        self._watch.after_steps += 1
         new, present = ranks.mean_losses(after.detach().nan_to_num(), before.present & after.isfinite())
         old, _ = ranks.mean_losses(before.losses.nan_to_num(), before.present)
         old, new = (torch.where(present, x, torch.zeros_like(x)) for x in (old, new))
@@ -224,10 +233,7 @@ class Balancer(nn.Module):
 
     def _fixed(self) -> bool:
         """Whether the weights are frozen for good."""
-        return (
-            self.freeze_after is not None
-            and int(self.epoch.max() if self.epoch.numel() else 0) >= self.freeze_after
-        )
+        return self.freeze_after is not None and int(self.epoch.max() if self.epoch.numel() else 0) >= self.freeze_after
 
     def _due(self) -> bool:
         if self._fixed() or (self.refresh == 0 and not isinstance(self.method, Directional)):
@@ -291,9 +297,7 @@ class Balancer(nn.Module):
         if copies is None:
             found = gradients.without_copies(task, self._common(features), slopes, own)
             outputs, lead = self._common(features), 0
-            cotangents: list[Tensor] = [
-                b.reshape(-1, *f.shape) for b, f in zip(found.moved, outputs, strict=True)
-            ]
+            cotangents: list[Tensor] = [b.reshape(-1, *f.shape) for b, f in zip(found.moved, outputs, strict=True)]
             heads = found.heads
         else:
             outputs, lead = copies.features, self._lead
@@ -360,10 +364,11 @@ class Balancer(nn.Module):
         matrix: Tensor | None,
         fresh: bool,
     ) -> Step:
+        self._watch.step(self.method, self.needs)
         if fresh:
-            self.held = torch.where(present, weights, self.held)
+            self.held.copy_(torch.where(present, weights, self.held))
         if self.freeze_after is not None:
-            self.total = self.total + weights
-            self.count = self.count + present
-        self.tick = self.tick + 1
+            self.total.add_(weights)
+            self.count.add_(present)
+        self.tick.add_(1)
         return Step(task.values, present, weights.to(slopes.dtype) * slopes, slopes, matrix, fresh)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +29,7 @@ class Gradients:
     measured: list[Tensor]
     moved: list[Tensor]
     values: list[Tensor] | None
-    put: Callable[[list[Tensor]], None]
+    put: Callable[[Iterable[Tensor]], None]
     heads: Callable[[Tensor], None] | None
     at_parameters: bool
 
@@ -50,9 +50,17 @@ class Gradients:
         self.moved = [b.masked_fill(absent, 0.0) for b in self.moved]
 
     def combine(self, weights: Tensor) -> None:
-        """Move along J^T w."""
-        row = weights.unsqueeze(-2)
-        self.put([(row.to(b.dtype) @ b).squeeze(-2) for b in self.moved])
+        """Move along J^T w; gives up the blocks one by one: rows and directions need not fit together."""
+        row, blocks = weights.unsqueeze(-2), self.moved
+        self.measured = []
+        blocks.reverse()
+
+        def directions() -> Iterator[Tensor]:
+            while blocks:
+                block = blocks.pop()
+                yield (row.to(block.dtype) @ block).squeeze(-2)
+
+        self.put(directions())
 
     def direct(self, method: Directional, present: Tensor, clip: float | None) -> list[Tensor]:
         """Directions (..., P_b) of an element-wise method, clipped together."""
@@ -83,7 +91,7 @@ def at_features(
     blocks = [_flat(c, lead) for c in cotangents]
     values = [_flat_value(f.detach(), lead) for f in features]
 
-    def put(directions: list[Tensor]) -> None:
+    def put(directions: Iterable[Tensor]) -> None:
         aimed = [d.reshape(f.shape).to(f.dtype) for d, f in zip(directions, features, strict=True)]
         torch.autograd.backward(list(features), aimed)
 
@@ -101,7 +109,7 @@ def at_parameters(
     level: Level,
 ) -> Gradients:
     """Exact gradients at `shared`; at level `last_block` only measured, and the whole trunk moves along."""
-    found = source.rows(features, shared, cotangents, lead, used)
+    found = source.rows(features, shared, cotangents, lead, used, retain=level is not Level.PARAMETERS)
     ranks.mean_rows(found)
     rows = _of_parameters(shared, found, lead, heads)
     if level is Level.PARAMETERS:
@@ -170,7 +178,7 @@ def _of_parameters(
 ) -> Gradients:
     blocks = [flat(row, lead) for row in rows]
 
-    def put(directions: list[Tensor]) -> None:
+    def put(directions: Iterable[Tensor]) -> None:
         for parameter, direction in zip(shared, directions, strict=True):
             accumulate(parameter, direction.reshape(parameter.shape))
 

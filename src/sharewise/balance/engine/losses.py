@@ -63,11 +63,7 @@ class TaskLosses:
             loose = [] if self.stacked.requires_grad else list(names)
         else:
             flags = self.present.tolist()
-            loose = [
-                n
-                for n, s, there in zip(names, self.scalars, flags, strict=True)
-                if there and not s.requires_grad
-            ]
+            loose = [n for n, s, there in zip(names, self.scalars, flags, strict=True) if there and not s.requires_grad]
         if loose and bool(self.present.any()):
             raise ConfigError(
                 Problem(

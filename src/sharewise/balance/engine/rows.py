@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -26,29 +27,37 @@ def loop(
     cotangents: Sequence[Tensor],
     task_axis: int,
     used: list[bool],
+    retain: bool,
 ) -> list[Tensor]:
     """Rows (T, *p.shape) of every shared parameter p: T backward passes, memory T P."""
-    rows = [p.new_zeros((len(used), *p.shape)) for p in shared]
+    shape, last = len(used), max((t for t, is_used in enumerate(used) if is_used), default=-1)
+    rows = [p.new_empty((shape, *p.shape)) if all(used) else p.new_zeros((shape, *p.shape)) for p in shared]
     for t, is_used in enumerate(used):
         if not is_used:
             continue
         aimed = [c.select(task_axis, t) for c in cotangents]
-        grads = torch.autograd.grad(outputs, shared, aimed, retain_graph=True, allow_unused=True)
+        grads: Sequence[Tensor | None] = torch.autograd.grad(
+            outputs, shared, aimed, retain_graph=retain or t != last, allow_unused=True
+        )
         for row, grad in zip(rows, grads, strict=True):
-            if grad is not None:
+            if grad is None:
+                row[t] = 0.0
+            else:
                 row[t] = grad
     return rows
 
 
 def batched(
-    outputs: Sequence[Tensor], shared: Sequence[Tensor], cotangents: Sequence[Tensor], task_axis: int
+    outputs: Sequence[Tensor],
+    shared: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    task_axis: int,
+    retain: bool,
 ) -> list[Tensor]:
     """The same rows from one batched backward pass; takes the memory of T graphs and a trunk vmap allows."""
     aimed = [c.movedim(task_axis, 0) for c in cotangents]
     n = aimed[0].shape[0]
-    grads = torch.autograd.grad(
-        outputs, shared, aimed, retain_graph=True, allow_unused=True, is_grads_batched=True
-    )
+    grads = torch.autograd.grad(outputs, shared, aimed, retain_graph=retain, allow_unused=True, is_grads_batched=True)
     return [p.new_zeros((n, *p.shape)) if g is None else g for p, g in zip(shared, grads, strict=True)]
 
 
@@ -65,8 +74,9 @@ class RowSource:
         cotangents: Sequence[Tensor],
         task_axis: int,
         used: list[bool],
+        retain: bool,
     ) -> list[Tensor]:
-        """Rows (T, *p.shape) of every shared parameter."""
+        """Rows (T, *p.shape) of every shared parameter; `retain` keeps the trunk's graph for another pass."""
         if not shared:
             raise ConfigError(
                 Problem(
@@ -78,8 +88,8 @@ class RowSource:
         if self.choice is Trunk.AUTO:
             self.choice = self._faster(outputs, shared, cotangents, task_axis, used)
         if self.choice is Trunk.VMAP:
-            return batched(outputs, shared, cotangents, task_axis)
-        return loop(outputs, shared, cotangents, task_axis, used)
+            return batched(outputs, shared, cotangents, task_axis, retain)
+        return loop(outputs, shared, cotangents, task_axis, used, retain)
 
     def _faster(
         self,
@@ -94,11 +104,14 @@ class RowSource:
         spent = {Trunk.LOOP: float("inf"), Trunk.VMAP: float("inf")}
         for _ in range(2):
             begun = _now(outputs[0])
-            loop(outputs, shared, cotangents, task_axis, used)
+            loop(outputs, shared, cotangents, task_axis, used, retain=True)
             spent[Trunk.LOOP] = min(spent[Trunk.LOOP], _now(outputs[0]) - begun)
             begun = _now(outputs[0])
             try:
-                batched(outputs, shared, cotangents, task_axis)
+                with warnings.catch_warnings():
+                    # torch warns of operators that vmap runs one by one; the clock says the same
+                    warnings.simplefilter("ignore")
+                    batched(outputs, shared, cotangents, task_axis, retain=True)
             except RuntimeError:
                 # autocast with a normalisation, a compiled trunk, recurrent kernels: vmap cannot follow
                 return Trunk.LOOP
@@ -109,14 +122,13 @@ class RowSource:
 def _now(tensor: Tensor) -> float:
     if tensor.is_cuda:
         torch.cuda.synchronize(tensor.device)
-    return time.perf_counter()
+        return time.perf_counter()
+    return time.process_time()  # the CPU's own time: other programs on the machine must not decide
 
 
 def flat(row: Tensor, lead: int) -> Tensor:
     """Rows (T, *members, *rest) of one parameter as (*members, T, P)."""
-    return (
-        row.movedim(0, lead).flatten(lead + 1) if row.dim() > lead + 1 else row.movedim(0, lead).unsqueeze(-1)
-    )
+    return row.movedim(0, lead).flatten(lead + 1) if row.dim() > lead + 1 else row.movedim(0, lead).unsqueeze(-1)
 
 
 def gramian(rows: Sequence[Tensor], lead: int) -> Tensor:
@@ -136,9 +148,7 @@ def leaves(roots: Sequence[Tensor], stop: Sequence[Tensor] = ()) -> list[Tensor]
     seen = {t.grad_fn for t in stop if t.grad_fn is not None}
     ends = {id(t) for t in stop}
     stack = [t.grad_fn for t in roots if t.grad_fn is not None]
-    found: dict[int, Tensor] = {
-        id(t): t for t in roots if t.is_leaf and t.requires_grad and id(t) not in ends
-    }
+    found: dict[int, Tensor] = {id(t): t for t in roots if t.is_leaf and t.requires_grad and id(t) not in ends}
     while stack:
         node = stack.pop()
         if node in seen:

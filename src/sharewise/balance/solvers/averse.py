@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sharewise.balance.solvers import nonnegative
-from sharewise.balance.solvers.matrix import apply, inner
+from sharewise.balance.solvers.matrix import apply, inner, ridged
 from sharewise.balance.solvers.nonnegative import RIDGE
 
 
@@ -29,7 +29,7 @@ def solve(cosine: Tensor, norms: Tensor, alive: Tensor, share: Tensor, c: float)
     eased = matrix + RIDGE * torch.eye(n, dtype=matrix.dtype, device=matrix.device)
     found, open_ = _pivot(eased, pull, ones, radius, on)
     if bool(open_.any()):
-        found[open_] = _bisect(matrix[open_], pull[open_], ones[open_], radius[open_])
+        found[open_] = _bisect(ridged(matrix[open_]), pull[open_], ones[open_], radius[open_])
     found = found * (radius > 0).unsqueeze(-1)
     raw = torch.where(on, found * top / length.where(on, torch.ones_like(length)), torch.zeros_like(found))
     return raw.reshape(norms.shape)
@@ -71,7 +71,7 @@ def _pivot(
     return x.clamp(min=0), ~done
 
 
-def _bisect(matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, steps: int = 60) -> Tensor:
+def _bisect(matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, steps: int = 45) -> Tensor:
     """x (N, T) by bisection on nu, which x^T G x grows with; one quadratic program a step."""
     bound = (pull / ones).masked_fill(ones == 0, torch.inf)
     low = bound.amin(-1)

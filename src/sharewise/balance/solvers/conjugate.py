@@ -1,4 +1,4 @@
-"""Many non-negative quadratic programs with one matrix: pivoting with conjugate gradients, all products shared."""
+"""Many non-negative quadratic programs with one matrix: pivoting with conjugate gradients."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ RESIDUAL = 1e-11
 def solve(matrix: Tensor, linear: Tensor, exchanges: int = 8) -> tuple[Tensor, Tensor]:
     """x (N, R, T) for A (N, T, T) and slopes q (N, R, T), and which problems (N, R) stay open.
 
-    Exchanges the set of positive entries after a rough solve, and solves exactly once no sign is wrong. Meant for
-    well-conditioned matrices, as Gramians of many unit gradients are; what does not settle is left to others.
+    Exchanges the set of positive entries after a rough solve, and solves exactly once no sign is wrong. Meant
+    for well-conditioned matrices, as Gramians of many unit gradients are; what does not settle is left to
+    others.
     """
     positive = linear < 0
     scale = linear.abs().amax(-1, keepdim=True).clamp(min=1e-300)

@@ -14,11 +14,10 @@ def cosines(gramian: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Rows and columns of tasks without a gradient (absent, or exactly zero) are zero, with one on the diagonal.
     """
-    norms = gramian.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
+    norms = gramian.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt_()
     alive = present & (norms > 0)
-    inverse = torch.where(alive, 1.0 / norms.where(alive, torch.ones_like(norms)), torch.zeros_like(norms))
-    matrix = gramian * inverse.unsqueeze(-1) * inverse.unsqueeze(-2)
-    matrix = matrix.clamp(-1.0, 1.0)
+    inverse = torch.where(alive, norms.reciprocal(), 0.0)
+    matrix = (gramian * inverse.unsqueeze(-1)).mul_(inverse.unsqueeze(-2)).clamp_(-1.0, 1.0)
     matrix.diagonal(dim1=-2, dim2=-1).fill_(1.0)
     return matrix, norms, alive
 

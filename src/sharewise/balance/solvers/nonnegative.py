@@ -85,9 +85,7 @@ def _pivot(matrix: Tensor, linear: Tensor, answer: Tensor, open_: Tensor, exchan
     return still
 
 
-def _restricted(
-    matrix: Tensor, owner: Tensor, linear: Tensor, positive: Tensor
-) -> tuple[Tensor, Tensor | None]:
+def _restricted(matrix: Tensor, owner: Tensor, linear: Tensor, positive: Tensor) -> tuple[Tensor, Tensor | None]:
     """x with x_P = -A_PP^-1 q_P and 0 elsewhere, padded to the greatest P; and which A_PP were indefinite."""
     if linear.shape[0] == 1:
         part = positive[0].nonzero().squeeze(-1)

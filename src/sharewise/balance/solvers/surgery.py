@@ -1,7 +1,8 @@
 """Gradient surgery on coefficients: PCGrad and GradVac for all tasks at once, on no vector of length P.
 
-Row i of a coefficient matrix is g_i after surgery, as a sum of unit task gradients. The loop is over the position in the
-random order; rows and members go side by side. Rows of absent tasks are zero in the Gramian and stay as they are.
+Row i of a coefficient matrix is g_i after surgery, as a sum of unit task gradients. The loop is over the
+position in the random order; rows and members go side by side. Rows of absent tasks are zero in the Gramian
+and stay as they are.
 """
 
 from __future__ import annotations
@@ -27,13 +28,11 @@ def project(cosine: Tensor, sequence: Tensor) -> Tensor:
     return torch.eye(cosine.shape[-1], dtype=cosine.dtype, device=cosine.device) - moved
 
 
-def turn(
-    cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float
-) -> tuple[Tensor, Tensor]:
-    """GradVac's coefficients (..., T, T) for cosines of unit gradients, and the targets (..., T, T) after the step.
+def turn(cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """GradVac's coefficients (..., T, T) for cosines of unit gradients, and the targets after the step.
 
-    With phi the cosine of g_i' and g_j below its target t: g_i' += (|g_i'| sqrt(1 - phi^2) t / sqrt(1 - t^2) -
-    <g_i', g_j>) g_j, which is negative exactly where phi > t.
+    With phi the cosine of g_i' and g_j below its target t: g_i' += (|g_i'| sqrt(1 - phi^2) t / sqrt(1 - t^2)
+    - <g_i', g_j>) g_j, which is negative exactly where phi > t.
     """
     n = cosine.shape[-1]
     products = cosine.clone()
@@ -45,7 +44,8 @@ def turn(
     ratio = goal / (1.0 - goal * goal).clamp(min=1e-12).sqrt()
     square = torch.ones_like(cosine[..., :1])
     dots, pushes, squares = [], [], []
-    for at, index, slope, active in zip(columns, flat, ratio.split(1, -1), on.split(1, -1), strict=True):
+    goals, active_ones = torch.split(ratio, 1, -1), torch.split(on, 1, -1)
+    for at, index, slope, active in zip(columns, flat, goals, active_ones, strict=True):
         dot = products.gather(-1, at)
         side = torch.addcmul(square, dot, dot, value=-1.0).clamp_(min=0.0).sqrt_()
         push = side.mul_(slope).sub_(dot).clamp_(min=0.0).mul_(active)
@@ -67,4 +67,4 @@ def _columns(cosine: Tensor, sequence: Tensor) -> tuple[Tensor, tuple[Tensor, ..
     rows = cosine.reshape(-1, n)
     offset = torch.arange(rows.shape[0] // n, device=cosine.device).mul_(n).reshape(*cosine.shape[:-2], 1, 1)
     flat = (sequence + offset).reshape(-1, n).T.contiguous()
-    return rows, sequence.split(1, -1), flat.unbind(0)
+    return rows, torch.split(sequence, 1, -1), flat.unbind(0)

@@ -25,9 +25,7 @@ class Annealing(Weighting):
     begin: Tensor
     epoch: Tensor
 
-    def __init__(
-        self, *, start: Mapping[str, int] | None = None, length: int = 0, initial: float = 0.0
-    ) -> None:
+    def __init__(self, *, start: Mapping[str, int] | None = None, length: int = 0, initial: float = 0.0) -> None:
         super().__init__()
         self.start = dict(start or {})
         self.length, self.initial = length, initial
@@ -36,13 +34,9 @@ class Annealing(Weighting):
         for name in self.start:
             if name not in facts.labels:
                 raise ConfigError(
-                    Problem(
-                        "A schedule must belong to a task", f"'{name}' is none", nearest(name, facts.labels)
-                    )
+                    Problem("A schedule must belong to a task", f"'{name}' is none", nearest(name, facts.labels))
                 )
-        begin = torch.tensor(
-            [float(self.start.get(name, -1e9)) for name in facts.labels], dtype=torch.float64
-        )
+        begin = torch.tensor([float(self.start.get(name, -1e9)) for name in facts.labels], dtype=torch.float64)
         self.register_buffer("begin", begin.expand(shape).clone())
         self.register_buffer("epoch", torch.zeros(shape, dtype=torch.float64))
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.balance import masked
-from sharewise.balance.contracts import Claim, TaskFacts, Weighting
+from sharewise.balance.contracts import Claim, Needs, TaskFacts, Weighting
 
 
 class IMTLL(Weighting):
@@ -17,6 +17,7 @@ class IMTLL(Weighting):
     where it has the sum. Cost: one backward pass.
     """
 
+    needs = Needs(optimised=True)
     claims = frozenset({Claim.DETERMINISTIC})
     log_scale: nn.Parameter
 

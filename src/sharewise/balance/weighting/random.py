@@ -25,9 +25,7 @@ class Random(Weighting):
     def __init__(self, *, distribution: Literal["normal", "dirichlet"] = "normal") -> None:
         super().__init__()
         if distribution not in ("normal", "dirichlet"):
-            raise ConfigError(
-                Problem("'distribution' must be normal or dirichlet", f"it is '{distribution}'")
-            )
+            raise ConfigError(Problem("'distribution' must be normal or dirichlet", f"it is '{distribution}'"))
         self.distribution = distribution
         self.noise = Noise()
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.balance import masked
-from sharewise.balance.contracts import Claim, TaskFacts, Weighting
+from sharewise.balance.contracts import Claim, Needs, TaskFacts, Weighting
 
 
 class UncertaintyPositive(Weighting):
@@ -18,6 +18,7 @@ class UncertaintyPositive(Weighting):
     pass.
     """
 
+    needs = Needs(optimised=True)
     claims = frozenset({Claim.DETERMINISTIC})
     log_variance: nn.Parameter
 

@@ -21,7 +21,7 @@ class Tabular(Encoder):
     open below and last open above (Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical
     Features", eq. 1; also the default of TabM, Gorishniy et al. 2025). Categories with at most `one_hot_up_to`
     codes are one-hot (code 0, missing or unseen, is the zero vector), larger ones learnt vectors, as in
-    RealMLP (Holzmueller, Grinsztajn and Steinwart 2024, section 3). Embeddings pass as they are.
+    RealMLP (Holzmueller, Grinsztajn and Steinwart 2024, section 3). Embeddings pass as they are, times one number.
 
     Shapes: numeric (M, B, F), categorical (M, B, C), embedding (M, B, E) -> (M, B, n_out).
     """
@@ -39,12 +39,13 @@ class Tabular(Encoder):
         n_numeric: int = 0,
         cardinalities: Sequence[int] = (),
         n_embedding: int = 0,
+        embedding_scale: float = 1.0,
         bins: Sequence[Sequence[float]] = (),
         one_hot_up_to: int = 9,
         category_width: int = 8,
     ) -> None:
         super().__init__()
-        self.n_numeric, self.n_embedding = n_numeric, n_embedding
+        self.n_numeric, self.n_embedding, self.embedding_scale = n_numeric, n_embedding, embedding_scale
         self.cardinalities = tuple(cardinalities)
         self._set_bins(bins)
         if n_numeric:
@@ -99,7 +100,7 @@ class Tabular(Encoder):
                 member = torch.arange(table.shape[0], device=codes.device).unsqueeze(1)
                 parts.append(table[member, codes[..., c]])
         if self.n_embedding:
-            parts.append(inputs["embedding"].float())
+            parts.append(inputs["embedding"].float() * self.embedding_scale)
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 

@@ -35,7 +35,8 @@ class Ordinal(Head):
 
     def _cumulative(self, outputs: Tensor) -> Tensor:
         t = self.thresholds
-        theta = torch.cat([t[..., :1] - START - 0.5 * SPACING * (self.n_classes - 2), F.softplus(t[..., 1:])], dim=-1).cumsum(-1)
+        first = t[..., :1] - START - 0.5 * SPACING * (self.n_classes - 2)
+        theta = torch.cat([first, F.softplus(t[..., 1:])], dim=-1).cumsum(-1)
         return theta.unsqueeze(2) - outputs
 
     def predict(self, outputs: Tensor) -> Tensor:

@@ -1,0 +1,222 @@
+"""One run directory from checked table to bundle."""
+
+from __future__ import annotations
+
+import io
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from sharewise import audit, report
+from sharewise.audit import files as audit_files
+from sharewise.plan import Choice, Group, Plan
+from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
+from sharewise.study import prepare as preparing
+from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
+from sharewise.study.file import StudyFile
+from sharewise.study.progress import Progress
+from sharewise.study.result import StudyResult
+from sharewise.study.run import Conductor, Findings
+from sharewise.study.ship import ship
+from sharewise.study.workers import Workers, default_workers
+from sharewise.tables import targets
+from sharewise.tables.prepare import Prepared as Checked
+from sharewise.tables.read import Table
+from sharewise.tables.split import Split
+
+PACKAGES = ("sharewise", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow")
+
+
+class Session:
+    """A checked table and all that is done with it in one run directory."""
+
+    def __init__(
+        self,
+        declared: StudyFile,
+        table: Table,
+        checked: Checked,
+        directory: Path,
+        workers: int | None,
+        progress: Progress,
+        log: Callable[[str], None],
+    ) -> None:
+        self.declared, self.table, self.checked, self.directory = declared, table, checked, directory
+        self.workers = workers or default_workers()
+        self.progress, self.log = progress, log
+
+    def carry_out(self, started: float) -> StudyResult:
+        design, prepared, data = self.design()
+        design.freeze(self.directory)
+        self._tidy()
+        self._keep_study_file()
+        write_atomic(self.directory / "data.json", to_json(data))
+        audit_files.write(self._audit(prepared), self.directory)
+        conductor = Conductor(design, prepared, self.directory, self.log)
+        self._announce(design, conductor)
+        with Workers(prepared, self.directory, self.workers) as pool:
+            tuning = conductor.plan_units(conductor.tuning())
+            with self.progress("tuning", sum(len(u.runs) for u in tuning)) as advance:
+                conductor.tune(pool, advance)
+            with self.progress("selection", None) as advance:
+                selected, singles = conductor.select(pool, advance)
+            runs = conductor.confirmation(selected, singles)
+            with self.progress("confirmation", len(runs)) as advance:
+                pool.carry_out(conductor.plan_units(runs), advance)
+        findings = conductor.judge(selected, singles, runs)
+        conductor.write(findings)
+        summary = self._summary(design, conductor, findings, started)
+        ship(conductor, findings, data, summary, self.directory / "bundle")
+        write_atomic(self.directory / "summary.json", to_json(summary))
+        report.write(self.directory)
+        return StudyResult(self.directory, findings.verdicts, findings.decisions, summary)
+
+    # --- before the first run -----------------------------------------------------------------------------
+
+    def design(self) -> tuple[Design, preparing.Prepared, DataSummary]:
+        """Everything that is settled before anything is trained."""
+        declared, table, checked = self.declared, self.table, self.checked
+        schema, split = checked.schema, checked.split
+        tasks = schema.tasks
+        aside = tuple(SetAside(name, reason) for name, reason in checked.set_aside.items())
+        for line in (*checked.notes, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
+            self.log(line)
+        truth = {task.name: targets.raw(table, task) for task in tasks}
+        budget = self._budget()
+        default = Variant(declared.architecture, _balance(declared.balance))
+        recipe = {"epochs": budget.epochs}
+        data_hash = preparing.content_hash(table, schema.columns)
+        wanted = [Wanted("together", None)]
+        for candidate in declared.candidates:
+            plan = declared.plan(candidate, tasks)
+            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1)
+            if not groups:
+                self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
+                continue
+            balance = None if candidate.balance is None else _balance(candidate.balance)
+            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+        design = build(
+            name=Path(declared.file).stem if declared.file else "study",
+            tasks=tasks,
+            budget=budget,
+            seed=declared.seed,
+            default=default,
+            wanted=tuple(wanted),
+            recipe=recipe,
+            data_hash=data_hash,
+            split_hash=preparing.split_hash(split),
+            prefer_fewer_models=False,
+            describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
+        )
+        prepared = preparing.prepare(table, schema, split, design.variants, recipe)
+        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
+        return design, prepared, data
+
+    def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:
+        """The checks of the quick level; their errors and warnings go to the log."""
+        parts, said = prepared.data.parts, self.declared.audit
+        split = Split(parts["train"], parts["validation"], parts["test"])
+        suppress = [audit.Suppression(s.check, s.reason, s.tasks, s.columns) for s in said.suppress]
+        plugins, seed = said.plugins, self.declared.seed
+        found = audit.run(
+            self.table, prepared.schema, split, suppress=suppress, plugins=plugins, seed=seed, level="quick"
+        )
+        loud = [f for f in found.findings if f.severity is not Severity.INFO]
+        for finding in loud[:8]:
+            self.log(f"{finding.severity.value}: {finding.message}")
+        if len(loud) > 8:
+            self.log(f"and {len(loud) - 8} more findings in audit.json.")
+        return found
+
+    def _tidy(self) -> None:
+        """Make the folders, and remove what an interrupted run had half written."""
+        for name in ("runs", "models"):
+            (self.directory / name).mkdir(exist_ok=True)
+        for pattern in (".*.*.*", "runs/.*.*.*", "models/*/.*.*.*"):
+            for leftover in self.directory.glob(pattern):
+                if leftover.is_file():
+                    leftover.unlink(missing_ok=True)
+
+    def _keep_study_file(self) -> None:
+        """`study.yaml` with everything that was said, so that the directory describes itself."""
+        yaml, text = YAML(typ="safe"), io.StringIO()
+        yaml.default_flow_style = False
+        yaml.dump(self.declared.to_dict(), text)
+        write_atomic(self.directory / "study.yaml", text.getvalue())
+
+    def _budget(self) -> Budget:
+        said = self.declared.budget
+        base = BUDGETS[said.level]
+        return replace(
+            base,
+            trials=said.trials or base.trials,
+            confirmation_runs=said.seeds or base.confirmation_runs,
+            epochs=said.epochs or base.epochs,
+        )
+
+    def _announce(self, design: Design, conductor: Conductor) -> None:
+        """Say what will be done before doing it, with a rough time."""
+        units = conductor.plan_units(conductor.tuning())
+        tuning = sum(unit.cost for unit in units)
+        share = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
+        minutes = tuning * (1 + share) / max(min(self.workers, len(units)), 1) / 60
+        n = len(design.record.tasks)
+        about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
+        crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        runs = f"at most {design.record.planned_runs} runs"
+        self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
+
+    # --- after the last run -------------------------------------------------------------------------------
+
+    def _summary(self, design: Design, conductor: Conductor, findings: Findings, started: float) -> StudySummary:
+        records = [*(self.directory / "runs").glob("*.json")]
+        shipped: dict[str, list[str]] = {}
+        for decision in findings.decisions:
+            shipped.setdefault(decision.group, []).append(decision.task)
+        plan = Plan("shipped", tuple(Group(name, tuple(tasks)) for name, tasks in shipped.items()))
+        return StudySummary(
+            selected=findings.selected,
+            selection_reason=findings.reason,
+            plan=plan,
+            design_digest=design.digest,
+            data_hash=design.data_hash,
+            versions=_versions(),
+            platform=platform.platform(),
+            device="cpu",
+            workers=self.workers,
+            threads=1,
+            n_runs=len(records),
+            n_diverged=sum(b'"diverged"' in path.read_bytes() for path in records),
+            seconds=time.time() - started,
+            started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            bundle="bundle",
+            notes=findings.notes,
+        )
+
+
+def _balance(section: Any) -> dict[str, Any]:
+    """A balance section as plain data; equal weights are nothing said."""
+    made = {
+        key: asdict(choice)
+        for key in ("scaling", "weighting", "aggregator")
+        if (choice := getattr(section, key)) is not None
+    }
+    return {} if made == {"weighting": asdict(Choice("equal"))} else made
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found

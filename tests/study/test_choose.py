@@ -1,0 +1,63 @@
+"""What validation rows decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sharewise.records import Comparison, Phase, RunRecord, Status
+from sharewise.study import choose
+from sharewise.tasks import Task, TaskKind, TaskSet
+
+TASKS = TaskSet(
+    (
+        Task("big", TaskKind.REGRESSION, ("big",), "rmse"),
+        Task("sure", TaskKind.BINARY, ("sure",), "auroc", classes=(0, 1)),
+    )
+)
+
+
+def record(trial: int, big: float | None, sure: float | None, status: Status = Status.DONE) -> RunRecord:
+    scores = {"big": big, "sure": sure}
+    names = ("big", "sure")
+    return RunRecord(f"r{trial}", "together", "together", Phase.TUNE, names, 0, trial, {}, status, validation=scores)
+
+
+def test_trials_are_compared_on_each_metrics_own_scale() -> None:
+    """A 10 % smaller error in the hundreds does not outweigh a 30 % worse AUROC."""
+    assert choose.best_trial([record(0, 500.0, 0.9), record(1, 450.0, 0.63)], TASKS) == 0
+    assert choose.best_trial([record(0, 500.0, 0.8), record(1, 450.0, 0.79)], TASKS) == 1
+
+
+def test_ties_and_failures_go_to_the_default() -> None:
+    assert choose.best_trial([record(1, 1.0, 0.9), record(0, 1.0, 0.9)], TASKS) == 0
+    assert choose.best_trial([record(0, 1.0, 0.9), record(1, 0.1, 1.0, Status.DIVERGED)], TASKS) == 0
+    assert choose.best_trial([record(0, 1.0, 0.9, Status.FAILED)], TASKS) == 0
+    assert choose.best_trial([record(0, 1.0, 0.9), record(1, 0.9, None)], TASKS) == 0
+
+
+@pytest.mark.parametrize(("metric", "winner"), [("rmse", "linear"), ("auroc", "single")])
+def test_the_best_single_arm_has_the_best_mean_score_in_the_metrics_direction(metric: str, winner: str) -> None:
+    scores: dict[str, list[float | None]] = {"single": [0.9, 0.7], "lightgbm": [0.95, None], "linear": [0.6]}
+    assert choose.best_single(scores, metric, ["single", "lightgbm", "linear"]) == winner
+
+
+def comparison(task: str, effect: float) -> Comparison:
+    return Comparison(
+        task, "rmse", "relative", "single", "plan", 1.0, 1.0, effect, 0, 0, 0.02, 9.0, 1e-4, 0.0, 0.0, 100, 1, 1
+    )
+
+
+def test_the_plan_with_the_largest_mean_change_is_tried() -> None:
+    plans = {
+        "together": [comparison("a", 0.01), comparison("b", -0.05)],
+        "pairs": [comparison("a", 0.01), comparison("b", 0.0)],
+    }
+    assert choose.most_promising(plans) == "pairs"
+
+
+def test_one_small_task_cannot_carry_a_plan_and_ties_go_to_the_first() -> None:
+    lucky = [replace(comparison("a", 5.0)), comparison("b", -0.06)]
+    steady = [comparison("a", 0.0), comparison("b", 0.0)]
+    assert choose.most_promising({"steady": steady, "lucky": lucky}) == "steady"
