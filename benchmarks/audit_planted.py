@@ -112,6 +112,22 @@ def sweep(kinds: list[Kind], tables: dict[str, Case], per_kind: int) -> float:
     return float(np.mean(shares)) if shares else 0.0
 
 
+CAN_ERR = (
+    "split_duplicates",
+    "split_entities",
+    "split_time",
+    "input_leaks",
+    "target_copies",
+    "shifted_targets",
+    "label_conflicts",
+    "label_noise",
+    "tag_noise",
+    "degenerate_tasks",
+    "unseen_classes",
+)
+"""Checks that can give an error; only these are run to count false errors."""
+
+
 def clean(tables: dict[str, Case]) -> tuple[int, int]:
     """Errors that are no known facts, and clean tables looked at: each untouched table, and a random half of it."""
     false, looked = 0, 0
@@ -119,8 +135,9 @@ def clean(tables: dict[str, Case]) -> tuple[int, int]:
         rng = np.random.default_rng(1)
         half = case.with_rows(np.sort(rng.choice(len(case.part), len(case.part) // 2, replace=False)))
         for title, one in ((name, case), (f"{name}, a random half", half)):
-            report = run(one.table, one.schema, one.split)
+            report = run(one.table, one.schema, one.split, checks=CAN_ERR)
             looked += 1
+            print(f"looked at {title}", flush=True)
             for finding in report.findings:
                 if finding.severity is Severity.ERROR:
                     fact = KNOWN.get((name, finding.check))

@@ -30,13 +30,13 @@ class MixedUnits(Check):
     One of the three widest gaps of log values that leave at least `min_share` = 2 % (and 20 rows) on either side is a
     suspicion if it is over `min_gap` = 0.25 (in natural logs) and three times the eighth widest; the medians must
     differ by a factor within `tolerance` = 15 % of a known one, and the two clusters, once brought to one unit, by a
-    Kolmogorov-Smirnov distance of at most `max_distance` = 0.25.
+    Kolmogorov-Smirnov distance of at most `max_distance` = 0.2.
     """
 
     min_share: float = 0.02
     min_gap: float = 0.25
     tolerance: float = 0.15
-    max_distance: float = 0.25
+    max_distance: float = 0.2
 
     def run(self, view: AuditView) -> CheckResult:
         """One finding for each column, with the rows of the smaller cluster."""
