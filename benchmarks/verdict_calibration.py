@@ -31,7 +31,7 @@ from scipy.special import ndtri
 from sharewise.metrics import metric
 from sharewise.records import Comparison
 from sharewise.study.compare import ERROR, Pair, Parts, combine, compare_all, parts, t_quantile
-from sharewise.study.decide import Option, choose, confirm
+from sharewise.study.decide import Option, choose
 from sharewise.tasks import Task, TaskKind
 
 Floats = npt.NDArray[np.float64]
@@ -250,8 +250,7 @@ SCENARIOS: dict[str, tuple[tuple[float, ...], float, float]] = {
 
 def shipping(reps: int, seed: int, errors: tuple[float, ...]) -> None:
     """Print how often truly harmed tasks ship, how often gaining ones do, and what share of the shipped is harmed."""
-    print("\nShipping rule: validation chooses, test confirms; three runs an arm are scored on both, and")
-    print("half of the variance behind each standard error is their luck")
+    print("\nShipping rule: three runs an arm; half of the variance behind each standard error is their luck")
     head = f"{'shipped if harmed beyond margin':>33}{'if truly gaining':>18}{'harmed of shipped':>19}"
     print(f"{'effects':24}{'SE':>6}{head}")
     worst = (0.0, 0.0, "none")
@@ -278,25 +277,22 @@ def shipping(reps: int, seed: int, errors: tuple[float, ...]) -> None:
 
 def _shipped(theta: Floats, error: float, rng: np.random.Generator) -> Floats:
     """Counts: harmed tasks, those shipped, gaining tasks, those shipped, all shipped."""
-    validation, test = _evidence(theta, error, rng)
-    options = [Option(c.task, "shared", "shared", "single", f"single:{c.task}", c) for c in validation]
-    sent = np.array([d.shared for d in confirm(choose(options), options, test)])
+    options = [
+        Option(c.task, "shared", "shared", "single", f"single:{c.task}", c) for c in _evidence(theta, error, rng)
+    ]
+    sent = np.array([d.shared for d in choose(options)])
     bad, good = theta < -MARGIN, theta > 0
     return np.array([bad.sum(), (bad & sent).sum(), good.sum(), (good & sent).sum(), sent.sum()], dtype=float)
 
 
-def _evidence(theta: Floats, error: float, rng: np.random.Generator) -> tuple[list[Comparison], list[Comparison]]:
-    """Comparisons on validation and on test rows of the same three runs an arm, whose luck is in both."""
+def _evidence(theta: Floats, error: float, rng: np.random.Generator) -> list[Comparison]:
+    """Comparisons of three runs an arm, half of the variance from test rows and half from the luck of the runs."""
     rows, luck = error / 2**0.5, error / 2**0.5
-    first: list[Comparison] = []
-    second: list[Comparison] = []
+    made = []
     for k, true in enumerate(theta):
-        run_luck = luck * rng.standard_normal()
-        run_variance = float(luck**2 * rng.chisquare(4) / 4)
-        for found in (first, second):
-            seen = float(true + run_luck + rows * rng.standard_normal())
-            found.append(_made(f"t{k}", seen, rows**2, run_variance))
-    return first, second
+        seen = float(true + luck * rng.standard_normal() + rows * rng.standard_normal())
+        made.append(_made(f"t{k}", seen, rows**2, float(luck**2 * rng.chisquare(4) / 4)))
+    return made
 
 
 def _made(task: str, seen: float, var_rows: float, var_runs: float) -> Comparison:

@@ -30,7 +30,7 @@ from sharewise.records import (
 from sharewise.seeds import derive
 from sharewise.study import choose
 from sharewise.study.compare import Pair, compare_all
-from sharewise.study.decide import Option, confirm
+from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import ALTERNATIVES, SINGLE, Design
 from sharewise.study.judge import judge_all
@@ -256,13 +256,14 @@ class Conductor:
             decisions = [self._alone(t, best[t], reason) for t in self.tasks.names]
             return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm)
         shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
-        validation, _ = self.compared([self._pair(t, best[t], candidate.name, by_arm, "validation") for t in shared])
         against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
         pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
         prefer = self.design.record.prefer_fewer_models
-        on_validation = {c.task: c for c in validation}
+        opened = {c.task: c for c in against_best}
+        # Test rows decide, not validation rows: the single models' checkpoints, trials and kinds were chosen on the
+        # validation rows, which with few of them flatters the single models by more than any margin.
         options = [
             Option(
                 t,
@@ -270,14 +271,12 @@ class Conductor:
                 candidate.plan.group_of(t).name,
                 best[t],
                 f"single:{t}",
-                on_validation.get(t),
-                why.get(t, "it could not be compared on validation rows"),
+                opened.get(t),
+                why.get(t, "it could not be compared on test rows"),
             )
             for t in shared
         ]
-        routed = confirm(
-            routes_of(options, prefer_fewer_models=prefer), options, against_best, prefer_fewer_models=prefer
-        )
+        routed = routes_of(options, prefer_fewer_models=prefer)
         by_task = {d.task: d for d in routed}
         lone = "The plan leaves it alone."
         decisions = [by_task.get(t) or self._alone(t, best[t], lone) for t in self.tasks.names]
