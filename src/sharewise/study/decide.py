@@ -41,8 +41,8 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
     that pools all the tasks' effects (see `beliefs`), and when it clears the margin on its own rows too:
     P(t_df < -(theta + margin) / SE) <= 5 %. The posterior alone would let nine tasks that gain carry a tenth that is
     harmed a little beyond the margin; with its own key turned too, a task harmed beyond the margin is shipped in at
-    most 5 % of studies, whatever the others are like. Otherwise, and where nothing could be compared, its best single model
-    answers; so it does wherever the verdict is harm.
+    most 5 % of studies, whatever the others are like. Otherwise, and where nothing could be compared or the verdict is
+    harm, its best single model answers.
     """
     believed = _by_task([o.comparison for o in options if o.comparison is not None])
     return [_own_key(option, _route(option, believed.get(option.task), prefer_fewer_models)) for option in options]
