@@ -89,4 +89,8 @@ def test_demo(sharewise: Command, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     verdicts = {v["task"]: v for v in json.loads((tmp_path / "demo/run/verdicts.json").read_text())}
     assert verdicts["coin"]["label"] != "better", "a coin toss must not be claimed to gain"
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for task, verdict in verdicts.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {task} ("))
+        assert verdict["label"] in row, f"the README says otherwise of {task}"
     assert "The bundle's answers" in done.stdout
