@@ -59,7 +59,10 @@ def cards(folder: Path, table: str) -> dict[str, Card]:
         if len(cells) < 2 or not cells[0].startswith("`"):
             continue
         scores = re.findall(r"(?:linear|HGB) (ROC-AUC|R2 \(log1p\)|R2|accuracy) (-?[0-9.]+)", cells[-1])
-        if scores:
+        by_field = re.findall(r"mean ROC-AUC over fields ([0-9.]+)", cells[-1])
+        if by_field:
+            found[cells[0].strip("`")] = Card("auroc", False, max(float(v.rstrip(".")) for v in by_field))
+        elif scores:
             kind = scores[0][0]
             best = max(float(value.rstrip(".")) for _, value in scores)
             found[cells[0].strip("`")] = Card(NAMES[kind], "log1p" in kind, best)
@@ -74,12 +77,14 @@ def interval(values: np.ndarray, runs: np.ndarray) -> float:
 
 
 def against_card(run: Path, study: Path, baselines: dict[str, Card]) -> list[tuple[str, str, float, float, float]]:
-    """(task, arm, score, half-width, baseline) of every task that has a card; grouped tasks by their mean."""
+    """(task, arm, score, half-width, baseline) of every task that has a card; grouped tasks as the card counts them:
+    AUROC as the mean over groups, R2 over the rows of all groups together."""
     made = Study.from_file(study, budget="quick")
     _, prepared, _ = made.session(run).design()
     verdicts = from_json(tuple[Verdict, ...], (run / "verdicts.json").read_bytes())
     rows = []
     families: dict[str, list[tuple[float, float]]] = {}
+    pooled: dict[str, list[tuple[np.ndarray, list[np.ndarray]]]] = {}
     for verdict in verdicts:
         task = prepared.tasks[verdict.task]
         card = baselines.get(task.family or task.name)
@@ -93,6 +98,9 @@ def against_card(run: Path, study: Path, baselines: dict[str, Card]) -> list[tup
         if card.logarithmic:
             truth, predictions = np.log1p(truth), [np.log1p(np.clip(p, 0, None)) for p in predictions]
         kind = metrics.metric(card.metric)
+        if task.family is not None and card.metric == "r2":
+            pooled.setdefault(task.family, []).append((truth, predictions))
+            continue
         scores = [kind.score(truth, present, p) for p in predictions]
         values = kind.per_row(truth, present, np.mean(predictions, axis=0))
         if values is None or any(s is None for s in scores):
@@ -103,6 +111,19 @@ def against_card(run: Path, study: Path, baselines: dict[str, Card]) -> list[tup
             families.setdefault(task.family, []).append(entry)
         else:
             rows.append((task.name, verdict.comparison.baseline, *entry, card.score))
+    for family, parts in pooled.items():
+        truth = np.concatenate([t for t, _ in parts])
+        n_runs = min(len(p) for _, p in parts)
+        together = [np.concatenate([p[i] for _, p in parts]) for i in range(n_runs)]
+        present = np.ones_like(truth, dtype=bool)
+        kind = metrics.metric("r2")
+        runs = np.array([kind.score(truth, present, p) for p in together], dtype=float)
+        values = kind.per_row(truth, present, np.mean(together, axis=0))
+        assert values is not None
+        half = interval(values, runs)
+        rows.append(
+            (f"{family} (rows of {len(parts)})", "best single", float(runs.mean()), half, baselines[family].score)
+        )
     for family, entries in families.items():
         mean = float(np.mean([e[0] for e in entries]))
         half = float(np.sqrt(np.sum([e[1] ** 2 for e in entries])) / len(entries))
