@@ -201,6 +201,9 @@ class BalanceSection(Section):
     scaling: Annotated[Choice, chosen(SCALING)] | None = None
     weighting: Annotated[Choice, chosen(WEIGHTING)] | None = None
     aggregator: Annotated[Choice, chosen(AGGREGATOR)] | None = None
+    refresh: Whole | None = Field(None, ge=1, description="Weights of every n-th step are used in between.")
+    heads: Literal["own", "weighted"] | None = Field(None, description="Which gradient the heads get.")
+    freeze_after: Whole | None = Field(None, ge=1, description="Epochs after which the mean learnt weights are kept.")
 
 
 class CandidateSection(Section):

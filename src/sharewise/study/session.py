@@ -25,6 +25,7 @@ from sharewise.study.file import StudyFile
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
+from sharewise.study.sections import BalanceSection
 from sharewise.study.ship import ship
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
@@ -202,13 +203,17 @@ class Session:
         )
 
 
-def _balance(section: Any) -> dict[str, Any]:
+def _balance(section: BalanceSection) -> dict[str, Any]:
     """A balance section as plain data; equal weights are nothing said."""
-    made = {
-        key: asdict(choice)
-        for key in ("scaling", "weighting", "aggregator")
-        if (choice := getattr(section, key)) is not None
+    said = {
+        "scaling": section.scaling,
+        "weighting": section.weighting,
+        "aggregator": section.aggregator,
+        "refresh": section.refresh,
+        "heads": section.heads,
+        "freeze_after": section.freeze_after,
     }
+    made = {key: asdict(v) if isinstance(v, Choice) else v for key, v in said.items() if v is not None}
     return {} if made == {"weighting": asdict(Choice("equal"))} else made
 
 
