@@ -201,9 +201,9 @@ class BalanceSection(Section):
     scaling: Annotated[Choice, chosen(SCALING)] | None = None
     weighting: Annotated[Choice, chosen(WEIGHTING)] | None = None
     aggregator: Annotated[Choice, chosen(AGGREGATOR)] | None = None
-    refresh: Whole | None = Field(None, ge=1, description="Weights of every n-th step are used in between.")
-    heads: Literal["own", "weighted"] | None = Field(None, description="Which gradient the heads get.")
-    freeze_after: Whole | None = Field(None, ge=1, description="Epochs after which the mean learnt weights are kept.")
+    refresh: Annotated[Whole | None, Field(ge=1, description="Weights of every n-th step are used in between.")] = None
+    heads: Annotated[Literal["own", "weighted"] | None, Field(description="Which gradient the heads get.")] = None
+    freeze_after: Annotated[Whole | None, Field(ge=1, description="Epochs, then the mean learnt weights stay.")] = None
 
 
 class CandidateSection(Section):
