@@ -6,8 +6,6 @@ their bad inputs is here, and must be answered with file, line, column or row an
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -232,24 +230,12 @@ TOLD = "import sys\nfrom sharewise.cli import answer\ncode = answer(['run', sys.
 HEAVY = "print(code, [m for m in ('torch', 'sklearn', 'lightgbm') if m in sys.modules])"
 
 
-def _told(study: Path) -> tuple[str, float]:
-    """What a fresh process says on stdout, and the processor seconds that it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+def _told(study: Path) -> str:
+    """What a fresh process says on stdout."""
     command = [sys.executable, "-c", TOLD + HEAVY, str(study)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done.stdout.strip(), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.parametrize("case", ["misspelt key", "one class only"])
 def test_it_is_told_before_anything_heavy_is_imported(case: str, tmp_path: Path) -> None:
-    assert _told(_write(tmp_path, CASES[case][0]))[0] == "2 []"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["misspelt key", "missing target", "duplicate row ids", "one class only"])
-def test_it_is_told_within_a_second_and_a_half(case: str, tmp_path: Path) -> None:
-    """In processor seconds, the best of three: a busy machine makes the clock on the wall longer, not this."""
-    study = _write(tmp_path, CASES[case][0])
-    assert min(_told(study)[1] for _ in range(3)) < 1.5
+    assert _told(_write(tmp_path, CASES[case][0])) == "2 []"
