@@ -83,7 +83,7 @@ def verdicts(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         return None
     level = 0.9 if records.design is None else records.design.level
     lead = (
-        f"Every score is from test rows that no choice has seen, averaged over retrained runs (± is the standard "
+        f"Every score is from test rows that no tuning has seen, averaged over retrained runs (± is the standard "
         f"deviation between runs). Change compares the shared model with the task's best single-task model, with its "
         f"{words.percent(level)} interval; plus means better."
     )

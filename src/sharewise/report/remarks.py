@@ -149,8 +149,8 @@ def shipping(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     gain = "fewer models are preferred even without a gain" if d.prefer_fewer_models else "a gain is expected"
     text = (
         f"A task shares only where harm beyond its margin has a probability of at most "
-        f"{words.percent(d.max_probability_harm)} given the effects of all tasks, and {gain}; a harm confirmed on test "
-        f"rows goes back to its single-task model."
+        f"{words.percent(d.max_probability_harm)} given the effects of all tasks, and by its own test rows alone, and "
+        f"{gain}; otherwise its single-task model answers."
     )
     return Sentence("shipping", text, ("design.json#/max_probability_harm", "design.json#/prefer_fewer_models"))
 
