@@ -49,16 +49,13 @@ def test_plain_weights_do_depend_on_it(toy: ModuleType) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "latest"),
-    [("nash", 15114), ("fairgrad", 15088), ("mgda", 27035), ("imtl_g", 30169), ("famo", 21998)],
-)
-def test_the_front_is_reached_from_every_start(toy: ModuleType, name: str, latest: int) -> None:
-    """`latest` is the slowest start's first step on the front in an independent implementation."""
+def test_nash_reaches_the_front_from_every_start(toy: ModuleType) -> None:
+    """15,114 is the slowest start's first step on the front in an independent implementation; `benchmarks/toy.py` runs
+    the other methods."""
     scales = torch.tensor([0.1, 1.0]).expand(5, 2).double()
-    reached = toy.run(name, scales, torch.tensor(toy.STARTS), int(1.1 * latest)).reached
+    reached = toy.run("nash", scales, torch.tensor(toy.STARTS), 16_000).reached
     assert all(step > 0 for step in reached)
-    assert max(reached) == pytest.approx(latest, rel=0.1)
+    assert max(reached) == pytest.approx(15_114, rel=0.05)
 
 
 def test_gradients_by_hand_are_those_of_autograd(toy: ModuleType) -> None:
