@@ -66,6 +66,8 @@ class GroupModel(nn.Module):
     Slots of equal head, width and family-or-not are computed in one block; outputs are in slot order.
     """
 
+    slot_order: Tensor
+
     def __init__(self, encoder: Mapping[str, Any], architecture: Choice, slots: Sequence[Slot]) -> None:
         super().__init__()
         self.slots = tuple(slots)
@@ -97,6 +99,8 @@ class GroupModel(nn.Module):
             made.append(head)
             self.blocks.append(tuple(members))
         self.heads = nn.ModuleList(made)
+        order = torch.tensor([i for members in self.blocks for i in members])
+        self.register_buffer("slot_order", torch.argsort(order), persistent=False)
         # Slot numbers and head of every block, in a plain list: a ModuleList forgets the heads' type.
         self.block_heads = list(zip(self.blocks, made, strict=True))
 
@@ -127,11 +131,11 @@ class GroupModel(nn.Module):
             head.losses(out, v, p, w)
             for (_, head), out, v, p, w in zip(self.block_heads, outputs, values, present, class_weights, strict=True)
         ]
-        if len(parts) == 1:
-            return parts[0]
-        order = [i for members, _ in self.block_heads for i in members]
-        back = torch.argsort(torch.tensor(order, device=parts[0].device))
-        return torch.cat(parts, dim=1)[:, back]
+        return self.in_slot_order(parts)
+
+    def in_slot_order(self, parts: Sequence[Tensor]) -> Tensor:
+        """What every block says of its slots, (M, S_block) each, as (M, S) in slot order."""
+        return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)[:, self.slot_order]
 
     @torch.no_grad()
     def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:

@@ -57,8 +57,4 @@ class Slots:
 
 def labelled(present: Sequence[Tensor], model: GroupModel) -> Tensor:
     """Which slots have a label in the batch, (M, S) bool, from the blocks' present cells."""
-    parts = [p.any(-1).any(-1) for p in present]
-    if len(parts) == 1:
-        return parts[0]
-    order = [i for members, _ in model.block_heads for i in members]
-    return torch.cat(parts, dim=1)[:, torch.argsort(torch.tensor(order, device=parts[0].device))]
+    return model.in_slot_order([p.any(-1).any(-1) for p in present])
