@@ -5,9 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 from sharewise.audit.result import AuditReport
+from sharewise.errors import ConfigError, Problem
 from sharewise.records import to_json, write_atomic
 
 FINDINGS, DETAILS, ROWS = "audit.json", "audit_details.json", "audit_rows.parquet"
+
+
+def write_rows(report: AuditReport, path: Path) -> None:
+    """Write all rows that findings and lists name, as CSV, or as Parquet where the name ends so; whole or not at all.
+
+    Raises ConfigError for another ending.
+    """
+    import io
+
+    from pyarrow import csv, parquet
+
+    rows_format(path)
+    buffer = io.BytesIO()
+    if report.rows is not None:
+        if path.suffix.lower() == ".csv":
+            csv.write_csv(report.rows, buffer)
+        else:
+            parquet.write_table(report.rows, buffer, compression="zstd")
+    write_atomic(path, buffer.getvalue())
+
+
+def rows_format(path: Path) -> None:
+    """Raise ConfigError where the file's name says neither CSV nor Parquet."""
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(
+            Problem(
+                "Rows are written as CSV or Parquet",
+                f"the name '{path}' ends in neither",
+                "End it in .csv or .parquet",
+            )
+        )
 
 
 def write(report: AuditReport, folder: Path) -> None:

@@ -19,6 +19,7 @@ from sharewise.audit.result import (
     FailedCheck,
     Found,
     NotComputable,
+    Rows,
     Suppressed,
     Suppression,
 )
@@ -27,6 +28,8 @@ from sharewise.records import Finding, Severity
 from sharewise.tables.schema import Schema
 
 MAX_ROWS_SHOWN = 200
+LISTED = "listed"
+"""The severity, in the table of rows, of a row that belongs to no finding."""
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -162,7 +165,7 @@ def _report(
         details={name: dict(result.details) for name, result in results.items() if result.details},
         checks=tuple(seconds),
         seconds=seconds,
-        rows=_row_table(view, kept),
+        rows=_row_table(view, kept, results),
     )
 
 
@@ -182,10 +185,23 @@ def _finding(view: AuditView, check: str, found: Found) -> Finding:
     )
 
 
-def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]]) -> pa.Table:
-    parts = [(i, f, found.rows) for i, (f, found) in enumerate(kept) if len(found.rows)]
-    rows = np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, dtype=np.int64)
-    sizes = [len(r) for _, _, r in parts]
+@dataclass(frozen=True)
+class _Lines:
+    """Rows that belong together in the table of rows; `finding` is None for those that are only listed."""
+
+    finding: int | None
+    check: str
+    severity: str
+    tasks: tuple[str, ...]
+    rows: Rows
+
+
+def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]], results: Mapping[str, CheckResult]) -> pa.Table:
+    parts = [_Lines(i, f.check, f.severity.value, f.tasks, found.rows) for i, (f, found) in enumerate(kept)]
+    parts += [_Lines(None, name, LISTED, x.tasks, x.rows) for name, said in results.items() for x in said.listed]
+    parts = [part for part in parts if len(part.rows)]
+    rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
+    sizes = [len(part.rows) for part in parts]
     # Dictionary columns: a million lines cost a few bytes each.
     which = np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
 
@@ -194,10 +210,10 @@ def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]]) -> pa.Tab
 
     return pa.table(
         {
-            "finding": pa.array(np.array([i for i, _, _ in parts], dtype=np.int32)[which] if parts else which),
-            "check": text([f.check for _, f, _ in parts]),
-            "severity": text([f.severity.value for _, f, _ in parts]),
-            "tasks": text([", ".join(f.tasks) for _, f, _ in parts]),
+            "finding": pa.array([part.finding for part in parts], pa.int32()).take(pa.array(which)),
+            "check": text([part.check for part in parts]),
+            "severity": text([part.severity for part in parts]),
+            "tasks": text([", ".join(part.tasks) for part in parts]),
             "row": pa.array(rows),
             "row_id": pa.array(view.row_ids(rows), pa.string()),
         }

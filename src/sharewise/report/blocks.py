@@ -39,6 +39,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    block: str = "heading"
+
+
+@dataclass(frozen=True)
 class Paragraph:
     """Sentences in a row, each with its sources."""
 
@@ -181,7 +189,7 @@ class Fold:
     block: str = "fold"
 
 
-Block = Table | Paragraph | Figure | Grid | Legend | Tiles | Teams | Notices | Facts | Code | Fold
+Block = Table | Heading | Paragraph | Figure | Grid | Legend | Tiles | Teams | Notices | Facts | Code | Fold
 
 
 @dataclass(frozen=True)

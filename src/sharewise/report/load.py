@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
+    AuditDetails,
     Comparison,
     DataSummary,
     Decision,
@@ -31,6 +32,7 @@ FILES = {
     "design.json": "tasks, arms, metrics, margins and seeds, frozen before the first run",
     "data.json": "rows, split, labels and their overlap",
     "audit.json": "what the audit found in the data",
+    "audit_details.json": "what the audit measured, suppressed and could not compute",
     "runs/": "one record for each trained model",
     "comparisons.json": "changes with their intervals",
     "verdicts.json": "what the evidence says about each task",
@@ -40,7 +42,7 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
-SIDELINES = ("study.yaml", "audit.json", "isolated.json")
+SIDELINES = ("study.yaml", "audit.json", "audit_details.json", "isolated.json")
 """Files without which the answer still stands."""
 
 
@@ -63,6 +65,7 @@ class StudyRecords:
     design: DesignRecord | None = None
     data: DataSummary | None = None
     audit: tuple[Finding, ...] = ()
+    audit_details: AuditDetails | None = None
     runs: tuple[RunRecord, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -117,6 +120,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         design=reader.one("design.json", DesignRecord),
         data=reader.one("data.json", DataSummary),
         audit=reader.many("audit.json", Finding),
+        audit_details=reader.one("audit_details.json", AuditDetails),
         runs=reader.runs(),
         comparisons=reader.many("comparisons.json", Comparison),
         verdicts=reader.many("verdicts.json", Verdict),

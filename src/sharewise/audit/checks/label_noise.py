@@ -10,9 +10,12 @@ import numpy as np
 from sharewise.audit.checks.base import Check
 from sharewise.audit.forecasts import Forecast, forecast
 from sharewise.audit.noise import auc, confident_learning, error_floor, residual_noise
-from sharewise.audit.result import CheckResult, Found, Rows, no_rows
+from sharewise.audit.result import CheckResult, Found, Listed, Rows, no_rows
 from sharewise.audit.view import AuditView, Labels
 from sharewise.records import Severity
+
+N_WORST = 12
+"""Suspects of a label column that the details name; all of them are among the audit's rows."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class LabelNoise(Check):
     max_ratio: float = 3.0
 
     def run(self, view: AuditView) -> CheckResult:
-        """One finding for each noisy label column; details: rate, interval and number of suspects of each."""
+        """One finding for each noisy label column; details: rate, interval, number of suspects and ids of the worst
+        of each; suspects of the other label columns are listed without a finding."""
         estimates: dict[Labels, Estimate] = {}
         silent: list[str] = []
         for labels in view.labels:
@@ -68,10 +72,20 @@ class LabelNoise(Check):
         noisy = [k for k, e in estimates.items() if e.low > self.warning_rate and e.plateau]
         found = [self._found(k, estimates[k], median) for k in noisy]
         details: dict[str, Any] = {
-            k.column: {"rate": e.rate, "low": e.low, "high": e.high, "suspects": len(e.suspects)}
+            k.key: {
+                "rate": e.rate,
+                "low": e.low,
+                "high": e.high,
+                "plateau": e.plateau,
+                "suspects": len(e.suspects),
+                "worst": view.row_ids(e.suspects[:N_WORST]),
+            }
             for k, e in estimates.items()
         }
-        return CheckResult(tuple(found), {"noise": details}, tuple(silent))
+        limits = {"warning": self.warning_rate, "error": self.error_rate}
+        # Rows that the models doubt are worth a look where their share is no finding, too.
+        listed = tuple(Listed((k.task,), e.suspects) for k, e in estimates.items() if k not in noisy)
+        return CheckResult(tuple(found), {"noise": details, "limits": limits}, tuple(silent), listed)
 
     def _estimate(self, labels: Labels, said: Forecast) -> Estimate | str:
         values = labels.values[said.rows]
