@@ -22,7 +22,8 @@ class LabelRules(Check):
     A rule "a excludes b" (which includes implications, "a means not-b", and children that exist for one value of the
     parent only) needs at least `min_support` = 50 rows expected if the two were independent, and at most
     `max_broken` = 2 % of that number observed, so that one row in fifty expected may break it (as far as chance can
-    tell: the lower end of the share's 90 % interval counts). Its observed rows are the violators. (Confidence 0.995 with support 100, the usual form, is met by any rare class and says nothing.)
+    tell: the lower end of the share's 90 % interval counts). Its observed rows are the violators.
+    (Confidence 0.995 with support 100, the usual form, is met by any rare class and says nothing.)
     """
 
     min_support: int = 50
