@@ -149,15 +149,37 @@ def tries(kind: Kind, per_kind: int) -> list[Try]:
 # --- clean tables -----------------------------------------------------------------------------------------
 
 
-def errors_on(name: str, *, half: bool) -> list[dict[str, str]]:
+def errors_on(name: str, *, half: bool) -> list[dict[str, Any]]:
     """Errors and failed checks on an untouched table, or on a random half of it."""
     case = case_of(name)
     if half:
         rng = np.random.default_rng(1)
         case = case.with_rows(np.sort(rng.choice(len(case.part), len(case.part) // 2, replace=False)))
     report = run(case.table, case.schema, case.split, checks=CAN_ERR)
-    found = [{"check": f.check, "message": f.message} for f in report.findings if f.severity is Severity.ERROR]
-    return found + [{"check": f.check, "message": f"failed: {f.error}"} for f in report.failed]
+    found = [
+        {"check": f.check, "message": f.message, "counted": f.check == "degenerate_tasks" and recounted(f, case)}
+        for f in report.findings
+        if f.severity is Severity.ERROR
+    ]
+    return found + [{"check": f.check, "message": f"failed: {f.error}", "counted": False} for f in report.failed]
+
+
+def recounted(finding: Finding, case: Case) -> bool:
+    """Whether every task named has fewer than two different labels in the part named: a plain count of the table, as
+    small groups of a halved table lose their labels. (Done here with Python's sets, not with the audit's arrays.)"""
+    part = next(
+        number for number, name in enumerate(("train", "validation", "test")) if f"the {name} part" in finding.message
+    )
+    for task in (case.schema.tasks[name] for name in finding.tasks):
+        rows = [i for i, p in enumerate(case.part.tolist()) if p == part]
+        if task.where is not None:
+            column, value = task.where
+            group = case.table.column(column).to_pylist()
+            rows = [i for i in rows if str(group[i]) == value]
+        cells = case.table.column(task.columns[0]).to_pylist()
+        if len({cells[i] for i in rows if cells[i] is not None}) >= 2:
+            return False
+    return True
 
 
 # --- units of work and their records ----------------------------------------------------------------------
@@ -205,7 +227,7 @@ def clean_work() -> list[Work]:
     return [
         Work(
             f"clean-{name}{'-half' if half else ''}",
-            (*room(*CAN_ERR), inspect.getsource(errors_on)),
+            (*room(*CAN_ERR), inspect.getsource(errors_on), inspect.getsource(recounted)),
             lambda name=name, half=half: errors_on(name, half=half),  # type: ignore[misc]
         )
         for name in real_tables.names()
@@ -297,6 +319,7 @@ def show_clean(book: Book) -> bool:
         title = name.removeprefix("clean-")
         for error in said["outcome"]:
             fact = KNOWN.get((title.removesuffix("-half"), error["check"]))
+            fact = fact or ("true by a plain count of the labels" if error["counted"] else None)
             false += fact is None
             print(f"error on {title}: {error['check']}: {error['message']}  [{fact or 'FALSE'}]")
     print(f"false errors: {false} on {looked} clean tables ({20 * false / max(looked, 1):.2f} in 20)")
