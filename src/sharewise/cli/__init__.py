@@ -19,6 +19,7 @@ VERBS = {
     "run": "Carry out a study: verdict per task, report, bundle.",
     "report": "Write a run's report and print its answer.",
     "predict": "Answer every task for the rows of a table.",
+    "route": "Show or change which model of a bundle answers a task.",
     "schema": "Print the JSON Schema of study files.",
     "demo": "A complete small study on handwritten digits.",
 }
