@@ -97,8 +97,7 @@ def tally(raw: Raw) -> list[str]:
         return [raw["verdicts"][0]["task"]]
     return [
         f"better for {letters(better)},", f"beyond the margin to {letters(kinds.count('fine') - better)},",
-        "harms "
-        f"{letters(kinds.count('harm')).replace('no', 'none') if not kinds.count('harm') else letters(kinds.count('harm'))},",
+        f"harms {letters(kinds.count('harm')) if 'harm' in kinds else 'none'},",
         f"leaves {letters(kinds.count('open'))} open",
     ]  # fmt: skip
 
@@ -367,7 +366,7 @@ def test_the_roll_back_command_is_one_that_a_shell_reads() -> None:
 def test_markdown_is_whole_and_names_from_the_data_stay_text() -> None:
     text = decision_text(synthetic.study(synthetic.HOSTILE, "<b>evil</b>"))
     fenced = re.compile(r"^```sh\n.*?^```$", re.DOTALL | re.MULTILINE)
-    assert not re.search(r"(?<!\\\\)<", fenced.sub("", text))
+    assert not re.search(r"(?<!\\)<", fenced.sub("", text))
     assert "\\<script\\>" in text
     assert "\x1b" not in text
     numbers = [int(n) for n in re.findall(r"\[\[(\d+)\]\]\(#numbers\)", text)]

@@ -50,7 +50,7 @@ def measured_weights(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         return None
     low, high = min(means, key=lambda t: means[t]), max(means, key=lambda t: means[t])
     runs = [run for run in _confirmed(records, records.confirmed) if run.effective_weights]
-    sources = tuple(f"runs/{run.run_id}.json#/effective_weights" for run in runs)
+    sources = tuple(f"runs/{run.run_id}.json" for run in runs)
     if means[high] - means[low] < 0.005:
         text = "Measured while training, the effective weights of all tasks were equal."
     else:
