@@ -7,7 +7,7 @@ For M = 1 the layers take the plain two-dimensional path, so that a cohort of on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -208,6 +208,11 @@ class Stack:
         self.flat = flat
         for entry in self.entries:
             entry.parameter.data = entry.of(flat)
+
+    def mask(self, of: Callable[[Entry], bool]) -> Tensor:
+        """(P,): 1 where a cell of the buffer belongs to a parameter that `of` says yes to, else 0."""
+        parts = [torch.full((entry.shape.numel(),), float(of(entry))) for entry in self.entries]
+        return torch.cat(parts) if parts else torch.empty(0)
 
     def take_gradient(self) -> Tensor:
         """The parameters' gradients as one (M, P) tensor, missing ones as zero; they are cleared."""

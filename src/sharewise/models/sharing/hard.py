@@ -76,7 +76,9 @@ class Hard(Sharing):
             self.paths.append((slots, slice(starts[level], starts[level + 1]), made))
         self.own = nn.ModuleDict(own)
         self.plain = self.common and len(self.paths) == 1 and not self.paths[0][2]
-        self.slot_order = [s for _, s in sorted(zip((s for p in self.paths for s in p[0]), range(n_slots), strict=True))]
+        self.slot_order = [
+            s for _, s in sorted(zip((s for p in self.paths for s in p[0]), range(n_slots), strict=True))
+        ]
         self.n_out = width
 
     @classmethod
