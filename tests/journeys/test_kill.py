@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import Command  # type: ignore[import-not-found]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 MOMENTS = 10
 

@@ -8,6 +8,8 @@ another result from the same seed, scores of different units averaged.
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ import pyarrow.csv as pc
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from conftest import Command  # type: ignore[import-not-found]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 BLANK = {"malignant": 0.3, "grade": 0.5, "worst_area": 0.4, "worst_smooth": 0.6}
 STUDY = """\

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.csv as pc
 import pytest
 
-from conftest import Command  # type: ignore[import-not-found]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_init_run_report_predict(study: Path, sharewise: Command, tmp_path: Path) -> None:
