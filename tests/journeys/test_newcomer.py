@@ -8,8 +8,6 @@ another result from the same seed, scores of different units averaged.
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pytest
 from sklearn.datasets import load_breast_cancer
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
-
+from spoken import Command
 
 BLANK = {"malignant": 0.3, "grade": 0.5, "worst_area": 0.4, "worst_smooth": 0.6}
 STUDY = """\

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.csv as pc
 import pytest
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from spoken import Command
 
 
 def test_init_run_report_predict(study: Path, sharewise: Command, tmp_path: Path) -> None:
