@@ -96,11 +96,11 @@ def test_without_time_or_with_one_task_nothing_is_drawn_of_it() -> None:
 
 
 @pytest.mark.parametrize("n", [41, 139])
-def test_many_tasks_are_folded_and_maps_left_out(n: int) -> None:
+def test_of_many_tasks_the_first_are_drawn_and_no_maps(n: int) -> None:
     text = html([f"school {i}" for i in range(n)])
     assert Page(text).checked() == []
     assert "Rows that two tasks share" not in text
-    assert f"12 more (and {n - 24} in audit_details.json)" in text
+    assert f"The other {n - 6} are in audit_details.json." in text
     assert len(text.encode()) < 900_000
 
 
@@ -111,7 +111,7 @@ def test_details_that_do_not_fit_are_as_if_absent(odd: object) -> None:
     details = AuditDetails(10, 2, "full", details=dict.fromkeys(checks, odd))
     page = render_audit("t", (), details)
     assert "No check found anything" in page
-    assert "<h3>" not in page
+    assert "<h3" not in page
 
 
 def test_a_study_draws_labels_and_overlap_in_one_place_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from sharewise.records import AuditDetails, PartCounts
 from sharewise.report import audit_plots as plots
@@ -33,17 +34,18 @@ from sharewise.report.measured import (
     Volumes,
     measured,
 )
+from sharewise.report.rows import MANY
 
 _BARS = 12
 """Bars that stand open; the rest is folded."""
 _PLOTS = 6
-_MOST, _MOST_PLOTS = 24, 12
-"""Bars and plots that are on the page at all: with a hundred tasks the rest stays in the records."""
+"""Plots that stand open; also the bars, where there are so many tasks that the rest stays in the records."""
 _CELLS = 40
 """Most tasks that are drawn as a map."""
 _AT = "audit_details.json#/details"
 
 Line = tuple[Cell, ...]
+T = TypeVar("T")
 
 
 def drawn(details: AuditDetails | None, *, alone: bool) -> list[Block]:
@@ -58,16 +60,19 @@ def drawn(details: AuditDetails | None, *, alone: bool) -> list[Block]:
 def _table(title: str, lead: str, head: tuple[str, ...], lines: Sequence[Line], source: str) -> list[Block]:
     """A heading, what is to be seen, and the lines, the first of them open."""
     blocks: list[Block] = [Heading(title), *paragraph([say("audit plot", lead, source)], "lead")]
-    blocks.append(Table(title, head, tuple(lines[:_BARS])))
-    rest = lines[_BARS:_MOST]
-    if rest:
-        blocks.append(Fold(_more(len(rest), len(lines) - _MOST), (Table(title, head, tuple(rest)),)))
-    return blocks
+    n = _BARS if len(lines) <= MANY else _PLOTS
+    blocks.append(Table(title, head, tuple(lines[:n])))
+    return [*blocks, *_rest(lines[n:], len(lines), source, lambda rest: Table(title, head, tuple(rest)))]
 
 
-def _more(shown: int, left_out: int) -> str:
-    beyond = f" (and {words.count(left_out)} in audit_details.json)" if left_out > 0 else ""
-    return f"{words.count(shown)} more{beyond}"
+def _rest(rest: Sequence[T], of: int, source: str, shown: Callable[[Sequence[T]], Block]) -> list[Block]:
+    """What follows the first lines or plots: folded, or, with a hundred tasks, left in the records."""
+    if not rest:
+        return []
+    if of > MANY:
+        text = f"The other {words.count(len(rest))} are in audit_details.json."
+        return list(paragraph([say("audit plot", text, source)], "note"))
+    return [Fold(f"{words.count(len(rest))} more", (shown(rest),))]
 
 
 def _limits(limits: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
@@ -222,10 +227,7 @@ def _through_time(details: AuditDetails) -> list[Block]:
     )
     blocks: list[Block] = [Heading("Labels through time"), *paragraph([say("audit plot", lead, source)], "lead")]
     blocks += [_legend(), Grid(tuple(figures[:_PLOTS]))]
-    rest = figures[_PLOTS:_MOST_PLOTS]
-    if rest:
-        blocks.append(Fold(_more(len(rest), len(figures) - _MOST_PLOTS), (Grid(tuple(rest)),)))
-    return blocks
+    return [*blocks, *_rest(figures[_PLOTS:], len(figures), source, lambda rest: Grid(tuple(rest)))]
 
 
 def _bound(limit: float | None) -> str:

@@ -165,17 +165,18 @@ def build(
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
-    variants: dict[str, Variant] = {SINGLE: default}
-    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(default, alone=True), budget.trials)]
+    lone = Variant(_alone(default.architecture), default.balance)
+    variants: dict[str, Variant] = {SINGLE: lone}
+    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
         variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
         made = replace(made, name=item.name)
         alone = SINGLE
-        if variant.architecture != default.architecture:
+        own = Variant(_alone(variant.architecture), default.balance)
+        if own != lone:
             alone = f"{SINGLE}[{item.name}]"
-            own = Variant(variant.architecture, default.balance)
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
             if same is None:
                 variants[alone] = own
@@ -183,7 +184,8 @@ def build(
             else:
                 alone = same
         variants[item.name] = variant
-        arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone))
+        weights = method_of(variant)
+        arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone, weights))
     arms += [Arm(n, Role.ALTERNATIVE, plan, describe[n], budget.trials) for n in ALTERNATIVES]
     groups = sum(len(_trained(arm)) for arm in arms)
     record = DesignRecord(
@@ -203,6 +205,13 @@ def build(
     return Design(record, budget, variants, recipe, data_hash, split_hash)
 
 
+def _alone(choice: Choice) -> Choice:
+    """What a choice is for one task alone: arms whose architectures do not differ there share a baseline."""
+    from sharewise.models import sharing
+
+    return sharing.CATALOGUE.load(choice.name).alone(choice)
+
+
 def _trained(arm: Arm) -> list[str]:
     """Names of the groups that an arm trains itself; a candidate's lone tasks are its single arm's."""
     if arm.role is not Role.CANDIDATE:
@@ -215,7 +224,11 @@ def describe_model(variant: Variant, *, alone: bool = False) -> str:
     params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
-    method = variant.balance.get("aggregator") or variant.balance.get("weighting")
-    if isinstance(method, dict):
-        method = method.get("name")
-    return text if alone or method in (None, "equal") else f"{text}, balanced by {method}"
+    method = method_of(variant)
+    return text if alone or method == "equal" else f"{text}, balanced by {method}"
+
+
+def method_of(variant: Variant) -> str:
+    """Name of the method that weighs a variant's losses: its aggregator, else its weighting."""
+    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or "equal"
+    return str(method["name"] if isinstance(method, dict) else method)
