@@ -70,6 +70,20 @@ def test_rows_of_another_format_are_refused_before_the_table_is_read(
     assert "End it in .csv or .parquet" in capsys.readouterr().err
 
 
+def test_nothing_that_is_read_is_written_over(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (tmp_path / "table.parquet").read_bytes()
+    args = ["--rows", str(tmp_path / "table.parquet"), "--report", str(study), "--out", str(study)]
+    assert answer(["audit", str(study), "--quick", "-q", *args]) == 2
+    said = capsys.readouterr().err
+    assert said.count("never changes what it reads") == 2
+    assert "is a file" in said
+    assert (tmp_path / "table.parquet").read_bytes() == before
+    assert (
+        answer(["audit", str(study), "-c", "constant_columns", "-q", "--report", str(tmp_path / "new" / "a.html")]) == 0
+    )
+    assert (tmp_path / "new" / "a.html").exists()
+
+
 def test_json_is_the_list_of_findings(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(["audit", str(study), "--json", "-c", "constant_columns"]) == 0
     (finding,) = json.loads(capsys.readouterr().out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sharewise.audit.result import AuditReport
@@ -9,6 +10,23 @@ from sharewise.errors import ConfigError, Problem
 from sharewise.records import to_json, write_atomic
 
 FINDINGS, DETAILS, ROWS = "audit.json", "audit_details.json", "audit_rows.parquet"
+
+
+def check_targets(sources: Sequence[Path], folder: Path | None, files: Sequence[Path]) -> None:
+    """Raise ConfigError where what is to be written would replace what is read, or cannot be written there."""
+    wrong = []
+    read = {source.resolve() for source in sources}
+    for path in files:
+        if path.resolve() in read:
+            wrong.append(Problem("An audit never changes what it reads", f"'{path}' is read", "Give another name"))
+        elif path.is_dir():
+            wrong.append(Problem("A file must be named", f"'{path}' is a folder", "Give the name of a file in it"))
+    for path in (*files, *((folder / FINDINGS,) if folder is not None else ())):
+        blocked = next((p for p in path.parents if p.exists() and not p.is_dir()), None)
+        if blocked is not None:
+            wrong.append(Problem("Results go into a folder", f"'{blocked}' is a file", "Give another folder"))
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def write_rows(report: AuditReport, path: Path) -> None:
@@ -27,6 +45,7 @@ def write_rows(report: AuditReport, path: Path) -> None:
             csv.write_csv(report.rows, buffer)
         else:
             parquet.write_table(report.rows, buffer, compression="zstd")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
 
 

@@ -24,7 +24,8 @@ from sharewise.audit.result import (
     Suppression,
 )
 from sharewise.audit.view import AuditView, Level
-from sharewise.records import Finding, Severity
+from sharewise.errors import ConfigError, Problem
+from sharewise.records import Finding, Severity, to_json
 from sharewise.tables.schema import Schema
 
 MAX_ROWS_SHOWN = 200
@@ -96,13 +97,12 @@ def run(
 
     `checks` names the checks to run (default: all of the level), as a mapping with parameters of their own;
     `plugins` adds checks of the user as "module:Class". A finding that a suppression covers is moved to
-    `suppressed` with its reason. Raises KeyError for a check that does not exist and TypeError for a parameter
-    that it does not have.
+    `suppressed` with its reason. Raises KeyError for a check that does not exist, TypeError for a parameter
+    that it does not have, and ConfigError for plug-ins that cannot be made.
     """
     view = view_of(table, schema, split, seed=seed, level=level)
-    wanted: dict[str, Mapping[str, Any]] = _wanted(checks, level)
-    wanted |= {name: {} for name in plugins}
-    built = {name: CATALOGUE.build(name, **params) for name, params in wanted.items()}
+    built = {name: CATALOGUE.build(name, **params) for name, params in _wanted(checks, level).items()}
+    built |= made_plugins(plugins)
     results: dict[str, CheckResult] = {}
     failed: list[FailedCheck] = []
     seconds: dict[str, float] = {}
@@ -111,11 +111,45 @@ def run(
             progress(Progress(done, len(built), name))
         start = time.perf_counter()
         try:
-            results[name] = check.run(view)
+            results[name] = _sound(check.run(view), view)
         except Exception as error:  # the audit must say what the other checks found
             failed.append(FailedCheck(name, f"{type(error).__name__}: {error}".splitlines()[0]))
         seconds[name] = time.perf_counter() - start
     return _report(view, results, failed, seconds, suppress)
+
+
+def made_plugins(names: Sequence[str]) -> dict[str, Check]:
+    """The user's own checks by name; raises ConfigError that says of each that cannot be made why."""
+    made: dict[str, Check] = {}
+    wrong = []
+    for name in names:
+        fact = ""
+        try:
+            check = CATALOGUE.build(name)
+            if isinstance(check, Check):
+                made[name] = check
+            else:
+                fact = f"'{name}' is no sharewise.audit.checks.base.Check"
+        except Exception as error:  # whatever a stranger's module does when it is imported
+            fact = f"'{name}' cannot be made ({type(error).__name__}: {str(error).strip() or 'no reason given'})"
+        if fact:
+            wrong.append(Problem("A plug-in check must be module:Class", fact.splitlines()[0], "Mend audit.plugins"))
+    if wrong:
+        raise ConfigError(wrong)
+    return made
+
+
+def _sound(result: object, view: AuditView) -> CheckResult:
+    """The result as it is; raises where the report could not be made of it, so that the check counts as failed."""
+    if not isinstance(result, CheckResult):
+        raise TypeError(f"it returned {type(result).__name__} instead of CheckResult")
+    for rows in (*(f.rows for f in result.found), *(x.rows for x in result.listed)):
+        if len(rows) and not 0 <= int(np.min(rows)) <= int(np.max(rows)) < view.n_rows:
+            raise ValueError(f"it names rows that the table of {view.n_rows:,} rows does not have")
+    for found in result.found:
+        _finding(view, "", found)
+    to_json(result.details)
+    return result
 
 
 def _wanted(

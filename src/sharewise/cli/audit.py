@@ -47,12 +47,13 @@ def command(
     The table itself is never changed; --fix writes a new one.
     """
     from sharewise.audit import run
-    from sharewise.audit.files import rows_format, write, write_rows
+    from sharewise.audit.files import check_targets, rows_format, write, write_rows
 
     _known(checks, fix)
     if rows is not None:
         rows_format(rows)
     subject = _subject(study)
+    check_targets([study, Path(subject.path)], out, [path for path in (page, rows) if path is not None])
     report = run(
         subject.table,
         subject.schema,

@@ -16,7 +16,9 @@ from sharewise.report.sentences import Sentence
 
 def write_audit(name: str, findings: tuple[Finding, ...], details: AuditDetails, path: Path) -> None:
     """Write the audit of table `name` as one self-contained HTML file; whole or not at all."""
-    write_atomic(path, render_audit(name, findings, details))
+    html = render_audit(name, findings, details)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, html)
 
 
 def render_audit(name: str, findings: tuple[Finding, ...], details: AuditDetails) -> str:
