@@ -125,7 +125,7 @@ def made_plugins(names: Sequence[str]) -> dict[str, Check]:
     for name in names:
         fact = ""
         try:
-            check = CATALOGUE.build(name)
+            check: object = CATALOGUE.build(name)
             if isinstance(check, Check):
                 made[name] = check
             else:
