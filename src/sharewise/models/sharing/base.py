@@ -33,6 +33,9 @@ class Sharing(StackedModule, ABC):
     by_task: ClassVar[frozenset[str]] = frozenset()
     """Parameters that may be a mapping from task names to values, placed on slots before the model is built."""
 
+    one_head: ClassVar[bool] = False
+    """Whether tasks of one grouped declaration share their head outright."""
+
     @classmethod
     def alone(cls, choice: Choice) -> Choice:
         """The simplest choice that is the same model where there is one task."""
@@ -49,6 +52,17 @@ class Sharing(StackedModule, ABC):
     def penalty(self) -> Tensor | None:
         """What is added to every member's objective beside the tasks' losses, (M,); None for nothing."""
         return None
+
+    def measured(self) -> dict[str, Tensor]:
+        """What the trained model says about how much is shared: numbers in [0, 1] by name, (M,) each."""
+        return {}
+
+
+def check_freeze(share: float | None) -> float | None:
+    """`share` itself; raises ValueError where it is no share of the steps."""
+    if share is not None and not 0 <= share < 1:
+        raise ValueError(f"'freeze_after' is a share of the steps in [0, 1); however, it is {share}.")
+    return share
 
 
 class Dropout:
