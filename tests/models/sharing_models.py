@@ -15,9 +15,10 @@ from sharewise.models.build import GroupModel, Slot, slots_of
 from sharewise.models.stacked import Stack
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind, TaskSet
-from sharewise.training.cohort import Cohort, Member
+from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe, Tuned
+from sharewise.training.results import Member
 
 N_IN = 5
 
