@@ -100,7 +100,7 @@ class Linear(StackedModule):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
-            return self(x.flatten(1, 2)).view(*x.shape[:3], -1)
+            return self.forward(x.flatten(1, 2)).view(*x.shape[:3], -1)
         if x.shape[0] == 1:
             return torch.addmm(self.bias[0, 0], x[0], self.weight[0]).unsqueeze(0)
         return torch.baddbmm(self.bias, x, self.weight)

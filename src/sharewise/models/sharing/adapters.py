@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.base import Dropout, Sharing, check_freeze
+from sharewise.models.sharing.base import Dropout, Sharing, check_freeze, parts_of
 from sharewise.models.stacked import ZERO, Linear, Linears, StackedModule
 
 
@@ -78,7 +78,9 @@ class Adapters(Sharing):
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         if self.apart:
             z = own_parts(z, self.n_slots)
-        return self.adapters[-1](z) if len(self.adapters) else z  # type: ignore[no-any-return]
+        for adapter in self.adapters[-1:]:
+            z = adapter(z)
+        return z
 
 
 def side_by_side(h: Tensor) -> Tensor:
@@ -88,5 +90,5 @@ def side_by_side(h: Tensor) -> Tensor:
 
 def own_parts(z: Tensor, n_slots: int) -> Tensor:
     """Part t of `side_by_side` (M, B, S W) for slot t; of one copy per slot (M, S, B, S W), part t of copy t."""
-    parts = z.unflatten(-1, (n_slots, -1))
+    parts = parts_of(z, n_slots)
     return parts.transpose(1, 2) if z.dim() == 3 else torch.diagonal(parts, dim1=1, dim2=3).permute(0, 3, 1, 2)

@@ -65,6 +65,11 @@ def check_freeze(share: float | None) -> float | None:
     return share
 
 
+def parts_of(z: Tensor, n: int) -> Tensor:
+    """The `n` equal parts that the last axis holds side by side: (..., n W) -> (..., n, W)."""
+    return z.reshape(*z.shape[:-1], n, -1)
+
+
 class Dropout:
     """Drops cells with one mask per step for the whole stack, at each member's own rate.
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.base import Dropout, Sharing
+from sharewise.models.sharing.base import Dropout, Sharing, parts_of
 from sharewise.models.stacked import ZERO, Linears, StackedModule
 from sharewise.plan import Choice
 
@@ -81,7 +81,7 @@ class CrossStitch(Sharing):
         return x.transpose(1, 2).flatten(2)
 
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
-        trunks = z.unflatten(-1, (self.n_slots, self.n_out))
+        trunks = parts_of(z, self.n_slots)
         if trunks.dim() == 4:
             mixed: Tensor = self.last(trunks.transpose(1, 2))
             return mixed

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.base import Dropout, Sharing
+from sharewise.models.sharing.base import Dropout, Sharing, parts_of
 from sharewise.models.stacked import ZERO, Linears
 
 
@@ -45,7 +45,7 @@ class MMoE(Sharing):
 
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         gates = torch.softmax(self.gate(z[..., : self.n_in]), dim=-1)
-        return mixture(gates, z[..., self.n_in :].unflatten(-1, (self.n_experts, self.n_out)))
+        return mixture(gates, parts_of(z[..., self.n_in :], self.n_experts))
 
 
 def mixture(gates: Tensor, experts: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.base import Dropout, Sharing
+from sharewise.models.sharing.adapters import own_parts, side_by_side
+from sharewise.models.sharing.base import Dropout, Sharing, parts_of
 from sharewise.models.sharing.mmoe import mixture
 from sharewise.models.stacked import ZERO, Linears, StackedModule
 
@@ -76,9 +77,7 @@ class PLE(Sharing):
             Linears(n, n_own + n_shared, (n_slots,), law=ZERO, per_slot=True, crossed=several and i < last - 1)
             for i, n in enumerate(inputs)
         )
-        self.shared_gates = nn.ModuleList(
-            Linears(n, n_slots * n_own + n_shared, (1,), law=ZERO) for n in inputs[:last]
-        )
+        self.shared_gates = nn.ModuleList(Linears(n, n_slots * n_own + n_shared, (1,), law=ZERO) for n in inputs[:last])
         # Width of what a task reads on the last level, and whether every task reads its own.
         self.n_read, self.apart = inputs[-1], levels > 1
 
@@ -92,16 +91,14 @@ class PLE(Sharing):
             everyone = together if own is None else torch.cat([own.permute(0, 2, 1, 3, 4).flatten(2, 3), together], 2)
             weights = torch.softmax(gate(x), dim=-1)
             x, mine = mixture(weights, everyone).view(m, b, -1), mixed
-        read = mine.transpose(1, 2).flatten(2) if self.apart else mine
+        read = side_by_side(mine) if self.apart else mine
         return torch.cat([read, self.shared_experts[-1](x, dropout).transpose(1, 2).flatten(2)], dim=-1)
 
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         cells = self.n_read * (self.n_slots if self.apart else 1)
-        mine, together = z[..., :cells], z[..., cells:].unflatten(-1, (self.n_shared, self.n_out))
+        mine, together = z[..., :cells], parts_of(z[..., cells:], self.n_shared)
         if self.apart:
-            parts = mine.unflatten(-1, (self.n_slots, self.n_read))
-            # Of one copy per slot, slot t reads part t of copy t.
-            mine = parts.transpose(1, 2) if z.dim() == 3 else parts.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+            mine = own_parts(mine, self.n_slots)
         level = len(self.gates) - 1
         return self._mixed(level, mine, self._own(level, mine, dropout), together)
 

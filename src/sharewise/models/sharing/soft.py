@@ -84,7 +84,8 @@ class Soft(Sharing):
         # Singular values from the small S x S Gramian; the floor keeps the root's slope finite where one is zero.
         gramian = row @ row.mT
         floor = 1e-6 * gramian.diagonal(dim1=1, dim2=2).mean(1, keepdim=True).detach()
-        return (torch.linalg.eigvalsh(gramian).clamp(min=0) + floor).sqrt().sum(1)
+        squares: Tensor = torch.linalg.eigvalsh(gramian)
+        return (squares.clamp(min=0) + floor).sqrt().sum(1)
 
     @torch.no_grad()
     def measured(self) -> dict[str, Tensor]:
