@@ -66,7 +66,7 @@ class Adapters(Sharing):
         self.adapters = nn.ModuleList(Adapter(n_slots, width, size) for _ in range(depth if size else 0))
         self.apart = size > 0 and depth > 1
         self.common = not self.apart
-        self.n_slots, self.n_out = n_slots, width
+        self.n_slots, self.n_out, self.n_cells = n_slots, width, n_slots * width
 
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
         for i, layer in enumerate(self.layers):

@@ -26,6 +26,9 @@ class Sharing(StackedModule, ABC):
     """
 
     n_out: int
+    n_cells: int
+    """Numbers that a row takes at its widest, in z or for all slots."""
+
     common: bool = True
     freeze_after: float | None = None
     """Share of the training steps after which shared parameters, the encoder's among them, stay as they are."""

@@ -67,7 +67,7 @@ class CrossStitch(Sharing):
         )
         self.lower = nn.ModuleList(Stitch(n_slots, own, crossed) for _ in range(depth - 1))
         self.last = Stitch(n_slots, own, crossed=False)
-        self.n_slots, self.n_out = n_slots, width
+        self.n_slots, self.n_out, self.n_cells = n_slots, width, n_slots * width
 
     @classmethod
     def alone(cls, choice: Choice) -> Choice:

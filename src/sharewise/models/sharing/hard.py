@@ -78,6 +78,7 @@ class Hard(Sharing):
             s for _, s in sorted(zip((s for p in self.paths for s in p[0]), range(n_slots), strict=True))
         ]
         self.n_out = width
+        self.n_cells = max(sum(widths), width if self.plain else n_slots * width)
 
     @classmethod
     def alone(cls, choice: Choice) -> Choice:

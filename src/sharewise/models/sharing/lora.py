@@ -70,7 +70,7 @@ class LoRA(Sharing):
         self.changes = nn.ModuleList(LowRank(n_slots, a, b, rank) for a, b in (pairs if rank else []))
         self.scale = alpha / rank if rank else 0.0
         self.common = not rank
-        self.n_slots, self.n_out = n_slots, width
+        self.n_slots, self.n_out, self.n_cells = n_slots, width, n_slots * width
 
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
         for i, layer in enumerate(self.layers):

@@ -36,6 +36,7 @@ class MMoE(Sharing):
         self.experts = nn.ModuleList(Linears(a, b, (n_experts,)) for a, b in itertools.pairwise(sizes))
         self.gate = Linears(n_in, n_experts, (n_slots,), law=ZERO, per_slot=True)
         self.n_in, self.n_experts, self.n_out = n_in, n_experts, width
+        self.n_cells = n_in + (n_experts + n_slots) * width
 
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
         h = x

@@ -65,6 +65,7 @@ class PLE(Sharing):
                 f"{levels}, {n_shared}, {width}, {depth} and {n_own}."
             )
         self.n_slots, self.n_shared, self.n_own, self.n_out = n_slots, n_shared, n_own, width
+        self.n_cells = (n_slots * (1 + n_own) + n_shared) * width
         self.common = levels == 1
         inputs = [n_in, *[width] * (levels - 1)]
         sizes = [[n, *[width] * depth] for n in inputs]

@@ -54,7 +54,7 @@ class Soft(Sharing):
         self.layers = nn.ModuleList(
             Linears(a, b, (n_slots,), per_slot=True, alike=True) for a, b in itertools.pairwise(sizes)
         )
-        self.n_out = width
+        self.n_out, self.n_cells = width, n_slots * width
 
     @classmethod
     def alone(cls, choice: Choice) -> Choice:

@@ -43,7 +43,7 @@ class TaskEmbedding(Sharing):
         pairs = list(itertools.pairwise([n_in, *[width] * depth]))
         self.layers = nn.ModuleList(Linear(a, b) for a, b in pairs)
         self.common = not size
-        self.n_slots, self.n_out = n_slots, width
+        self.n_slots, self.n_out, self.n_cells = n_slots, width, n_slots * width
         if size:
             self.declare("task", (n_slots, size), Init("normal", 1.0), per_slot=True)
             self.films = nn.ModuleList(Linears(size, 2 * width, (1,), law=ZERO) for _ in pairs)
