@@ -164,14 +164,15 @@ def build(
     describe: dict[str, str],
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
-    plan = Plan.single_task(tasks.names)
+    judged = tasks.judged
+    plan = Plan.single_task(judged.names)
     lone = Variant(_alone(default.architecture), default.balance)
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
         variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
         together = Plan.all_together(tasks.names)
-        made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
+        made = together if item.groups is None else Plan.of(item.name, item.groups, judged.names)
         made = replace(made, name=item.name)
         alone = SINGLE
         own = Variant(_alone(variant.architecture), default.balance)
@@ -190,8 +191,8 @@ def build(
     record = DesignRecord(
         name=name,
         budget=budget.name,
-        tasks=tasks.tasks,
-        metrics=facts_of(tasks),
+        tasks=judged.tasks,
+        metrics=facts_of(judged),
         arms=tuple(arms),
         seed=seed,
         tuning_runs=budget.trials,

@@ -187,7 +187,7 @@ def _cohort(
         files: dict[str, bytes] = {}
         if run.phase is Phase.CONFIRM:
             for i, state in enumerate(result.states):
-                answers = [names[t] for t in state.tasks]
+                answers = [names[t] for t in state.tasks if not prepared.tasks.tasks[t].auxiliary]
                 config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
                 files[f"{run.run_id}/{i}.safetensors"] = save(state.parameters, {"config": json.dumps(config)})
         _write(record, predictions, files, prepared, directory)
