@@ -12,6 +12,7 @@ from sharewise import __version__, metrics
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Choice, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
+from sharewise.study.choices import ARCHITECTURE
 from sharewise.tasks import TaskSet
 
 SINGLE = "single"
@@ -206,6 +207,19 @@ def build(
     return Design(record, budget, variants, recipe, data_hash, split_hash)
 
 
+def _in_full(choice: Choice) -> dict[str, object]:
+    """What a choice says; for any but hard sharing its defaults too, among them how strongly tasks are tied."""
+    if choice.name == "hard":
+        return choice.params
+    known = ARCHITECTURE.parameters(choice.name)
+    return {p.name: p.default for p in known if p.default is not None} | choice.params
+
+
+def _said(value: object) -> str:
+    """A parameter's value; values by task as TASK VALUE, TASK VALUE."""
+    return " and ".join(f"{v} for {k}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
 def _alone(choice: Choice) -> Choice:
     """What a choice is for one task alone: arms whose architectures do not differ there share a baseline."""
     from sharewise.models import sharing
@@ -222,7 +236,8 @@ def _trained(arm: Arm) -> list[str]:
 
 def describe_model(variant: Variant, *, alone: bool = False) -> str:
     """A variant in a few words."""
-    params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
+    given = _in_full(variant.architecture)
+    params = ", ".join(f"{k} {_said(v)}" for k, v in given.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
     method = method_of(variant)

@@ -175,6 +175,7 @@ def _cohort(
             best_epoch={names[t]: e for t, e in result.best_epoch.items()},
             curves={names[t]: c for t, c in result.curves.items()},
             effective_weights={names[t]: w for t, w in result.weights.items()},
+            sharing=result.sharing,
             n_parameters=result.n_parameters,
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
