@@ -100,6 +100,8 @@ def run(
     `suppressed` with its reason. Raises KeyError for a check that does not exist, TypeError for a parameter
     that it does not have, and ConfigError for plug-ins that cannot be made.
     """
+    # Auxiliary tasks are judged nowhere: what a check asks of test labels is not asked of them.
+    schema = schema.without([task.name for task in schema.tasks if task.auxiliary])
     view = view_of(table, schema, split, seed=seed, level=level)
     built = {name: CATALOGUE.build(name, **params) for name, params in _wanted(checks, level).items()}
     built |= made_plugins(plugins)
