@@ -321,7 +321,8 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
         f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made),
         luck.getrandbits(40), i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15},
         Status.DONE, "", validation, best, curves,
-        _weights(arm, made), 71_234 if neural else 0, 1500, epochs, luck.uniform(0.2, 1.4),
+        _weights(arm, made), n_parameters=71_234 if neural else 0, n_train_rows=1500, epochs=epochs,
+        seconds=luck.uniform(0.2, 1.4),
     )  # fmt: skip
 
 
