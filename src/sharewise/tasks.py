@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 Label = str | int | float | bool
 """A class label as it stands in the user's table."""
+
+
+OUTSIDE = "O"
+"""The tag of a token that is in no span."""
 
 
 class TaskKind(StrEnum):
@@ -32,7 +36,8 @@ class Task:
     `sharewise.study.metrics`; `margin` is the change of that metric that counts as harm, on the metric's own
     scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
-    `where`; elsewhere its label is absent.
+    `where`; elsewhere its label is absent. A tagging task has a label for each of a row's first `length` tokens; tags
+    of spans stand in the order O, B-X, I-X, B-Y, I-Y, ...
     """
 
     name: str
@@ -47,6 +52,7 @@ class Task:
     primary: bool = False
     family: str | None = None
     where: tuple[str, str] | None = None
+    length: int = 0
 
     @property
     def n_outputs(self) -> int:
@@ -61,15 +67,33 @@ class Task:
 
     @property
     def n_targets(self) -> int:
-        """Number of target cells a row has: labels of a multilabel task, cells to rebuild, else 1."""
+        """Number of target cells a row has: labels of a multilabel task, cells to rebuild, tokens, else 1."""
         if self.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
             return self.n_outputs
-        return 1
+        return self.length if self.kind is TaskKind.TOKEN_TAGGING else 1
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether it is a tagging task whose tags make spans: O, B-X, I-X for every type X."""
+        types = span_types(self.classes) if self.kind is TaskKind.TOKEN_TAGGING else None
+        return types is not None and self.classes == (OUTSIDE, *(f"{mark}-{kind}" for kind in types for mark in "BI"))
 
     @property
     def is_classification(self) -> bool:
         """True where the answer is a class (or several)."""
         return self.kind not in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION)
+
+
+def span_types(tags: Sequence[Label]) -> tuple[str, ...] | None:
+    """The types of span tags O, B-X, I-X, ascending; None where the tags are no such tags.
+
+    >>> span_types(["O", "B-place", "I-place", "B-name"])
+    ('name', 'place')
+    """
+    marked = [str(tag) for tag in tags if tag != OUTSIDE]
+    if not marked or any(tag[:2] not in ("B-", "I-") or len(tag) == 2 for tag in marked):
+        return None
+    return tuple(sorted({tag[2:] for tag in marked}))
 
 
 @dataclass(frozen=True)

@@ -345,6 +345,7 @@ class Cohort:
             for (members, head), out, v, p, w in blocks:
                 p = p & mask
                 where = list(members)
+                out = head.own_rows(out, part.shape[1])
                 total[:, where] += (head.row_losses(out, v, w) * p).sum((-1, -2))
                 count[:, where] += p.sum((-1, -2))
         return total / count

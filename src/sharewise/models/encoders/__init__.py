@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 CATALOGUE: Catalogue[Encoder] = Catalogue(
     "encoder",
     {
+        "picture": "sharewise.models.encoders.picture:Picture",
         "tabular": "sharewise.models.encoders.tabular:Tabular",
+        "tokens": "sharewise.models.encoders.tokens:Tokens",
     },
 )

@@ -34,11 +34,13 @@ class Dropout:
 
     Cell (b, d) of member m is dropped where u[b, d] < rate[m], u uniform and drawn from the step's seed alone,
     so that a member's masks do not depend on who shares its stack. Members of other seeds start with other
-    weights, and hidden units are exchangeable, so the common mask does not make their luck common.
+    weights, and hidden units are exchangeable, so the common mask does not make their luck common. `step` is the step
+    that a training batch belongs to, from which an encoder draws what it varies; None in evaluation.
     """
 
     def __init__(self, rate: Tensor | None = None, seed: int = 0) -> None:
         self.rate = rate
+        self.step: int | None = None
         if rate is not None:
             self._gain = 1 / (1 - rate)
             self._generator = torch.Generator(device=rate.device)
@@ -46,6 +48,7 @@ class Dropout:
 
     def at(self, step: int) -> Dropout:
         """This dropout with the masks of a step."""
+        self.step = step
         if self.rate is not None:
             self._generator.manual_seed(step)
         return self

@@ -1,0 +1,265 @@
+"""Pictures from files, bytes and arrays, as small uint8 squares; a picture that cannot be read is named by its row.
+
+Decoding is bounded: a file's size and the pixels that its header declares are checked before a pixel is decoded, only
+common raster formats are tried, and only regular files are opened. Pillow is needed for files and bytes alone.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sharewise.errors import ConfigError, DataError, Problem
+from sharewise.tables import columns as col
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = npt.NDArray[np.uint8]
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that are tried: raster pictures whose decoders run no other program."""
+
+MOST_BYTES = 100_000_000
+MOST_PIXELS = 100_000_000
+MOST_NAMED = 20
+"""Unreadable rows that one report names."""
+
+
+class Unreadable(Exception):
+    """A picture cannot be used; the message is the reason, as a clause ("the file is empty")."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Height, width and channels of a picture; channels stand last in stored arrays."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of one picture."""
+        return self.height * self.width * self.channels
+
+    @classmethod
+    def of_length(cls, length: int) -> Shape | None:
+        """The square grey or colour picture that has `length` values, or None where there is none.
+
+        s^2 and 3 t^2 are never equal, so that there is at most one.
+        """
+        for channels in (1, 3):
+            side = round((length / channels) ** 0.5)
+            if side > 0 and side * side * channels == length:
+                return cls(side, side, channels)
+        return None
+
+
+# --- one picture ----------------------------------------------------------------------------------------------
+
+
+def decode(content: bytes | Path, side: int, channels: int) -> Pixels:
+    """One picture as (side, side, channels) uint8, channels 1 (grey) or 3 (RGB).
+
+    The first frame of an animation; turned as its EXIF orientation says; transparent pixels on white; CMYK and
+    palettes as RGB; 16 bits scaled to 8. Stretched to the square. Raises Unreadable with the reason, ConfigError
+    where Pillow is not installed.
+    """
+    image = _opened(content, 2 * side)
+    return np.asarray(resized(image, side, channels))
+
+
+def size_of(content: bytes | Path) -> Shape:
+    """A picture's own height, width and channels, from its header; raises Unreadable as `decode` does."""
+    image = _opened(content, 0, load=False)
+    grey = image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F"))
+    return Shape(image.height, image.width, 1 if grey else 3)
+
+
+def resize(pixels: Pixels, side: int, channels: int) -> Pixels:
+    """A picture (H, W, C) of 1, 3 or 4 channels as (side, side, channels)."""
+    image_module = pillow()
+    image = image_module.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(resized(image, side, channels))
+
+
+def resized(image: Image, side: int, channels: int) -> Pixels:
+    """A loaded Pillow picture as (side, side, channels) uint8."""
+    image_module = pillow()
+    if image.mode.startswith("I"):
+        # Pillow would cut 16 bits off at 255 instead of scaling them.
+        deep = np.clip(np.asarray(image).astype(np.float64), 0, 65535)
+        image = image_module.fromarray(np.rint(deep / 257).astype(np.uint8))
+    elif image.mode == "F":
+        raise Unreadable("its pixels are real numbers without a known range")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = image_module.new("RGBA", rgba.size, (255, 255, 255, 255))
+        image.alpha_composite(rgba)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (side, side):
+        image = image.resize((side, side), image_module.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(image, np.uint8).reshape(side, side, channels)
+
+
+def pillow() -> Any:
+    """Pillow's Image module; raises ConfigError where it is not installed."""
+    try:
+        from PIL import Image as image_module
+    except ImportError:
+        raise ConfigError(
+            Problem("Pictures are read with Pillow", "it is not installed", "pip install 'sharewise[image]'")
+        ) from None
+    return image_module
+
+
+def _opened(content: bytes | Path, least: int, *, load: bool = True) -> Image:
+    from PIL import ImageOps
+
+    data = _bytes_of(content)
+    image_module = pillow()
+    try:
+        # Pillow warns of bombs and of broken metadata; both are answered here in one way.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = image_module.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > MOST_PIXELS:
+                raise Unreadable(f"it has {image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
+            if not load:
+                return image
+            if least and image.format == "JPEG":
+                # A JPEG is decoded at a half, quarter or eighth of its size where that is enough.
+                image.draft(None, (least, least))
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except Unreadable:
+        raise
+    except image_module.UnidentifiedImageError:
+        raise Unreadable(f"it is no picture in a known format ({', '.join(FORMATS)})") from None
+    except image_module.DecompressionBombError:
+        raise Unreadable(f"it has more than {MOST_PIXELS:,} pixels") from None
+    except Exception as error:  # decoders fail on damaged data with whatever they stumble over
+        raise Unreadable(f"it is damaged or cut off ({str(error).rstrip('.') or type(error).__name__})") from None
+
+
+def _bytes_of(content: bytes | Path) -> bytes:
+    if isinstance(content, bytes):
+        n = len(content)
+        what = "the cell"
+    else:
+        what = f"file '{content}'"
+        try:
+            if not content.exists():
+                raise Unreadable(f"there is no {what}")
+            if not content.is_file():
+                raise Unreadable(f"'{content}' is no regular file")
+            n = content.stat().st_size
+        except OSError as error:
+            raise Unreadable(f"{what} cannot be opened ({error.strerror})") from None
+        except ValueError:
+            raise Unreadable("the path holds characters that no path may hold") from None
+    if n == 0:
+        raise Unreadable(f"{what} is empty")
+    if n > MOST_BYTES:
+        raise Unreadable(f"{what} has {n:,} bytes, more than {MOST_BYTES:,}")
+    if isinstance(content, bytes):
+        return content
+    try:
+        return content.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{what} cannot be read ({error.strerror})") from None
+
+
+# --- a column of pictures -------------------------------------------------------------------------------------
+
+
+def is_encoded(kind: pa.DataType) -> bool:
+    """True for columns of file paths or of encoded bytes, which Pillow decodes."""
+    return bool(col.is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def array_length(column: pa.ChunkedArray) -> int | None:
+    """Values of each picture of a column of raw pixels: a fixed-size binary, or lists of uint8 of one length."""
+    kind = column.type
+    if pa.types.is_fixed_size_binary(kind):
+        return int(kind.byte_width)
+    if col.is_list(kind) and kind.value_type == pa.uint8():
+        return col.list_width(column)
+    return None
+
+
+def contents(column: pa.ChunkedArray, folder: Path) -> Iterator[bytes | Path | None]:
+    """Every cell of a column of paths or encoded bytes; a relative path is taken from `folder`; None where missing."""
+    paths = col.is_text(column.type)
+    for chunk in column.chunks:
+        for value in chunk:
+            cell = value.as_py()
+            yield None if cell is None else folder / cell if paths else cell
+
+
+def write_arrays(column: pa.ChunkedArray, name: str, shape: Shape, side: int, channels: int, out: Pixels) -> None:
+    """Raw pictures of one shape into `out` (N, side, side, channels), zeros where missing; pictures of that size
+    already are copied, others resized. Raises DataError where the lengths differ."""
+    length = array_length(column)
+    if length != shape.size:
+        fact = f"they have {length} values" if length else "their lengths differ"
+        rule = f"Pictures of {shape.height} x {shape.width} x {shape.channels} have {shape.size} values"
+        raise DataError(Problem(rule, fact, "Give their shape under inputs", column=name))
+    at = 0
+    for chunk in column.chunks:
+        pixels, present = _raw(chunk, name, shape.size)
+        pictures = pixels.reshape(len(chunk), shape.height, shape.width, shape.channels)
+        if (side, side, channels) == (shape.height, shape.width, shape.channels):
+            out[at : at + len(chunk)] = pictures
+        else:
+            for row in np.flatnonzero(present):
+                out[at + row] = resize(pictures[row], side, channels)
+        at += len(chunk)
+
+
+def _raw(chunk: pa.Array, name: str, size: int) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+    if not pa.types.is_fixed_size_binary(chunk.type):
+        return col.vectors(pa.chunked_array([chunk]), name, size)
+    present = chunk.is_valid().to_numpy(zero_copy_only=False)
+    pixels = np.frombuffer(chunk.buffers()[1], np.uint8)
+    pixels = pixels[chunk.offset * size : (chunk.offset + len(chunk)) * size].reshape(len(chunk), size)
+    return (pixels if present.all() else np.where(present[:, None], pixels, 0).astype(np.uint8)), present
+
+
+def write_decoded(
+    column: pa.ChunkedArray, name: str, folder: Path, side: int, channels: int, skip: bool, out: Pixels
+) -> npt.NDArray[np.bool_]:
+    """Decoded pictures of a column of paths or bytes into `out` (N, side, side, channels), zeros where missing.
+
+    Returns which rows have a picture. An unreadable one counts as missing with `skip`; otherwise raises DataError
+    that names the first rows and how many there are. Cost: one decoded picture at a time.
+    """
+    present = np.zeros(len(column), dtype=bool)
+    problems: list[Problem] = []
+    n_unreadable = 0
+    for row, content in enumerate(contents(column, folder)):
+        if content is None:
+            continue
+        try:
+            out[row] = decode(content, side, channels)
+            present[row] = True
+        except Unreadable as reason:
+            n_unreadable += 1
+            if not skip and len(problems) < MOST_NAMED:
+                remedy = "Correct or remove it, leave the cell empty, or write unreadable: skip at this input"
+                problems.append(Problem("A picture must be readable", str(reason), remedy, column=name, row=row + 1))
+    if problems:
+        if n_unreadable > len(problems):
+            last = f"{n_unreadable - len(problems)} more rows are not"
+            problems.append(Problem("Pictures must be readable", last, column=name))
+        raise DataError(problems)
+    return present
