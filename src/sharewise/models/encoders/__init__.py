@@ -13,5 +13,9 @@ CATALOGUE: Catalogue[Encoder] = Catalogue(
     "encoder",
     {
         "tabular": "sharewise.models.encoders.tabular:Tabular",
+        "mixed": "sharewise.models.encoders.mixed:Mixed",
+        "vectors": "sharewise.models.encoders.vectors:Vectors",
+        "ids": "sharewise.models.encoders.ids:Ids",
+        "transformer": "sharewise.models.encoders.transformer:Transformer",
     },
 )
