@@ -168,6 +168,7 @@ class SingleTaskModel(ABC, Generic[P]):
         Targets. The same arguments give the same model, bit for bit, on one machine.
         """
         outline, problems = reduce(task, values, present, rows_train, rows_validation)
+        inputs = flattened(inputs)
         parts: list[P | float] = [
             p.constant() if p.is_degenerate else cls.fit_problem(inputs, p, params, derive(seed, cls.name, i))
             for i, p in enumerate(problems)
@@ -177,6 +178,7 @@ class SingleTaskModel(ABC, Generic[P]):
     def predict(self, inputs: Inputs[Array]) -> Array:
         """Prediction (N, W) float32 of every row."""
         n = len(next(iter(inputs.blocks.values())))
+        inputs = flattened(inputs)
         fitted = iter(self.answers(inputs, [p for p in self.parts if not isinstance(p, float)]))
         answers = [np.full(n, part) if isinstance(part, float) else next(fitted) for part in self.parts]
         return combine(self.outline, answers)
@@ -215,6 +217,32 @@ class SingleTaskModel(ABC, Generic[P]):
             raise ValueError(f"a {cls.name} model of {outline.n_problems} parts has {len(constants)}")
         fitted = iter(cls.parts_from_files([i for i, c in enumerate(constants) if c is None], files))
         return cls(outline, [next(fitted) if c is None else float(c) for c in constants])
+
+
+def flattened(inputs: Inputs[Array]) -> Inputs[Array]:
+    """Common blocks alone: single inputs' vectors join `embedding`, ids `categorical`, what is present `numeric`.
+
+    Tokens and pictures, which are no vector of numbers, are left out. Without single inputs, `inputs` itself.
+    """
+    own = [name for name in inputs.blocks if ":" in name]
+    if not own:
+        return inputs
+    blocks = {name: b for name, b in inputs.blocks.items() if ":" not in name and name != "present"}
+    vectors = [inputs[name] for name in own if inputs[name].ndim == 2 and inputs[name].dtype.kind == "f"]
+    ids = [inputs[name] for name in own if name.startswith("id:")]
+    if vectors:
+        blocks["embedding"] = _beside(blocks.get("embedding"), vectors)
+    if ids:
+        blocks["categorical"] = _beside(blocks.get("categorical"), ids)
+    there = inputs["present"].astype(np.float32)
+    blocks["numeric"] = _beside(blocks.get("numeric"), [there])
+    return Inputs(blocks)
+
+
+def _beside(block: Array | None, more: list[Array]) -> Array:
+    """Blocks as one; a single one is taken as it is, however it is stored."""
+    parts = more if block is None else [block, *more]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def reduce(

@@ -53,14 +53,19 @@ class StackedModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.laws: dict[str, tuple[Init, bool]] = {}
+        self.rates: dict[str, float] = {}
         self.slot_numbers: tuple[int, ...] | None = None
         """Which of the group's slots a `per_slot` parameter holds, in order; None for all of them."""
 
-    def declare(self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False) -> nn.Parameter:
-        """Register the parameter `name` of one member's `shape`; members are given by `populate`."""
+    def declare(
+        self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False, rate: float = 1.0
+    ) -> nn.Parameter:
+        """Register the parameter `name` of one member's `shape`; members are given by `populate`. It moves at `rate`
+        times the member's learning rate."""
         parameter = nn.Parameter(torch.empty(1, *shape))
         self.register_parameter(name, parameter)
         self.laws[name] = (law, per_slot)
+        self.rates[name] = rate
         return parameter
 
 
@@ -92,6 +97,7 @@ class Entry:
     offset: int
     law: Init
     slots: tuple[int, ...] | None
+    rate: float = 1.0
 
     def of(self, flat: Tensor) -> Tensor:
         """This parameter of every member in `flat` (M, P), as a view (M, *shape)."""
@@ -107,7 +113,7 @@ def entries_of(module: nn.Module) -> Iterator[Entry]:
                 parameter = child.get_parameter(name)
                 slots = (child.slot_numbers or ()) if per_slot else None
                 shape = parameter.shape[1:]
-                yield Entry(f"{path}.{name}" if path else name, parameter, shape, offset, law, slots)
+                yield Entry(f"{path}.{name}" if path else name, parameter, shape, offset, law, slots, child.rates[name])
                 offset += shape.numel()
 
 
@@ -127,6 +133,12 @@ class Stack:
     def parameters(self) -> list[nn.Parameter]:
         """The module's parameters in the order of the buffer."""
         return [entry.parameter for entry in self.entries]
+
+    def rates(self) -> Tensor | None:
+        """Share of the learning rate of every number in the buffer, (P,); None where all move at the full rate."""
+        if all(entry.rate == 1.0 for entry in self.entries):
+            return None
+        return torch.cat([torch.full((entry.shape.numel(),), entry.rate) for entry in self.entries])
 
     @property
     def n_members(self) -> int:

@@ -35,6 +35,8 @@ WEIGHTING = Family("weighting", "sharewise.balance.weighting")
 AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
 SCALING = Family("scaling", "sharewise.balance.scaling")
 
+TEXT = Family("encoder", "sharewise.tables.texts")
+
 SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),

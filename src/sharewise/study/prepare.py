@@ -21,6 +21,7 @@ from sharewise.tasks import Task, TaskKind, TaskSet
 
 if TYPE_CHECKING:
     from sharewise.balance.engine.balancer import Balancer
+    from sharewise.models.reading import Progress
     from sharewise.study.design import Variant
     from sharewise.training.data import TrainingData
 
@@ -75,24 +76,26 @@ class Prepared:
 
 
 def prepare(
-    table: Table, schema: Schema, split: Split, variants: dict[str, Variant], recipe: dict[str, Any]
+    table: Table,
+    schema: Schema,
+    split: Split,
+    variants: dict[str, Variant],
+    recipe: dict[str, Any],
+    fusion: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Prepared:
-    """Fit the codec on train rows and encode the whole table."""
-    from sharewise.models.encoders.tabular import quantile_bins
+    """Fit the codec on train rows and encode the whole table; `fusion` are the parameters of a mixed encoder."""
+    from sharewise.models.backbones.store import cache_folder
+    from sharewise.models.reading import encode
+    from sharewise.study.inputs import blocks_read, encoder_config
     from sharewise.training.data import TrainingData
 
     codec = Codec.fit(table, schema, split.train)
-    inputs = codec.encode(table)
+    inputs = encode(codec, table, cache_folder(), progress)
     targets = codec.targets(table)
-    numeric = inputs.blocks.get("numeric")
-    encoder: dict[str, Any] = {
-        "name": "tabular",
-        "n_numeric": codec.n_numeric,
-        "cardinalities": [int(c) for c in codec.cardinalities],
-        "n_embedding": codec.n_embedding,
-        "embedding_scale": _embedding_scale(inputs, split.train),
-        "bins": [] if numeric is None else quantile_bins(numeric[split.train]),
-    }
+    encoder = encoder_config(codec, inputs, split.train, fusion or {})
+    wanted = blocks_read(encoder)
+    read = Inputs({name: b for name, b in inputs.blocks.items() if wanted is None or name in wanted})
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     clusters = None
     if schema.entity is not None:
@@ -104,22 +107,13 @@ def prepare(
         codec=codec,
         inputs=inputs,
         targets=targets,
-        data=TrainingData.of(schema.tasks, inputs, targets, parts),
+        data=TrainingData.of(schema.tasks, read, targets, parts),
         encoder=encoder,
         recipe=recipe,
         variants=variants,
         table=table,
         clusters=clusters,
     )
-
-
-def _embedding_scale(inputs: Inputs[Array], train: Array) -> float:
-    """One number that gives the embedding block unit root mean square, from at most 2,000 train rows."""
-    if "embedding" not in inputs:
-        return 1.0
-    rows = train[:: max(len(train) // 2000, 1)]
-    square = float(np.mean(inputs["embedding"][rows].astype(np.float64) ** 2))
-    return 1.0 / square**0.5 if square > 0 else 1.0
 
 
 # --- what the table holds ---------------------------------------------------------------------------------

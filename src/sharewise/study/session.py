@@ -22,6 +22,7 @@ from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_
 from sharewise.study import prepare as preparing
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
+from sharewise.study.inputs import recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -92,7 +93,7 @@ class Session:
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
         default = Variant(declared.architecture, _balance(declared.balance))
-        recipe = {"epochs": budget.epochs}
+        recipe = recipe_for(schema, budget.epochs)
         data_hash = preparing.content_hash(table, schema.columns)
         wanted = [Wanted("together", None)]
         for candidate in declared.candidates:
@@ -116,7 +117,8 @@ class Session:
             prefer_fewer_models=False,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
-        prepared = preparing.prepare(table, schema, split, design.variants, recipe)
+        fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
+        prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 

@@ -72,6 +72,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
     from sharewise.models.build import slots_of
+    from sharewise.study.inputs import stackable
     from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
@@ -89,7 +90,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2)))
+            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))

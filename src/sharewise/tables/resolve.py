@@ -12,7 +12,7 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import infer, suspicion
+from sharewise.tables import infer, suspicion, texts
 from sharewise.tables.read import Table
 from sharewise.tables.schema import (
     UNREADABLE,
@@ -112,8 +112,15 @@ class _Resolver:
                 remedy = "Remove it from inputs, or turn it into an embedding column"
                 self.add(rule, f"{kind.value} inputs have no encoder yet", remedy, said.line, said.name)
             elif self.fits(said, kind):
-                made[said.name] = Input(said.name, kind)
+                made[said.name] = self.input(said.name, kind, said)
         return list(made.values())
+
+    def input(self, name: str, kind: InputKind, said: InputDeclaration | None = None) -> Input:
+        """An input, with how it is read where its kind leaves a choice."""
+        if kind is not InputKind.TEXT:
+            return Input(name, kind)
+        own = said.encoder if said is not None else None
+        return Input(name, kind, own or self.said.text or texts.default(), said.pair if said is not None else None)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
@@ -133,7 +140,7 @@ class _Resolver:
         left_out = suspicion.reasons(self.table, kinds, [c for c in targets if c in self.table.names])
         self.notes += [f"Column '{name}' is left out of the inputs: {why}." for name, why in left_out.items()]
         return [
-            Input(name, kind)
+            self.input(name, kind)
             for name, kind in kinds.items()
             if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
         ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from sharewise.plan import Choice
 from sharewise.tasks import Label, TaskKind, TaskSet
 
 
@@ -24,18 +25,22 @@ class InputKind(StrEnum):
     TEXT = "text"
     TOKENS = "tokens"
     IMAGE = "image"
+    ID = "id"
 
 
-UNREADABLE = frozenset({InputKind.TEXT, InputKind.TOKENS, InputKind.IMAGE})
+UNREADABLE = frozenset({InputKind.TOKENS, InputKind.IMAGE})
 """Kinds that the schema knows and no encoder reads yet."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """A column that the models read."""
+    """A column that the models read; `encoder` is how, where its kind leaves a choice, and `pair` the name under
+    which two text columns are read together."""
 
     name: str
     kind: InputKind
+    encoder: Choice | None = None
+    pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class TaskDeclaration:
 
     `classes` fixes labels and their order, `positive` the label that a binary task predicts the probability of;
     `class_weights` maps labels to weights, or is "balanced" (inverse class frequency). `by` names a column for
-    each of whose values the task is a task of its own. `line` is where in the study file it stands.
+    each of whose values the task is a task of its own. `line` is where in the study file it stands; `inputs` are the
+    inputs that it reads, empty for all.
     """
 
     name: str
@@ -87,20 +93,24 @@ class TaskDeclaration:
     primary: bool = False
     by: str | None = None
     line: int | None = None
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """An input as a person declares it; `kind` None means "infer it"."""
+    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind."""
 
     name: str
     kind: InputKind | None = None
     line: int | None = None
+    encoder: Choice | None = None
+    pair: str | None = None
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said about a table's columns. `inputs` None means "every column that is nothing else"; `file` and
+    """What is said about a table's columns. `inputs` None means "every column that is nothing else", `text` how a text
+    is read that does not say it; `file` and
     `lines` (role to line) are where it is said."""
 
     tasks: tuple[TaskDeclaration, ...]
@@ -110,6 +120,7 @@ class Declaration:
     time: str | None = None
     group: str | None = None
     entity: str | None = None
+    text: Choice | None = None
     file: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
 

@@ -48,6 +48,8 @@ class Cohort:
         self.stack = Stack(model.to(data.device))
         names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
+        rates = self.stack.rates()
+        self.rates = None if rates is None else rates.to(data.device)
         self.balancer = (balancer or Balancer(Equal())).build(
             self._facts(), [derive(member.seed, "balance") for member in members]
         )
@@ -178,7 +180,7 @@ class Cohort:
         done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model))
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
-        optimiser.step(self.stack.flat, gradient, lr, weight_decay)
+        optimiser.step(self.stack.flat, gradient, lr if self.rates is None else lr * self.rates, weight_decay)
         self._move_weights(lr)
         if self.balancer.needs.losses_after_step:
             with torch.no_grad():

@@ -76,7 +76,9 @@ class TrainingData:
     def gather(self, rows: Tensor) -> Inputs[Tensor]:
         """Inputs of the rows (M, B), block by block (M, B, ...)."""
         flat = rows.reshape(-1)
-        return Inputs({n: b.index_select(0, flat).view(*rows.shape, *b.shape[1:]) for n, b in self.inputs.blocks.items()})
+        return Inputs(
+            {n: b.index_select(0, flat).view(*rows.shape, *b.shape[1:]) for n, b in self.inputs.blocks.items()}
+        )
 
 
 def _scale(kind: TaskKind, n_classes: int, values: np.ndarray, present: np.ndarray) -> float:

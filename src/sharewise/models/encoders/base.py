@@ -12,9 +12,15 @@ from sharewise.models.stacked import StackedModule
 
 
 class Encoder(StackedModule, ABC):
-    """Inputs (M, B, ...) -> features (M, B, `n_out`); a row's features depend on that row alone."""
+    """Inputs (M, B, ...) -> features (M, B, `n_out`); a row's features depend on that row alone.
+
+    `stacks` says whether several members fit in one stack; what does not is trained a member at a time. `cells` are
+    the numbers that it holds of a row on the way, where they are more than its features.
+    """
 
     n_out: int
+    stacks: bool = True
+    cells: int = 0
     token_block: str | None = None
     """The block whose tokens have features of their own behind those of the rows, (M, B + B L, `n_out`)."""
 

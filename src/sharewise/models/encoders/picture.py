@@ -114,6 +114,7 @@ class Picture(Encoder):
         self.blocks = nn.ModuleList(blocks)
         self.n_channels = widths[-1]
         self.n_out = widths[-1] * grid * grid
+        self.cells = 4 * widths[0] * (side // 2) ** 2
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         x = self.feature_map(inputs, dropout)

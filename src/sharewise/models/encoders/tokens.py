@@ -85,6 +85,7 @@ class Tokens(Encoder):
         self.layers = nn.ModuleList(Context(width, d) for d in dilations)
         self.pool = Linear(2 * width, width)
         self.n_out = width
+        self.cells = 64 * (word_width + n_forms * form_width)
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         codes = inputs[self.block]

@@ -1,0 +1,65 @@
+"""Encoders of every input, common blocks or own: fitted, written, and read back from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from sharewise.tables import texts
+from sharewise.tables.blocks import Array, BlockEncoder
+from sharewise.tables.encoders import Encoder, Rows, encoder_from_json, fit_encoder
+from sharewise.tables.ids import IdEncoder
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Input, InputKind
+from sharewise.tables.texts.ngrams import NgramsEncoder
+from sharewise.tables.texts.transformer import TransformerEncoder
+
+READERS: dict[str, type[BlockEncoder]] = {c.__name__: c for c in (IdEncoder, NgramsEncoder, TransformerEncoder)}
+"""Encoders with a block of their own, by the name that `codec.json` holds."""
+
+
+def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...]:
+    """An encoder for each input, a pair's two columns becoming one, learnt from the rows `rows`."""
+    made: dict[str, Encoder] = {}
+    for said in inputs:
+        if said.pair is None:
+            made[said.name] = _fitted(said, said.name, [(said.name, table.column(said.name))], rows)
+        elif said.pair not in made:
+            columns = [(i.name, table.column(i.name)) for i in inputs if i.pair == said.pair]
+            made[said.pair] = _fitted(said, said.pair, columns, rows)
+    return tuple(made.values())
+
+
+def _fitted(said: Input, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> Encoder:
+    match said.kind:
+        case InputKind.TEXT:
+            choice = said.encoder or texts.default()
+            return texts.CATALOGUE.build(choice.name, **choice.params).fit(name, columns, rows)
+        case InputKind.ID:
+            return IdEncoder.fit(name, columns[0][1], rows)
+        case _:
+            return fit_encoder(said, columns[0][1], rows)
+
+
+def columns_of(encoder: Encoder) -> tuple[str, ...]:
+    """Columns of the table that an encoder reads."""
+    return encoder.columns if isinstance(encoder, BlockEncoder) else (encoder.name,)
+
+
+def write(encoder: BlockEncoder, piece: Table, rows: Mapping[str, Array], number: int) -> None:
+    """Encode a piece into the encoder's own block and its column of `present`."""
+    columns = [piece.column(name) for name in encoder.columns]
+    rows["present"][:, number] = encoder.present(columns)
+    if not encoder.deferred:
+        encoder.read(columns, rows[encoder.own_block])
+
+
+def from_json(data: dict[str, Any]) -> Encoder:
+    """The encoder that `to_json` wrote; fitted arrays come apart from it."""
+    if "reader" not in data:
+        return encoder_from_json(data)
+    make: Callable[..., BlockEncoder] = READERS[data["reader"]]
+    said = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k not in ("kind", "reader")}
+    return make(**said)
