@@ -73,6 +73,11 @@ class Task:
         return self.length if self.kind is TaskKind.TOKEN_TAGGING else 1
 
     @property
+    def has_probabilities(self) -> bool:
+        """True where an answer comes with a probability for each class or label."""
+        return self.is_classification and self.kind is not TaskKind.TOKEN_TAGGING
+
+    @property
     def has_spans(self) -> bool:
         """Whether it is a tagging task whose tags make spans: O, B-X, I-X for every type X."""
         types = span_types(self.classes) if self.kind is TaskKind.TOKEN_TAGGING else None

@@ -13,7 +13,7 @@ import pytest
 
 from sharewise.errors import DataError
 from sharewise.tables import pictures
-from sharewise.tables.pictures import Shape, Unreadable, decode, size_of, write_arrays, write_decoded
+from sharewise.tables.pictures import Shape, Unreadable, decode, located, size_of, write_arrays, write_decoded
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -135,20 +135,20 @@ class TestUnreadable:
     def test_rows_are_named_and_skipped_only_if_asked(self, tmp_path: Path) -> None:
         (tmp_path / "good.png").write_bytes(encoded(grey(9)))
         (tmp_path / "bad.png").write_bytes(b"")
-        column = pa.chunked_array([["good.png", "bad.png"], [None, "absent.png", "good.png"]])
+        column = located(pa.chunked_array([["good.png", "bad.png"], [None, "absent.png", "good.png"]]), tmp_path)
         out = np.zeros((5, 9, 9, 1), np.uint8)
         with pytest.raises(DataError) as caught:
-            write_decoded(column, "photo", tmp_path, 9, 1, False, out)
+            write_decoded(column, "photo", 9, 1, False, out)
         assert [p.row for p in caught.value.problems] == [2, 4]
         assert "unreadable: skip" in str(caught.value)
-        present = write_decoded(column, "photo", tmp_path, 9, 1, True, out)
+        present = write_decoded(column, "photo", 9, 1, True, out)
         assert present.tolist() == [True, False, False, False, True]
         assert (out[[0, 4]] == 9).all()
 
     def test_many_bad_rows_are_counted(self) -> None:
         column = pa.chunked_array([pa.array([b""] * 50, pa.binary())])
         with pytest.raises(DataError, match="30 more rows are not"):
-            write_decoded(column, "photo", Path(), 9, 1, False, np.zeros((50, 9, 9, 1), np.uint8))
+            write_decoded(column, "photo", 9, 1, False, np.zeros((50, 9, 9, 1), np.uint8))
 
 
 class TestArrays:

@@ -51,7 +51,7 @@ def metric(name: str) -> Metric:
     return CATALOGUE.build(name)
 
 
-def default_metric(kind: TaskKind) -> str:
+def default_metric(kind: TaskKind, *, spans: bool = False) -> str:
     """Name of the metric a task of this kind is judged by when the study file names none.
 
     AUROC for binary tasks and, as the mean over labels, for multilabel ones: it needs no threshold and does not
@@ -59,4 +59,4 @@ def default_metric(kind: TaskKind) -> str:
     keep their word best. Quadratic kappa for ordinal. RMSE for regression; for reconstruction its form free
     of units, since the rebuilt columns have different ones. Token accuracy for tags, entity F1 where they make spans.
     """
-    return _DEFAULTS[kind]
+    return "entity_f1" if spans and kind is TaskKind.TOKEN_TAGGING else _DEFAULTS[kind]

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import columns as col
-from sharewise.tables import infer
+from sharewise.tables import infer, tags
 from sharewise.tables.read import Table
 from sharewise.tables.schema import TaskDeclaration
 from sharewise.tasks import Label, TaskKind
@@ -26,8 +26,7 @@ def classes(table: Table, said: TaskDeclaration, kind: TaskKind) -> tuple[Label,
     column = table.column(names[0])
     match kind:
         case TaskKind.TOKEN_TAGGING:
-            rule = "A task must be of a kind that has a head"
-            raise DataError(Problem(rule, "token tagging has none yet", f"Remove task '{said.name}'"))
+            return tags.classes(column, names[0], said.classes)
         case TaskKind.RECONSTRUCTION:
             return _cells(table, names)
         case TaskKind.MULTILABEL:

@@ -28,6 +28,9 @@ Pixels = npt.NDArray[np.uint8]
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are tried: raster pictures whose decoders run no other program."""
 
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SIGNATURES = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
+
 MOST_BYTES = 100_000_000
 MOST_PIXELS = 100_000_000
 MOST_NAMED = 20
@@ -197,13 +200,43 @@ def array_length(column: pa.ChunkedArray) -> int | None:
     return None
 
 
-def contents(column: pa.ChunkedArray, folder: Path) -> Iterator[bytes | Path | None]:
-    """Every cell of a column of paths or encoded bytes; a relative path is taken from `folder`; None where missing."""
+def check_type(column: pa.ChunkedArray, name: str) -> None:
+    """Raise DataError where a column can hold no pictures."""
+    if is_encoded(column.type) or array_length(column) is not None:
+        return
+    fact = f"the column is of type {column.type}"
+    if col.is_list(column.type) and column.type.value_type == pa.uint8():
+        fact = "the arrays are of different lengths"
+    rule = "A picture is a file's path, encoded bytes, or uint8 pixels of one number in every row"
+    raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+
+
+def looks_like(column: pa.ChunkedArray) -> bool:
+    """Whether the first values of a column of paths or bytes are pictures by their suffix or first bytes."""
+    seen = column.slice(0, 1000).drop_null()
+    head = [value.as_py() for value in seen.slice(0, 50)]
+    if not head:
+        return False
+    if col.is_text(column.type):
+        return all(str(value).lower().endswith(SUFFIXES) for value in head)
+    return all(bytes(value[:12]).startswith(SIGNATURES) for value in head)
+
+
+def located(column: pa.ChunkedArray, folder: Path) -> pa.ChunkedArray:
+    """A column of paths with the relative ones taken from `folder`; another column as it is."""
+    if not col.is_text(column.type):
+        return column
+    paths = [None if path is None else str(folder / path) for path in column.to_pylist()]
+    return pa.chunked_array([pa.array(paths, pa.string())])
+
+
+def contents(column: pa.ChunkedArray) -> Iterator[bytes | Path | None]:
+    """Every cell of a column of paths or encoded bytes; None where missing."""
     paths = col.is_text(column.type)
     for chunk in column.chunks:
         for value in chunk:
             cell = value.as_py()
-            yield None if cell is None else folder / cell if paths else cell
+            yield None if cell is None else Path(cell) if paths else cell
 
 
 def write_arrays(column: pa.ChunkedArray, name: str, shape: Shape, side: int, channels: int, out: Pixels) -> None:
@@ -236,7 +269,7 @@ def _raw(chunk: pa.Array, name: str, size: int) -> tuple[Pixels, npt.NDArray[np.
 
 
 def write_decoded(
-    column: pa.ChunkedArray, name: str, folder: Path, side: int, channels: int, skip: bool, out: Pixels
+    column: pa.ChunkedArray, name: str, side: int, channels: int, skip: bool, out: Pixels
 ) -> npt.NDArray[np.bool_]:
     """Decoded pictures of a column of paths or bytes into `out` (N, side, side, channels), zeros where missing.
 
@@ -246,7 +279,7 @@ def write_decoded(
     present = np.zeros(len(column), dtype=bool)
     problems: list[Problem] = []
     n_unreadable = 0
-    for row, content in enumerate(contents(column, folder)):
+    for row, content in enumerate(contents(column)):
         if content is None:
             continue
         try:
@@ -255,7 +288,7 @@ def write_decoded(
         except Unreadable as reason:
             n_unreadable += 1
             if not skip and len(problems) < MOST_NAMED:
-                remedy = "Correct or remove it, leave the cell empty, or write unreadable: skip at this input"
+                remedy = "Correct or remove it, leave the cell empty, or write encoder: {name: picture, unreadable: skip}"
                 problems.append(Problem("A picture must be readable", str(reason), remedy, column=name, row=row + 1))
     if problems:
         if n_unreadable > len(problems):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sharewise.batch import Inputs
 from sharewise.errors import DataError, Problem
 from sharewise.tables import columns as col
 from sharewise.tasks import OUTSIDE, Label, span_types
@@ -33,6 +35,12 @@ def flat(column: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64], npt.
     rows = np.repeat(np.arange(len(counts)), counts)
     starts = np.cumsum(counts) - counts
     return pc.list_flatten(whole), rows, np.arange(len(rows)) - starts[rows]
+
+
+def shortened(inputs: Inputs[npt.NDArray[Any]]) -> Inputs[npt.NDArray[Any]]:
+    """The inputs of a study, sentences cut after what is judged of them."""
+    blocks = {n: b[:, :LONGEST] if n.startswith("tokens:") else b for n, b in inputs.blocks.items()}
+    return Inputs(blocks)
 
 
 def classes(column: pa.ChunkedArray, name: str, given: Sequence[Label]) -> tuple[Label, ...]:

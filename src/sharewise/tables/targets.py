@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.tables import columns as col
+from sharewise.tables import tags
 from sharewise.tables.columns import Floats
 from sharewise.tables.read import Table
 from sharewise.tasks import Task, TaskKind
@@ -38,6 +39,8 @@ def raw(table: Table, task: Task) -> tuple[Floats, Present]:
             values, present = _cells(table, task)
         case TaskKind.MULTILABEL:
             values, present = _labels(table, task)
+        case TaskKind.TOKEN_TAGGING:
+            values, present = tags.codes(table.column(task.columns[0]), task.classes, task.length)
         case _:
             levels = [col.canonical(c) for c in task.classes]
             found = col.codes(table.column(task.columns[0]), levels, numeric=_is_numeric(task))
@@ -185,6 +188,8 @@ def answers(task: Task, prediction: npt.NDArray[Any]) -> dict[str, list[Any] | n
             return {task.name: prediction[:, 0]}
         case TaskKind.RECONSTRUCTION:
             return {f"{task.name}__{cell}": prediction[:, i] for i, cell in enumerate(task.classes or task.columns)}
+        case TaskKind.TOKEN_TAGGING:
+            return {task.name: tags.answers(task.classes, prediction, np.ones(len(prediction), bool)).to_pylist()}
         case TaskKind.MULTILABEL:
             chosen: list[Any] = [[task.classes[i] for i in np.flatnonzero(row)] for row in prediction >= 0.5]
             probabilities = prediction

@@ -25,6 +25,8 @@ MIN_COUNT = 2
 unseen, so that the vector of the unseen is trained on what unseen words are like."""
 
 BUCKETS = 8192
+N_FORMS = 7
+"""Codes that `forms` gives."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,19 @@ class TokensEncoder(BlockEncoder):
     @classmethod
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:
         """Words from the rows `rows`; the length from all rows, since it says nothing but how much room to keep."""
-        seen = tags.flat(_text(column.take(pa.array(rows)), name))[0]
+        seen = tags.flat(text_lists(column.take(pa.array(rows)), name))[0]
         counts = [(str(c["values"]), int(c["counts"])) for c in pc.value_counts(pc.utf8_lower(seen)).to_pylist()]
         often = sorted(((n, w) for w, n in counts if n >= MIN_COUNT), key=lambda c: (-c[0], c[1]))[:MOST_WORDS]
         most = int(tags.lengths(column).max(initial=1))
         return cls(name, (name,), tuple(w for _, w in often), max(min(most, tags.LONGEST), 1))
 
-    def room(self, columns: Sequence[pa.ChunkedArray], n_rows: int) -> Array:
+    def room(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Room for the longest sentence that is there: an answer has a tag for every token, however many."""
         most = int(tags.lengths(columns[0]).max(initial=1))
-        return Shape("int32", (max(most, 1), 1 + N_FORMS)).empty(n_rows)
+        return Shape("int32", (max(most, 1), 1 + N_FORMS)).empty(len(columns[0]))
 
     def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> None:
-        values, rows, places = tags.flat(_text(columns[0], self.name))
+        values, rows, places = tags.flat(text_lists(columns[0], self.name))
         kept = places < out.shape[1]
         unique = pc.unique(pc.fill_null(values, ""))
         words = [str(w) for w in unique.to_pylist()]
@@ -94,9 +96,6 @@ def forms(word: str, lower: str) -> list[int]:
     return [_bucket(i, piece) for i, piece in enumerate(pieces)]
 
 
-N_FORMS = len(forms("", ""))
-
-
 def shape_of(word: str) -> str:
     """Upper and lower case letters, digits and the rest as X, x, d and themselves; at most two alike in a row.
 
@@ -115,7 +114,7 @@ def _bucket(kind: int, piece: str) -> int:
     return 1 + zlib.crc32(f"{kind}:{piece}".encode("utf-8", "surrogatepass")) % (BUCKETS - 1)
 
 
-def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """The column as lists of text; raises DataError where it holds something else."""
     if not col.is_list(column.type) or not col.is_text(column.type.value_type):
         rule = "A tokens input is a list of words in every row"

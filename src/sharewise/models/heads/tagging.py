@@ -22,9 +22,10 @@ class Tagging(Head):
         return outputs[:, :, n_rows:].unflatten(2, (n_rows, -1))
 
     def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:
-        m, s, b, length, c = outputs.shape
-        # The batch's longest sentence may be shorter than the table's: cells beyond it are absent.
-        codes = values[..., :length].long()
+        m, s, b, _, c = outputs.shape
+        # The batch's longest sentence may be shorter than the table's, whose cells beyond it are absent.
+        length = min(outputs.shape[3], values.shape[3])
+        outputs, codes = outputs[:, :, :, :length], values[..., :length].long()
         cells = F.cross_entropy(outputs.reshape(-1, c), codes.reshape(-1), reduction="none").view(m, s, b, length)
         if class_weights is not None:
             table = class_weights.view(m, s, 1, 1, c).expand(m, s, b, length, c)
