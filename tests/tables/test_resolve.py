@@ -90,6 +90,7 @@ def _resolve(*tasks: TaskDeclaration, **said: Any) -> Resolution:
 def test_inferred_inputs_leave_out_what_is_suspicious() -> None:
     made = _resolve(TaskDeclaration("y"), TaskDeclaration("sick"))
     assert [(i.name, i.kind.value) for i in made.schema.inputs] == [
+        ("notes", "text"),
         ("age", "numeric"),
         ("site", "categorical"),
     ]
@@ -100,7 +101,6 @@ def test_inferred_inputs_leave_out_what_is_suspicious() -> None:
         "Column 'void' is left out of the inputs: it has no value at all.",
         "Column 'leak' is left out of the inputs: it is a copy of the target 'y'.",
         "Column 'near' is left out of the inputs: it is nearly a copy of the target 'y'.",
-        "Column 'notes' is left out of the inputs: text inputs have no encoder yet.",
         "Column 'sign' is left out of the inputs: it is a copy of the target 'sick'.",
     }
 
@@ -204,7 +204,6 @@ def test_contradictions(task: TaskDeclaration, message: str) -> None:
     [
         ("aeg", None, "the table has no column 'aeg'. Did you mean 'age'?"),
         ("y", None, "A target may not be an input; however, it is an input and the target of task 'y'"),
-        ("notes", None, "text inputs have no encoder yet. Remove it from inputs, or turn it into an embedding column."),
         ("age", InputKind.IMAGE, "image inputs have no encoder yet"),
         ("age", InputKind.EMBEDDING, "An embedding is a list of numbers, of one length in every row"),
         ("site", InputKind.NUMERIC, "column 'site': A numeric column must hold numbers; however, the value is 's0'"),
@@ -227,7 +226,7 @@ def test_all_problems_come_together() -> None:
         _resolve(
             TaskDeclaration("site", TaskKind.BINARY),
             TaskDeclaration("nope"),
-            inputs=(InputDeclaration("notes"), InputDeclaration("aeg")),
+            inputs=(InputDeclaration("notes", InputKind.IMAGE), InputDeclaration("aeg")),
             time="wehn",
         )
     assert len(caught.value.problems) == 5

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from sharewise.errors import ConfigError
 from sharewise.metrics import default_metric
 from sharewise.tables import columns as col
-from sharewise.tables import described, infer, suspicion
+from sharewise.tables import described, infer, suspicion, texts
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import settle
 from sharewise.tables.schema import Declaration, InputKind, TaskDeclaration
@@ -182,6 +182,9 @@ def _about(table: Table, column: _Column) -> str:
     parts = []
     if column.kind is InputKind.CATEGORICAL:
         parts.append(f"{len(pc.unique(data).drop_null()):,} values")
+    if column.kind is InputKind.TEXT:
+        words = pc.mean(pc.add(pc.count_substring(data.drop_null(), " "), 1)).as_py() or 0
+        parts.append(f"about {words:.0f} words, read by '{texts.default().name}'")
     if column.kind is InputKind.EMBEDDING:
         parts.append(f"{col.list_width(data)} numbers")
     if data.null_count:

@@ -279,11 +279,11 @@ def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
             rule = "An embedding is a list of numbers, of one length in every row"
             raise DataError(Problem(rule, fact, "Give it another kind", column=name))
         col.vectors(column.slice(0, 1), name, width)
-    elif kind is InputKind.CATEGORICAL:
-        if col.is_list(column.type):
-            fact = f"the column holds lists ({column.type})"
-            rule = "A categorical input holds one value a row"
-            raise DataError(Problem(rule, fact, "Declare it an embedding", column=name))
+    elif kind in (InputKind.CATEGORICAL, InputKind.TEXT, InputKind.ID):
+        if col.is_list(column.type) or pa.types.is_binary(column.type):
+            fact = f"the column holds {'lists' if col.is_list(column.type) else 'bytes'} ({column.type})"
+            rule = f"An input of kind {kind.value} holds one value a row"
+            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
     elif kind is InputKind.DATETIME:
         if not col.is_date(column.type):
             col.dates(column, name)

@@ -66,6 +66,8 @@ class Transformer(Encoder):
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         coded = inputs[self.block].long()
+        if not coded.shape[1]:
+            return self.get_parameter(next(iter(self.names))).new_zeros(*coded.shape[:2], self.n_out)
         used = int((coded > 0).any(0).any(0).sum())
         coded = coded[..., : max(used, 1)]
         return torch.stack([self._of_member(m, coded[m]) for m in range(coded.shape[0])])
