@@ -50,9 +50,7 @@ def test_spans_are_seqevals() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = {
-            (i, kind, a, b) for i, row in enumerate(words(truth, present)) for kind, a, b in get_entities(row)
-        }
+        expected = {(i, kind, a, b) for i, row in enumerate(words(truth, present)) for kind, a, b in get_entities(row)}
     assert mine == expected
 
 

@@ -118,7 +118,7 @@ def test_a_row_task_alone_reads_sentences_only() -> None:
     assert model(TASKS[:1])[0].features(sentences(6)).shape[1] > 6
 
 
-def test_a_cohort_learns_tags_and_topic(members: int = 2) -> None:
+def test_a_cohort_learns_tags_and_topic() -> None:
     x = {n: b[0].numpy() for n, b in sentences(40, seed=3).blocks.items()}
     words = x["tokens:words"][..., 0]
     there = words != 0
@@ -137,7 +137,7 @@ def test_a_cohort_learns_tags_and_topic(members: int = 2) -> None:
     tasks = TaskSet(TASKS)
     parts = {"train": np.arange(32), "validation": np.arange(32)}
     data = TrainingData.of(tasks, Inputs(x), Targets(values, present, slices), parts)
-    runs = [Member(f"m{i}", (0, 1, 2), i, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.0)) for i in range(members)]
+    runs = [Member(f"m{i}", (0, 1, 2), i, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.0)) for i in range(2)]
     net = GroupModel(ENCODER, Choice("hard", {"width": 24}), slots_of(TASKS))
     recipe = Recipe(epochs=60, min_steps=120, batch_size=16, patience=99)
     results = Cohort(runs, net, data, recipe).fit(("validation",))
@@ -147,9 +147,9 @@ def test_a_cohort_learns_tags_and_topic(members: int = 2) -> None:
             mask = present[:32, slices[t]]
             assert (found[mask] == values[:32, slices[t]][mask]).mean() > 0.97
         assert (result.predictions["validation"][2].argmax(1) == topic[:32, 0]).mean() > 0.97
-    alone = Cohort(
-        runs[1:], GroupModel(ENCODER, Choice("hard", {"width": 24}), slots_of(TASKS)), data, recipe
-    ).fit(("validation",))[0]
+    alone = Cohort(runs[1:], GroupModel(ENCODER, Choice("hard", {"width": 24}), slots_of(TASKS)), data, recipe).fit(
+        ("validation",)
+    )[0]
     both = [r.curves[0].validation_loss[0] for r in (results[1], alone)]
     assert both[0] == pytest.approx(both[1], rel=1e-3)
 

@@ -74,7 +74,7 @@ class NeuralAnswerer(Answerer):
 
 def rows_at_once(network: build.GroupModel, inputs: Inputs[torch.Tensor]) -> int:
     """Rows of one forward; fewer where the encoder holds much of each on the way, or of their tokens."""
-    cells = max(network.encoder.cells, 1)
+    cells = float(max(network.encoder.cells, 1))
     if network.encoder.token_block is not None:
         cells *= max(inputs[network.encoder.token_block].shape[2] / 64, 1)
     return max(min(FORWARD_ROWS, int(8_000_000 / cells)), 16 if network.encoder.token_block is None else 1)

@@ -108,7 +108,7 @@ class GroupModel(nn.Module):
         self.block_heads = list(zip(self.blocks, made, strict=True))
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads; where a task tags tokens, (M, B + B L, Z) with theirs."""
+        """The representation z (M, B, Z) that every task reads; where a task tags tokens, with theirs behind."""
         x = self.encoder(inputs, dropout)
         n_rows = _n_rows(inputs)
         if x.shape[1] != n_rows and not any(head.per_token for _, head in self.block_heads):
@@ -155,7 +155,6 @@ class GroupModel(nn.Module):
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
-
 
     def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor]) -> Tensor:
         """Tag codes (M, S, B, L) over the whole width of the block of tokens."""

@@ -145,10 +145,10 @@ class InputSection(Section):
             fact = f"input '{self.name}' is of kind {self.kind or 'unknown'} with {len(self.columns)} columns"
             problems.append(Problem("A pair is an input of kind text with two columns", fact, "Write kind: text"))
         if self.encoder is not None and self.kind is not None:
-            fact = misplaced(self.encoder.name, self.kind)
-            if fact is not None:
+            why = misplaced(self.encoder.name, self.kind)
+            if why is not None:
                 rule = f"The encoder of input '{self.name}' must fit its kind"
-                problems.append(Problem(rule, fact, "Remove 'encoder', or name another"))
+                problems.append(Problem(rule, why, "Remove 'encoder', or name another"))
         if problems:
             raise problem_error(problems)
         return self

@@ -143,7 +143,8 @@ def _opened(content: bytes | Path, least: int, *, load: bool = True) -> Image:
                 # A JPEG is decoded at a half, quarter or eighth of its size where that is enough.
                 image.draft(None, (least, least))
             image.load()
-            return ImageOps.exif_transpose(image)
+            turned: Image = ImageOps.exif_transpose(image)
+            return turned
     except Unreadable:
         raise
     except image_module.UnidentifiedImageError:
@@ -288,7 +289,9 @@ def write_decoded(
         except Unreadable as reason:
             n_unreadable += 1
             if not skip and len(problems) < MOST_NAMED:
-                remedy = "Correct or remove it, leave the cell empty, or write encoder: {name: picture, unreadable: skip}"
+                remedy = (
+                    "Correct or remove it, leave the cell empty, or write encoder: {name: picture, unreadable: skip}"
+                )
                 problems.append(Problem("A picture must be readable", str(reason), remedy, column=name, row=row + 1))
     if problems:
         if n_unreadable > len(problems):

@@ -120,4 +120,3 @@ def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         rule = "A tokens input is a list of words in every row"
         raise DataError(Problem(rule, f"the column is of type {column.type}", "Give it another kind", column=name))
     return column
-

@@ -117,8 +117,10 @@ class Picture(Encoder):
         self.cells = 4 * widths[0] * (side // 2) ** 2
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        m, b = inputs[self.block].shape[:2]
+        if b == 0:
+            return self.mean.new_zeros(m, 0, self.n_out)
         x = self.feature_map(inputs, dropout)
-        m, b = x.shape[:2]
         return F.adaptive_avg_pool2d(x.flatten(0, 1), self.grid).view(m, b, -1)
 
     def feature_map(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:

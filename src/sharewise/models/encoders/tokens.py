@@ -93,7 +93,10 @@ class Tokens(Encoder):
         m, b, length, _ = codes.shape
         there = (codes[..., :1] != 0).float()
         vectors = torch.cat([self.words(codes[..., 0]), self.forms(codes[..., 1:]).flatten(-2)], dim=-1)
-        x = F.silu(self.join(dropout(vectors.view(m, b * length, -1)))).view(m, b, length, self.width) * there
+        x = (
+            F.silu(self.join(dropout(vectors.view(m, b * length, vectors.shape[-1])))).view(m, b, length, self.width)
+            * there
+        )
         for layer in self.layers:
             x = layer(x, there)
         count = there.sum(2).clamp(min=1)

@@ -19,7 +19,9 @@ class Tagging(Head):
     per_token = True
 
     def own_rows(self, outputs: Tensor, n_rows: int) -> Tensor:
-        return outputs[:, :, n_rows:].unflatten(2, (n_rows, -1))
+        m, s, n, c = outputs.shape
+        length = (n - n_rows) // max(n_rows, 1)
+        return outputs[:, :, n_rows:].reshape(m, s, n_rows, length, c)
 
     def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:
         m, s, b, _, c = outputs.shape
