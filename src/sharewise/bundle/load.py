@@ -15,8 +15,9 @@ import safetensors.numpy
 from sharewise.batch import Inputs
 from sharewise.bundle import answers as given
 from sharewise.bundle import backbones, layout
+from sharewise.bundle.answerer import Answerer, Array
 from sharewise.bundle.answers import Question
-from sharewise.bundle.artifact import Answerer, Array, Artifact
+from sharewise.bundle.artifact import Artifact
 from sharewise.bundle.routes import Address, Routes
 from sharewise.errors import BundleError, DataError, Problem, nearest
 from sharewise.models.reading import encode
