@@ -35,8 +35,8 @@ class Shared:
             self.compared = [entry.parameter for entry in stack.entries if is_shared(entry)]
 
     def rates(self, lr: Tensor, step: int, total: np.ndarray) -> Tensor:
-        """Learning rates (M, 1), or (M, P) where parameters have their own: 0 for shared parameters of members past the share of their `total`
-        steps at which these freeze."""
+        """Learning rates (M, 1), or (M, P) where parameters have their own, or where shared ones of members past the
+        share of their `total` steps at which these freeze have 0."""
         if self._rates is not None:
             lr = lr * self._rates.to(lr.device)
         after = self._sharing.freeze_after
