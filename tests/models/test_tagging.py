@@ -137,7 +137,7 @@ def test_a_cohort_learns_tags_and_topic() -> None:
     tasks = TaskSet(TASKS)
     parts = {"train": np.arange(32), "validation": np.arange(32)}
     data = TrainingData.of(tasks, Inputs(x), Targets(values, present, slices), parts)
-    runs = [Member(f"m{i}", (0, 1, 2), i, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.0)) for i in range(2)]
+    runs = [Member(f"m{i}", (0, 1, 2), i, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.05)) for i in range(2)]
     net = GroupModel(ENCODER, Choice("hard", {"width": 24}), slots_of(TASKS))
     recipe = Recipe(epochs=60, min_steps=120, batch_size=16, patience=99)
     results = Cohort(runs, net, data, recipe).fit(("validation",))

@@ -138,7 +138,8 @@ def _opened(content: bytes | Path, least: int, *, load: bool = True) -> Image:
             if image.width * image.height > MOST_PIXELS:
                 raise Unreadable(f"it has {image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
             if not load:
-                return image
+                header: Image = image
+                return header
             if least and image.format == "JPEG":
                 # A JPEG is decoded at a half, quarter or eighth of its size where that is enough.
                 image.draft(None, (least, least))

@@ -22,7 +22,7 @@ class Encoder(StackedModule, ABC):
     stacks: bool = True
     cells: int = 0
     token_block: str | None = None
-    """The block whose tokens have features of their own behind those of the rows, (M, B + B L, `n_out`)."""
+    """The block whose tokens have features of their own behind those of the rows, (M, B + L B, `n_out`)."""
 
     @abstractmethod
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:

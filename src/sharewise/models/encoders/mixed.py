@@ -109,9 +109,9 @@ class Mixed(Encoder):
 
 
 def _beside_tokens(x: Tensor, n: int) -> Tensor:
-    """`x` (M, B, D) for rows and then for the tokens of each, (M, n, D) with n = B + B L; `x` where it has them."""
+    """`x` (M, B, D) for rows and then for each of their tokens, (M, n, D) with n = B + L B; `x` where it has them."""
     b = x.shape[1]
-    return x if b == n else torch.cat([x, x.repeat_interleave((n - b) // b, dim=1)], dim=1)
+    return x if b == n else x.repeat(1, n // b, 1)
 
 
 def _built(part: Mapping[str, Any]) -> Encoder:

@@ -41,10 +41,10 @@ class Context(nn.Module):
         self.map = Linear(3 * width, width)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        m, b, length, width = x.shape
-        wide = F.pad(x, (0, 0, self.dilation, self.dilation))
-        beside = torch.cat([wide[:, :, :length], x, wide[:, :, 2 * self.dilation :]], dim=-1)
-        made: Tensor = self.map(beside.reshape(m, b * length, 3 * width)).view(m, b, length, width)
+        m, length, b, width = x.shape
+        wide = F.pad(x, (0, 0, 0, 0, self.dilation, self.dilation))
+        beside = torch.cat([wide[:, :length], x, wide[:, 2 * self.dilation :]], dim=-1)
+        made: Tensor = self.map(beside.view(m, length * b, 3 * width)).view(m, length, b, width)
         return (x + F.silu(made)) * there
 
 
@@ -57,8 +57,8 @@ class Tokens(Encoder):
     map of the mean and the maximum over its tokens.
 
     Shapes: block (M, B, L, 1 + forms) integers, 0 where there is no token -> with `per_token` the features of the B
-    sentences followed by those of their B L' tokens, (M, B + B L', width), L' the longest sentence of the batch;
-    otherwise (M, B, width).
+    sentences followed by those of their tokens, the first tokens of all before the second ones,
+    (M, B + L' B, width), L' the longest sentence of the batch; otherwise (M, B, width).
     """
 
     def __init__(
@@ -89,23 +89,24 @@ class Tokens(Encoder):
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         codes = inputs[self.block]
-        codes = codes[:, :, : longest(codes)]
-        m, b, length, _ = codes.shape
+        # Tokens before rows: what dropout draws for a token then does not depend on how long the batch is.
+        codes = codes[:, :, : longest(codes)].transpose(1, 2)
+        m, length, b, _ = codes.shape
         there = (codes[..., :1] != 0).float()
         vectors = torch.cat([self.words(codes[..., 0]), self.forms(codes[..., 1:]).flatten(-2)], dim=-1)
         x = (
-            F.silu(self.join(dropout(vectors.view(m, b * length, vectors.shape[-1])))).view(m, b, length, self.width)
+            F.silu(self.join(dropout(vectors.view(m, length * b, vectors.shape[-1])))).view(m, length, b, self.width)
             * there
         )
         for layer in self.layers:
             x = layer(x, there)
-        count = there.sum(2).clamp(min=1)
-        highest = torch.where(there.bool(), x, -torch.inf).amax(2)
+        count = there.sum(1).clamp(min=1)
+        highest = torch.where(there.bool(), x, -torch.inf).amax(1)
         highest = torch.where(torch.isfinite(highest), highest, 0.0)
-        sentence: Tensor = self.pool(torch.cat([x.sum(2) / count, highest], dim=-1))
+        sentence: Tensor = self.pool(torch.cat([x.sum(1) / count, highest], dim=-1))
         if self.token_block is None:
             return sentence
-        return torch.cat([sentence, x.view(m, b * length, self.width)], dim=1)
+        return torch.cat([sentence, x.reshape(m, length * b, self.width)], dim=1)
 
 
 def longest(codes: Tensor) -> int:

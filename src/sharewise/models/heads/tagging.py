@@ -12,8 +12,8 @@ from sharewise.models.heads.base import Head
 class Tagging(Head):
     """P(tag of token l = c) = softmax(o_l)_c; loss: mean over tagged tokens of -log P(tag).
 
-    It reads the rows' tokens: outputs (M, S, B, L, C) from features of the B rows followed by those of their B L
-    tokens, (M, B + B L, D). Predictions (M, S, B, L) are tag codes, the likeliest of each token.
+    It reads the rows' tokens: outputs (M, S, B, L, C) from features of the B rows followed by those of their L B
+    tokens, the first tokens of all rows before the second ones, (M, B + L B, D). Predictions (M, S, B, L) are tag codes, the likeliest of each token.
     """
 
     per_token = True
@@ -21,7 +21,7 @@ class Tagging(Head):
     def own_rows(self, outputs: Tensor, n_rows: int) -> Tensor:
         m, s, n, c = outputs.shape
         length = (n - n_rows) // max(n_rows, 1)
-        return outputs[:, :, n_rows:].reshape(m, s, n_rows, length, c)
+        return outputs[:, :, n_rows:].reshape(m, s, length, n_rows, c).transpose(2, 3)
 
     def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:
         m, s, b, _, c = outputs.shape

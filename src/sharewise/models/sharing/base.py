@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sharewise.models.stacked import StackedModule
+from sharewise.plan import Choice
 
 
 class Sharing(StackedModule, ABC):
@@ -16,9 +18,25 @@ class Sharing(StackedModule, ABC):
     `shared` makes the representation z (M, B, Z); `branch` turns it into what the heads read, (M, B, `n_out`)
     where all tasks read the same, (M, S, B, `n_out`) where slot s reads its own. Gradients of single tasks are
     taken at z, so `branch` must also accept one copy per slot, (M, S, B, Z). `n_slots` is the number of tasks.
+
+    Everything that several losses reach lies below z and is declared without slots, or `crossed`; everything in
+    `branch` is some slot's own. `common` says whether two tasks' gradients at z can meet: where every task reads a
+    part of z of its own (the shared layers run once per task, or tasks leave the trunk at several depths), conflict
+    shows in the parameters only, and the engine compares gradients there.
     """
 
     n_out: int
+    common: bool = True
+    freeze_after: float | None = None
+    """Share of the training steps after which shared parameters, the encoder's among them, stay as they are."""
+
+    by_task: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that may be a mapping from task names to values, placed on slots before the model is built."""
+
+    @classmethod
+    def alone(cls, choice: Choice) -> Choice:
+        """The simplest choice that is the same model where there is one task."""
+        return choice
 
     @abstractmethod
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
@@ -27,6 +45,10 @@ class Sharing(StackedModule, ABC):
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         """What the heads read; z itself unless the architecture has parts of single tasks."""
         return z
+
+    def penalty(self) -> Tensor | None:
+        """What is added to every member's objective beside the tasks' losses, (M,); None for nothing."""
+        return None
 
 
 class Dropout:
@@ -41,22 +63,23 @@ class Dropout:
     def __init__(self, rate: Tensor | None = None, seed: int = 0) -> None:
         self.rate = rate
         self.step: int | None = None
+        self._seed, self._drawn = seed, 0
         if rate is not None:
             self._gain = 1 / (1 - rate)
             self._generator = torch.Generator(device=rate.device)
-            self._generator.manual_seed(seed)
 
     def at(self, step: int) -> Dropout:
         """This dropout with the masks of a step."""
-        self.step = step
-        if self.rate is not None:
-            self._generator.manual_seed(step)
+        self.step, self._seed, self._drawn = step, step, 0
         return self
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` (M, ..., B, D) with cells dropped and the rest scaled by 1 / (1 - rate); `x` itself in evaluation."""
         if self.rate is None:
             return x
+        # A seed for each layer: how much one draws (sentences differ in length) does not move the next one's luck.
+        self._generator.manual_seed(self._seed + (self._drawn << 40))
+        self._drawn += 1
         u = torch.rand(x.shape[-2:], generator=self._generator, device=x.device)
         shape = (-1, *([1] * (x.dim() - 1)))
         return x * ((u >= self.rate.view(shape)) * self._gain.view(shape))
