@@ -13,7 +13,8 @@ class Tagging(Head):
     """P(tag of token l = c) = softmax(o_l)_c; loss: mean over tagged tokens of -log P(tag).
 
     It reads the rows' tokens: outputs (M, S, B, L, C) from features of the B rows followed by those of their L B
-    tokens, the first tokens of all rows before the second ones, (M, B + L B, D). Predictions (M, S, B, L) are tag codes, the likeliest of each token.
+    tokens, the first tokens of all rows before the second ones, (M, B + L B, D). Predictions (M, S, B, L) are tag
+    codes, the likeliest of each token.
     """
 
     per_token = True
