@@ -175,7 +175,7 @@ CASES: dict[str, tuple[Change, str]] = {
             lambda f: [f"a scan of patient number {i} was seen" for i in range(len(f))],
             inputs="{note: {kind: text, encoder: {name: transformer, model: ./nowhere}}}",
         ),
-        "study.yaml:2, column 'note': A model is a folder or a name on the hub; however, there is no './nowhere'",
+        "2, column 'note': A model is a folder or a name on the hub; however, there is no folder './nowhere'",
     ),
 }
 
