@@ -125,8 +125,11 @@ class _Resolver:
         """True where every value of the column can be read as `kind`."""
         try:
             _readable(self.table.column(said.name), said.name, kind)
+            if kind is InputKind.TEXT:
+                choice = said.encoder or self.said.text or texts.default()
+                texts.CATALOGUE.build(choice.name, **choice.params).check()
         except DataError as error:
-            self.take(error.problems, said.line)
+            self.take([replace(p, column=p.column or said.name) for p in error.problems], said.line)
             return False
         return True
 

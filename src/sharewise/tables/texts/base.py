@@ -15,6 +15,10 @@ from sharewise.tables.encoders import Rows
 class Reading(ABC):
     """A way to read a text, with the parameters that a study file may set."""
 
+    def check(self) -> None:
+        """Raise DataError where what it needs is not there; before anything is read or written."""
+        return
+
     @abstractmethod
     def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> BlockEncoder:
         """The encoder of one text column, or of two that are read as a pair, learnt from the rows `rows`."""

@@ -31,17 +31,17 @@ class Transformer(Reading):
     max_tokens: int = 256
     rank: int = 8
 
-    def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
-        backbone = locate.backbone(self.model)
-        train = str(self.train)
+    def check(self) -> None:
+        backbone, train = locate.backbone(self.model), str(self.train)
         if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= backbone.layers):
-            raise DataError(
-                Problem(
-                    f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers",
-                    f"it is {train}",
-                    column=name,
-                )
-            )
+            rule = f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers"
+            raise DataError(Problem(rule, f"it is {train}"))
+        if train == "lora":
+            locate.need("peft", "text")
+
+    def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
+        self.check()
+        backbone, train = locate.backbone(self.model), str(self.train)
         tokens = min(self.max_tokens, backbone.positions)
         said = (str(backbone.folder), backbone.digest, backbone.width, tokens, train, self.rank)
         return TransformerEncoder(name, tuple(n for n, _ in columns), *said)
@@ -55,9 +55,14 @@ class Embedded(Reading):
     max_tokens: int = 256
     rank: int = 8
 
+    def check(self) -> None:
+        self._whole().check()
+
     def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
-        folder = str(locate.embedded())
-        return Transformer(folder, self.train, self.max_tokens, self.rank).fit(name, columns, rows)
+        return self._whole().fit(name, columns, rows)
+
+    def _whole(self) -> Transformer:
+        return Transformer(str(locate.embedded()), self.train, self.max_tokens, self.rank)
 
 
 @dataclass(frozen=True)
