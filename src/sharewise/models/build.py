@@ -118,7 +118,12 @@ class GroupModel(nn.Module):
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
             families = [numbers[self.slots[i].family] for i in members] if in_family else ()
             head = heads.CATALOGUE.build(
-                name, n_in=self.sharing.n_out, n_slots=len(members), n_outputs=width, families=families
+                name,
+                n_in=self.sharing.n_out,
+                n_slots=len(members),
+                n_outputs=width,
+                families=families,
+                own=not self.sharing.one_head,
             )
             head.slot_numbers = tuple(members)
             made.append(head)

@@ -179,6 +179,8 @@ class StudyFile(Section):
             families.setdefault(task.family or task.name, []).append(task.name)
             if task.family is not None:
                 families[task.name] = [task.name]
+        if candidate.groups is None:
+            return Plan.all_together(tasks.names)
         groups = [[t for name in group for t in families.get(name, ())] for group in candidate.groups]
         return Plan.of(candidate.name, [g for g in groups if g], tasks.names)
 

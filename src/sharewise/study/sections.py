@@ -242,11 +242,19 @@ class CandidateSection(Section):
     """A plan to try beside "single" and "together", which are always tried."""
 
     name: Text
-    groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(
-        min_length=1, description="Tasks that share a model; tasks that no group names stand alone."
+    groups: Annotated[tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Tasks that share a model; tasks that no group names stand alone. All together where left out.",
     )
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] | None = None
     balance: BalanceSection | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> CandidateSection:
+        if self.groups is None and self.architecture is None and self.balance is None:
+            rule, fact = "A candidate differs from 'together'", f"'{self.name}' says no groups, architecture or balance"
+            raise problem_error([Problem(rule, fact, "Write groups: [[TASK, TASK]], or architecture: NAME")])
+        return self
 
 
 class BudgetSection(Section):

@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import judge
+from sharewise.study import architectures, judge
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
@@ -108,6 +108,9 @@ class Session:
                 continue
             balance = None if candidate.balance is None else _balance(candidate.balance)
             wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+        asked = [("the study", declared.architecture)]
+        asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
+        architectures.check(asked, tasks)
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,

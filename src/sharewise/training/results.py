@@ -85,7 +85,7 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
 
 def chunks(model: GroupModel, rows: Tensor) -> list[tuple[int, int]]:
     """Spans of the columns of `rows` (M, V) that one evaluation pass takes each."""
-    width = model.sharing.n_out + max(model.encoder.n_out, model.encoder.cells)
+    width = model.sharing.n_cells + max(model.encoder.n_out, model.encoder.cells)
     size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
     return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
 
