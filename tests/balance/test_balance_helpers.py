@@ -14,7 +14,7 @@ from sharewise.balance import choose
 from sharewise.balance.contracts import TaskFacts
 from sharewise.balance.engine.conventions import Level
 from sharewise.balance.engine.step import Step
-from sharewise.balance.observe import Log, layer_conflicts, record
+from sharewise.balance.observe import Log, by_layer, conflict_rate, record
 from sharewise.balance.unequal.freezer import Freezer
 from sharewise.balance.unequal.rates import TaskRates
 from sharewise.balance.unequal.stopper import Stopper
@@ -163,4 +163,5 @@ def test_the_log_averages_and_empties() -> None:
 def test_conflicts_by_layer() -> None:
     rows = [("a.weight", torch.tensor([[1.0, 0.0], [-1.0, 0.0]])), ("a.bias", torch.tensor([[0.0], [0.0]]))]
     rows.append(("b.weight", torch.tensor([[1.0], [2.0]])))
-    assert layer_conflicts(rows, torch.ones(2, dtype=torch.bool)) == {"a": 1.0, "b": 0.0}
+    everyone = torch.ones(2, dtype=torch.bool)
+    assert {k: conflict_rate(m, everyone).item() for k, m in by_layer(rows).items()} == {"a": 1.0, "b": 0.0}

@@ -10,7 +10,7 @@ import torch
 
 from sharewise.balance.choose import build
 from sharewise.balance.engine.step import Step
-from sharewise.balance.observe import layers, look
+from sharewise.balance.observe import conflict_rate, exact, look
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.plan import Choice
 from sharewise.records import BalanceRecord, RunRecord, from_json, to_json
@@ -19,7 +19,7 @@ from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe, Tuned
 from sharewise.training.results import FitResult, Member
 
-RECIPE = Recipe(epochs=30, min_steps=400, batch_size=32, patience=99)
+RECIPE = Recipe(epochs=16, min_steps=200, batch_size=32, patience=99)
 NASH: dict[str, Any] = {"aggregator": {"name": "nash", "params": {}}}
 
 
@@ -111,13 +111,15 @@ def test_conflicts_by_layer_are_those_of_exact_gradients() -> None:
 
     losses = losses_from(net(x))
     step = Step(losses.detach(), torch.ones(3, dtype=torch.bool), torch.ones(3), torch.ones(3), None, True)
-    found = layers(net(x), losses_from, step, list(net.named_parameters()))
+    found = exact(net(x), losses_from, step, list(net.named_parameters()))
     assert set(found) == {"0", "2"}
-    for layer, rate in found.items():
+    for layer, matrix in found.items():
         own = list(net.get_submodule(layer).parameters())
         rows = [torch.cat([g.flatten() for g in torch.autograd.grad(loss, own, retain_graph=True)]) for loss in losses]
+        g = torch.stack(rows).double()
+        torch.testing.assert_close(matrix, g @ g.T, rtol=1e-5, atol=1e-8)
         negative = [float(rows[i] @ rows[j]) < 0 for i, j in ((0, 1), (0, 2), (1, 2))]
-        assert rate.item() == pytest.approx(np.mean(negative))
+        assert conflict_rate(matrix, step.present).item() == pytest.approx(np.mean(negative))
 
 
 def test_one_task_has_nothing_to_note(three_tasks: TrainingData) -> None:

@@ -1,7 +1,7 @@
 """What happened to the gradients: numbers per step, by-products of the Gramian that every step already has.
 
 Observers read a `Step` and cannot write. `record` turns steps into plain tensors; `Log` averages them per member,
-sixteen steps at a time, so that a step costs next to nothing; `look` and `layers` compare gradients now and then
+sixteen steps at a time, so that a step costs next to nothing; `look` and `exact` compare gradients now and then
 where the method itself compares none.
 """
 
@@ -85,13 +85,13 @@ def look(features: Tensor, losses_from: Callable[[Tensor], Tensor], step: Step) 
     return replace(step, gramian=_gramian(_cotangents(features, losses_from, step), step))
 
 
-def layers(
+def exact(
     features: Tensor,
     losses_from: Callable[[Tensor], Tensor],
     step: Step,
     shared: Sequence[tuple[str, Tensor]],
 ) -> dict[str, Tensor]:
-    """Conflict rate (...,) of exact gradients in every layer of the trunk, by name.
+    """Gramians (..., T, T) of the scaled losses' exact gradients in every layer of the trunk; their sum is the whole.
 
     `features` carry the trunk's graph, `shared` are its parameters by name; parameters of one layer share the name
     up to the last dot. Touches no `.grad`. Cost: one trunk backward per task, memory T P.
@@ -99,17 +99,20 @@ def layers(
     cotangents = _cotangents(features, losses_from, step)
     n_tasks, lead = step.present.shape[-1], step.present.dim() - 1
     rows = loop([features], [p for _, p in shared], [cotangents], lead, [True] * n_tasks, retain=False)
-    return layer_conflicts([(name, flat(row, lead)) for (name, _), row in zip(shared, rows, strict=True)], step.present)
+    slopes = step.slopes.double()
+    both = slopes.unsqueeze(-1) * slopes.unsqueeze(-2)
+    blocks = [(name, flat(row, lead)) for (name, _), row in zip(shared, rows, strict=True)]
+    return {layer: matrix * both for layer, matrix in by_layer(blocks).items()}
 
 
-def layer_conflicts(rows: Sequence[tuple[str, Tensor]], present: Tensor) -> dict[str, Tensor]:
-    """Conflict rate (...,) per layer from rows (..., T, P) of its parameters, as level `parameters` computes them."""
+def by_layer(rows: Sequence[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Gramian (..., T, T) per layer from rows (..., T, P) of its parameters, as level `parameters` computes them."""
     found: dict[str, Tensor] = {}
     for name, row in rows:
         layer = name.rpartition(".")[0] or name
         part = (row @ row.mT).double()
         found[layer] = part if layer not in found else found[layer] + part
-    return {layer: conflict_rate(matrix, present) for layer, matrix in found.items()}
+    return found
 
 
 def _cotangents(features: Tensor, losses_from: Callable[[Tensor], Tensor], step: Step) -> Tensor:

@@ -25,6 +25,7 @@ from sharewise.training.optimiser import StackedAdamW, clip_
 from sharewise.training.order import Order, samplers
 from sharewise.training.recipe import Recipe, batch_size_for
 from sharewise.training.results import Collector, Evaluation, FitResult, Member, chunks, padded
+from sharewise.training.shared import Shared, is_shared
 from sharewise.training.step import Slots, labelled
 from sharewise.training.stopping import Checkpoints
 from sharewise.training.tempo import Tempo
@@ -55,6 +56,7 @@ class Cohort:
         facts, seeds = self._facts(), [derive(member.seed, "balance") for member in members]
         self.primary = facts.primary
         self.balancer = balance.balancer.build(facts, seeds)
+        self.shared = Shared(model, self.stack, self.balancer)
         self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
         self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
@@ -89,11 +91,13 @@ class Cohort:
         n_slots = len(self.model.slots)
         if n_slots < 2:
             return None
-        cells = len(self.members) * sum(e.shape.numel() for e in self._trunk())
-        return BalanceObserver(balance.method, self.balancer.level.value, n_slots, self.total, cells)
+        cells = len(self.members) * sum(entry.shape.numel() for entry in self._trunk())
+        meets = self.model.sharing.common
+        level = "parameters" if self.shared.compared is not None else self.balancer.level.value
+        return BalanceObserver(balance.method, level, n_slots, self.total, cells, meets)
 
     def _trunk(self) -> list[Entry]:
-        return [e for e in self.stack.entries if e.slots is None and not e.name.startswith("heads.")]
+        return [entry for entry in self.stack.entries if is_shared(entry)]
 
     def _facts(self) -> TaskFacts:
         """What balancing may know: only a cohort whose members have the same tasks can name them."""
@@ -203,12 +207,14 @@ class Cohort:
             return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
 
         features = self.model.features(self.data.gather(rows), dropout)
-        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model))
+        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model), self.shared.compared)
         if self.observer is not None:
             self.observer.step(step, done, features, losses_from, lambda: self._trunk_again(rows, dropout.at(step)))
+        self.shared.regularise()
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
-        pace = lr if self.tempo.factor is None else lr * self.tempo.factor
+        pace = self.shared.rates(lr, step, self.total[self.alive])
+        pace = pace if self.tempo.factor is None else pace * self.tempo.factor
         optimiser.step(self.stack.flat, gradient, pace, weight_decay)
         self._move_weights(lr)
         if self.balancer.needs.losses_after_step:

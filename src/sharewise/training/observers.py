@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sharewise.balance.engine.step import Step
-from sharewise.balance.observe import Log, layers, look
+from sharewise.balance.observe import Log, conflict_rate, exact, look
 from sharewise.records import BalanceRecord, Series
 
 POINTS = 24
@@ -32,11 +32,12 @@ class BalanceObserver:
     """Notes of every member: means over the steps between evaluations, tables over the whole run.
 
     Where the method compares no gradients a member is looked at now and then, by its own step count, so that what is
-    seen of it does not depend on its company; so are layers, where time and memory allow it.
+    seen of it does not depend on its company; so are layers, where time and memory allow it. `meets` says whether
+    gradients can be compared at the representation; where not, only looks at the layers see any.
     """
 
-    def __init__(self, method: str, level: str, n_slots: int, total: np.ndarray, cells: int) -> None:
-        self.method, self.level = method, level
+    def __init__(self, method: str, level: str, n_slots: int, total: np.ndarray, cells: int, meets: bool) -> None:
+        self.method, self.level, self.meets = method, level, meets
         self.log = Log()
         members = len(total)
         self.points: list[list[Point]] = [[] for _ in range(members)]
@@ -76,7 +77,7 @@ class BalanceObserver:
             return
         self._next = self._next_look(number + 1)
         every = self._every[self._alive]
-        due = (number % every == every // 2) & (number - self._last_gramian > every)
+        due = (number % every == every // 2) & (number - self._last_gramian > every) & self.meets
         if due.any():
             seen = look(features.detach(), losses_from, done)
             mine = torch.from_numpy(due).to(seen.present.device).unsqueeze(-1)
@@ -86,21 +87,19 @@ class BalanceObserver:
             self.log.add(done)
         by_layer = np.array([number in self._by_layer[m] for m in self._alive])
         if by_layer.any():
-            self._look_at_layers(by_layer, done, losses_from, *trunk())
+            again, shared = trunk()
+            self._look_at_layers(by_layer, done, exact(again, losses_from, done, shared))
 
-    def _look_at_layers(
-        self,
-        which: np.ndarray,
-        done: Step,
-        losses_from: Callable[[Tensor], Tensor],
-        features: Tensor,
-        shared: list[tuple[str, Tensor]],
-    ) -> None:
-        for layer, rates in layers(features, losses_from, done, shared).items():
+    def _look_at_layers(self, which: np.ndarray, done: Step, found: dict[str, Tensor]) -> None:
+        for layer, matrix in found.items():
+            rates = conflict_rate(matrix, done.present)
             for position in np.flatnonzero(which):
                 rate = float(rates[position])
                 if rate == rate:
                     self.layers[self._alive[position]].setdefault(layer, []).append(rate)
+        if not self.meets and done.gramian is None:
+            mine = torch.from_numpy(which).to(done.present.device).unsqueeze(-1)
+            self.log.add(replace(done, gramian=torch.stack(list(found.values())).sum(0), present=done.present & mine))
 
     def evaluated(self, chosen: Tensor, epochs: Sequence[int], frozen: Tensor | None) -> None:
         """End a stretch for the living members at positions `chosen`: their epochs, and whose heads rest (M, S)."""

@@ -66,7 +66,7 @@ def _slots(stack: Stack, n_slots: int) -> Tensor:
     """For every parameter (P) 1 + the slot that it belongs to, 0 where tasks share it."""
     parts = []
     for entry in stack.entries:
-        if entry.slots is None:
+        if entry.shared or entry.slots is None:
             parts.append(torch.zeros(entry.shape.numel(), dtype=torch.long))
             continue
         mine = torch.tensor(entry.slots or range(n_slots)) + 1
