@@ -169,7 +169,7 @@ def _cohort(
     tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
-    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balance(variant, len(tasks)))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
@@ -184,6 +184,7 @@ def _cohort(
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
             seconds=result.seconds,
+            balance=result.balance,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}

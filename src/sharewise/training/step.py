@@ -14,7 +14,8 @@ from sharewise.training.data import TrainingData
 class Slots:
     """Which task each member's slots hold, as the index tensors that fetch their targets.
 
-    `numbers` (M, S) are task numbers of the study; for every block of the model, `columns` (M, S_block, K) are the
+    `numbers` (M, S) are task numbers of the study; `units` (M, S) divide losses: each task's scale over its weight,
+    weights having mean 1 in a member; for every block of the model, `columns` (M, S_block, K) are the
     target columns and `class_weights` (M, S_block, C) the class weights, or None where no task has any.
     """
 
@@ -23,6 +24,9 @@ class Slots:
         self._model, self._data = model, data
         self.scales = data.scales[numbers]
         tasks = data.tasks.tasks
+        weight = torch.tensor([task.weight for task in tasks], device=data.device)[numbers]
+        self.weights = weight / weight.mean(dim=1, keepdim=True)
+        self.units = self.scales / self.weights
         starts = torch.tensor([s.start for s in data.targets.slices], device=data.device)
         self.columns: list[Tensor] = []
         self.class_weights: list[Tensor | None] = []
