@@ -46,13 +46,15 @@ class Cohort:
     ) -> None:
         self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
         self.stack = Stack(model.to(data.device))
-        names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
+        names = [[data.tasks.tasks[t].name for t in member.layout] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
         self.balancer = (balancer or Balancer(Equal())).build(
             self._facts(), [derive(member.seed, "balance") for member in members]
         )
         self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
-        self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
+        layout = torch.tensor([m.layout for m in members], device=data.device)
+        busy = torch.tensor([[t in m.tasks for t in m.layout] for m in members], device=data.device)
+        self.slots = Slots(layout, model, data, None if bool(busy.all()) else busy)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
         sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
         if len(sizes) != 1:
@@ -74,7 +76,7 @@ class Cohort:
 
     def _facts(self) -> TaskFacts:
         """What balancing may know: only a cohort whose members have the same tasks can name them."""
-        if len({member.tasks for member in self.members}) > 1:
+        if len({member.tasks for member in self.members}) > 1 or self.members[0].slots:
             return TaskFacts(len(self.model.slots))
         numbers = self.members[0].tasks
         tasks = [self.data.tasks.tasks[t] for t in numbers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ class Sharing(StackedModule, ABC):
     """
 
     n_out: int
+    slots_are_independent: ClassVar[bool] = False
+    """Whether what a slot reads is the same whatever other slots there are: then slots may stand idle in training."""
 
     @abstractmethod
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:

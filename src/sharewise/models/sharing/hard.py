@@ -21,6 +21,8 @@ class Hard(Sharing):
     Shapes: (M, B, I) -> (M, B, width).
     """
 
+    slots_are_independent = True
+
     def __init__(self, *, n_in: int, n_slots: int, width: int = 128, depth: int = 2) -> None:
         super().__init__()
         if width < 1 or depth < 1:
