@@ -20,7 +20,7 @@ from sharewise.report.blocks import (
     paragraph,
     say,
 )
-from sharewise.report.load import FILES, SIDELINES, StudyRecords
+from sharewise.report.load import FILES, SEARCHED, SIDELINES, StudyRecords
 from sharewise.report.rows import TaskRow
 
 _RUNS_SHOWN = 200
@@ -79,7 +79,7 @@ def provenance(records: StudyRecords, rows: Sequence[TaskRow]) -> Section:
         blocks.append(_runs_fold(records))
     if records.digests:
         made = tuple(
-            (Cell(name, kind="task"), Cell(FILES.get(name, "")), Cell(digest, kind="hash"))
+            (Cell(name, kind="task"), Cell((FILES | SEARCHED).get(name, "")), Cell(digest, kind="hash"))
             for name, digest in records.digests.items()
         )
         blocks.append(

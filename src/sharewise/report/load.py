@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from sharewise.records import (
     Decision,
     DesignRecord,
     Finding,
+    GroupingRecord,
     MetricFacts,
     Role,
     RunRecord,
@@ -40,7 +41,13 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
-SIDELINES = ("study.yaml", "audit.json", "isolated.json")
+SEARCHED = {
+    "plans.json": "the plans that the search found, trained as candidates",
+    "grouping.json": "who helps whom, as the search measured it",
+}
+"""What a run directory holds besides where its design has a search."""
+
+SIDELINES = ("plans.json", "grouping.json", "study.yaml", "audit.json", "isolated.json")
 """Files without which the answer still stands."""
 
 
@@ -69,6 +76,7 @@ class StudyRecords:
     isolated: tuple[Verdict, ...] = ()
     decisions: tuple[Decision, ...] = ()
     summary: StudySummary | None = None
+    grouping: GroupingRecord | None = None
     study_file: str = ""
     missing: tuple[Missing, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -112,9 +120,14 @@ def load(run_dir: Path | str) -> StudyRecords:
             Problem("A report is made from a run directory", fact, "give the one that `sharewise run` wrote")
         )
     reader = _Reader(path)
+    design, found = reader.one("design.json", DesignRecord), None
+    if design is not None and design.search is not None:
+        design = replace(design, arms=(*design.arms, *reader.many("plans.json", Arm)))
+        found = reader.one("grouping.json", GroupingRecord)
     records = StudyRecords(
         name=path.resolve().name,
-        design=reader.one("design.json", DesignRecord),
+        design=design,
+        grouping=found,
         data=reader.one("data.json", DataSummary),
         audit=reader.many("audit.json", Finding),
         runs=reader.runs(),
