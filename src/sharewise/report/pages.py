@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
+<<<<<<< HEAD
 from sharewise.report import book, contest, figures, hero, labels, words
 from sharewise.report.affinity import affinity
+=======
+from sharewise.report import book, contest, decision, figures, hero, labels, words
+>>>>>>> main
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -49,6 +53,7 @@ def page(records: StudyRecords) -> Page:
     """The report of a study as a page of sections, from the answer to the last run."""
     rows = task_rows(records)
     made = [
+        decision.section(records, rows),
         verdicts(records, rows),
         evidence(records, rows),
         affinity(records, rows),
