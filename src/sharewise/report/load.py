@@ -48,19 +48,16 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
-<<<<<<< HEAD
 SEARCHED = {
     "plans.json": "the plans that the search found, trained as candidates",
     "grouping.json": "who helps whom, as the search measured it",
 }
 """What a run directory holds besides where its design has a search."""
 
-SIDELINES = ("plans.json", "grouping.json", "study.yaml", "audit.json", "isolated.json")
-=======
 SIDELINES = (
+    "plans.json", "grouping.json",
     "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json", "cost.json",
 )  # fmt: skip
->>>>>>> main
 """Files without which the answer still stands."""
 
 

@@ -6,12 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-<<<<<<< HEAD
-from sharewise.report import book, contest, figures, hero, labels, words
-from sharewise.report.affinity import affinity
-=======
 from sharewise.report import book, contest, decision, figures, hero, labels, words
->>>>>>> main
+from sharewise.report.affinity import affinity
 from sharewise.report.blocks import (
     Block,
     Cell,

@@ -73,13 +73,10 @@ class Conductor:
         self.design, self.prepared, self.directory, self.log = design, prepared, directory, log
         self.tasks = prepared.tasks
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
-<<<<<<< HEAD
         self.seen: dict[tuple[str, str], list[Run]] = {}
         """Runs by (arm, task) that the last selection compared on validation rows."""
-=======
         self.selection: tuple[Comparison, ...] = ()
         self._kept: dict[tuple[str, str, str], Array] = {}
->>>>>>> main
 
     # --- the runs of a phase ------------------------------------------------------------------------------
 
@@ -169,12 +166,8 @@ class Conductor:
             comparisons[candidate.name] = self.compared(
                 [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
-<<<<<<< HEAD
-        return choose.most_promising(comparisons, len(self.tasks)), singles
-=======
         self.selection = tuple(c for found in comparisons.values() for c in found)
-        return choose.most_promising(comparisons), singles
->>>>>>> main
+        return choose.most_promising(comparisons, len(self.tasks)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]

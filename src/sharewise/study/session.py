@@ -19,9 +19,8 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import judge
+from sharewise.study import judge, search
 from sharewise.study import prepare as preparing
-from sharewise.study import search
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
