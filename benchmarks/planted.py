@@ -235,7 +235,9 @@ def one(planted: Planted, out: Path) -> Row:
     chosen = result.summary.selected or "single"
     groups = [tuple(g["tasks"]) for g in arms[chosen]["plan"]["groups"]]
     truth = Truth(planted, out)
-    clusters = [tuple(n for n, c in zip(names, planted.cluster, strict=True) if c == i) for i in range(max(planted.cluster) + 1)]
+    clusters = [
+        tuple(n for n, c in zip(names, planted.cluster, strict=True) if c == i) for i in range(max(planted.cluster) + 1)
+    ]
     kin = [c for c in clusters if len(c) > 1]
     alone = [(n,) for n in names]
     truth.train([*alone, tuple(names), *kin, *groups])
@@ -291,7 +293,9 @@ def main() -> None:
 def report(out: Path) -> None:
     """The table over all finished studies in a folder."""
     rows = [Row(**json.loads(p.read_text())) for p in sorted(out.glob("*.json"))]
-    print("| tasks | labels | studies | chosen | together | oracle | chosen / oracle | shipped | harmed studies | Rand index | models | 3 T + 20 |")
+    print(
+        "| tasks | labels | studies | chosen | together | oracle | chosen / oracle | shipped | harmed studies | Rand index | models | 3 T + 20 |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     keys = sorted({(r.n_tasks, r.labels) for r in rows})
     for n_tasks, labels in [*keys, (0, "all")]:
@@ -299,11 +303,20 @@ def report(out: Path) -> None:
         chosen, oracle = (np.mean([getattr(r, name) for r in some]) for name in ("chosen_gain", "oracle_gain"))
         rand = [r.rand for r in some if r.rand is not None]
         cells = [n_tasks or "", labels, len(some), f"{chosen:+.2f}", f"{np.mean([r.together_gain for r in some]):+.2f}"]
-        cells += [f"{oracle:+.2f}", f"{chosen / oracle:.0%}" if oracle > 0 else "", f"{np.mean([r.shipped_gain for r in some]):+.2f}"]
+        cells += [
+            f"{oracle:+.2f}",
+            f"{chosen / oracle:.0%}" if oracle > 0 else "",
+            f"{np.mean([r.shipped_gain for r in some]):+.2f}",
+        ]
         cells += [f"{sum(r.harmed > 0 for r in some)} of {len(some)}", f"{np.mean(rand):.2f}" if rand else ""]
         cells += [f"{np.mean([r.models for r in some]):.0f}", 3 * n_tasks + 20 if n_tasks else ""]
         print("| " + " | ".join(map(str, cells)) + " |")
-    print("Gains in margins a task (2 %), against the same net alone; found plan chosen in", sum(r.chosen.startswith("found") for r in rows), "of", len(rows))
+    print(
+        "Gains in margins a task (2 %), against the same net alone; found plan chosen in",
+        sum(r.chosen.startswith("found") for r in rows),
+        "of",
+        len(rows),
+    )
 
 
 if __name__ == "__main__":
