@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sharewise.records import Comparison
 from sharewise.report import book, contest, decision, figures, hero, labels, words
+from sharewise.report.affinity import affinity
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -51,6 +52,7 @@ def page(records: StudyRecords) -> Page:
         decision.section(records, rows),
         verdicts(records, rows),
         evidence(records, rows),
+        affinity(records, rows),
         *(build(records, rows) for build in _BOOK),
     ]
     name = records.design.name if records.design is not None else records.name

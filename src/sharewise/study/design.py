@@ -57,7 +57,8 @@ class Variant:
 class Design:
     """A study before it has run. Its digest covers all of it and the data: a run directory belongs to one design.
 
-    `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs.
+    `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs. `frozen`
+    is the design as it was written down, where plans that a search found have joined it since.
     """
 
     record: DesignRecord
@@ -66,10 +67,13 @@ class Design:
     recipe: dict[str, Any]
     data_hash: str
     split_hash: str
+    frozen: Design | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of the design as it stands in `design.json`."""
+        if self.frozen is not None:
+            return self.frozen.digest
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -109,6 +113,13 @@ class Design:
     def candidates(self) -> tuple[Arm, ...]:
         """The arms that share."""
         return tuple(arm for arm in self.record.arms if arm.role is Role.CANDIDATE)
+
+    def joined_by(self, arms: tuple[Arm, ...]) -> Design:
+        """The design with plans that a search found among its candidates; its digest stays that of what was frozen."""
+        candidates = self.record.arms[: 1 + max(self.record.arms.index(arm) for arm in self.candidates)]
+        others = self.record.arms[len(candidates) :]
+        record = replace(self.record, arms=(*candidates, *arms, *others))
+        return replace(self, record=record, frozen=self.frozen or self)
 
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""

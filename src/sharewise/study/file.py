@@ -13,6 +13,7 @@ from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.plan import Choice, Plan
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
+from sharewise.study.search_section import FOUND, SearchSection
 from sharewise.study.sections import (
     AuditSection,
     BalanceSection,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sharewise.tables.read import Table
     from sharewise.tables.split import SplitSpec
 
-RESERVED = ("single", "together")
+RESERVED = ("single", "together", "search", *FOUND)
 """Names of the candidates that every study has."""
 
 
@@ -52,6 +53,7 @@ class StudyFile(Section):
     candidates: tuple[CandidateSection, ...] = ()
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
+    search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0

@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, judge
+from sharewise.study import architectures, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
@@ -71,6 +71,8 @@ class Session:
                 conductor.tune(pool, advance)
             with self.progress("selection", None) as advance:
                 selected, singles = conductor.select(pool, advance)
+            if design.record.search is not None:
+                selected, singles = self._search(conductor, pool, singles)
             runs = conductor.confirmation(selected, singles)
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
@@ -83,6 +85,20 @@ class Session:
         report.write(self.directory)
         report.write_decision(self.directory)
         return StudyResult(self.directory, findings.verdicts, findings.decisions, summary)
+
+    def _search(
+        self, conductor: Conductor, pool: Workers, singles: dict[str, dict[str, str]]
+    ) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """Look for plans, tune them as any candidate, and select again among all."""
+        looking = search.PlanSearch(conductor, self.log)
+        with self.progress("search", len(looking.record.groups)) as advance:
+            arms = looking.carry_out(pool, advance, singles)
+        if arms:
+            conductor.design = conductor.design.joined_by(arms)
+            with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
+                conductor.tune(pool, advance, arms)
+        with self.progress("selection", None) as advance:
+            return conductor.select(pool, advance)
 
     # --- before the first run -----------------------------------------------------------------------------
 
@@ -124,8 +140,13 @@ class Session:
             prefer_fewer_models=False,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
+        searching = search.wanted(declared.search, len(tasks))
+        if searching:
+            design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
+        if searching:
+            design = search.with_search(design, declared.search, prepared)
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
@@ -182,6 +203,8 @@ class Session:
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
         self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
+        if design.record.search is not None:
+            self.log(search.announce(design, conductor.prepared, self.workers))
 
     # --- after the last run -------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Study:
         candidates: Sequence[Mapping[str, Any]] = (),
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
+        search: str | Mapping[str, Any] | None = None,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
         roles: Mapping[str, str] | None = None,
@@ -50,6 +51,7 @@ class Study:
             "seed": seed,
         }
         optional = {"split": split, "inputs": inputs, "candidates": [*candidates] or None, "balance": balance}
+        optional["search"] = search
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data
