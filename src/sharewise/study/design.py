@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,20 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to build and balance a group's model; arms with equal variants share their single-task baseline."""
+    """One way to build, balance and train a group's model; arms with equal variants share their single-task baseline.
+
+    `recipe` holds what differs from the study's own recipe (see `training.recipe.Recipe`).
+    """
 
     architecture: Choice
     balance: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Eight hexadecimal digits that name the variant in run ids."""
-        text = json.dumps([plain(self.architecture), plain(self.balance)], sort_keys=True)
+        said = [plain(self.architecture), plain(self.balance), *([plain(self.recipe)] if self.recipe else [])]
+        text = json.dumps(said, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 

@@ -162,7 +162,8 @@ def _cohort(
     tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
     model = GroupModel(prepared.encoder, variant.architecture, slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
-    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    recipe = Recipe(**{**prepared.recipe, **variant.recipe})
+    cohort = Cohort(members, model, prepared.data, recipe, prepared.balancer(variant))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
