@@ -21,7 +21,7 @@ demo: $(STAMP)
 	$(VENV)/bin/sharewise demo
 
 test: $(STAMP)
-	$(RUN) -m pytest $(if $(SLOW),--slow) $(ARGS)
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(if $(SLOW),--slow) $(ARGS)
 
 check: $(STAMP)
 	$(VENV)/bin/ruff format --check .

@@ -44,8 +44,9 @@ def train(path: str, pipe: multiprocessing.connection.Connection) -> None:
     from sharewise.models.build import GroupModel, slots_of
     from sharewise.plan import Choice
     from sharewise.study.study import Study
-    from sharewise.training.cohort import Cohort, Member
+    from sharewise.training.cohort import Cohort
     from sharewise.training.recipe import Recipe
+    from sharewise.training.results import Member
 
     torch.set_num_threads(1)
     start = time.perf_counter()

@@ -21,9 +21,10 @@ from sharewise.batch import Inputs, Targets
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind, TaskSet
-from sharewise.training.cohort import Cohort, Member
+from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe
+from sharewise.training.results import Member
 
 LR, WEIGHT_DECAY, DROPOUT = 2e-3, 1e-2, 0.1
 BATCH = 128

@@ -13,9 +13,10 @@ from sharewise.models.build import GroupModel, Slot, from_config, slots_of
 from sharewise.models.stacked import Stack
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind, TaskSet
-from sharewise.training.cohort import Cohort, Member
+from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe, Tuned
+from sharewise.training.results import Member
 
 TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
 

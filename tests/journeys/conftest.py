@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+from spoken import Command
 
 STUDY = """\
 data: {path: plants.csv, id: plant}

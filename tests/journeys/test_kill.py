@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from conftest import Command  # type: ignore[import-not-found]
+from spoken import Command
 
 MOMENTS = 10
 

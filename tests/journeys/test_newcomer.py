@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pytest
 from sklearn.datasets import load_breast_cancer
-
-from conftest import Command  # type: ignore[import-not-found]
+from spoken import Command
 
 BLANK = {"malignant": 0.3, "grade": 0.5, "worst_area": 0.4, "worst_smooth": 0.6}
 STUDY = """\

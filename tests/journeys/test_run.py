@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pyarrow.csv as pc
 import pytest
-
-from conftest import Command  # type: ignore[import-not-found]
+from spoken import Command
 
 
 def test_init_run_report_predict(study: Path, sharewise: Command, tmp_path: Path) -> None:

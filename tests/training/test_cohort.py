@@ -14,10 +14,11 @@ from sharewise.models.build import GroupModel, slots_of
 from sharewise.plan import Choice
 from sharewise.records import Status
 from sharewise.study.balancing import balancer
-from sharewise.training.cohort import Cohort, FitResult, Member
+from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.optimiser import StackedAdamW, clip_
 from sharewise.training.recipe import Recipe, Tuned, batch_size_for, trial
+from sharewise.training.results import FitResult, Member
 
 SHORT = Recipe(epochs=6, min_steps=60, batch_size=32)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from sharewise.bundle.artifact import Array
+from sharewise.bundle.answerer import Array
 from sharewise.tables.columns import canonical
 from sharewise.tasks import Task, TaskKind, TaskSet
 

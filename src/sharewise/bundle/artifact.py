@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from numpy.typing import NDArray
-
 from sharewise.batch import Inputs
+from sharewise.bundle.answerer import Answerer, Array
 from sharewise.bundle.layout import MODEL
 from sharewise.bundle.routes import Address
 from sharewise.errors import BundleError, Problem
-
-Array = NDArray[Any]
-
-
-class Answerer(ABC):
-    """A group's model, ready to answer."""
-
-    @abstractmethod
-    def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
-        """Prediction (N, W) of each of `tasks`: probabilities, or the codec's standardised unit."""
 
 
 @dataclass(frozen=True)

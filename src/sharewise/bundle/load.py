@@ -14,8 +14,9 @@ import pyarrow as pa
 from sharewise.batch import Inputs
 from sharewise.bundle import answers as given
 from sharewise.bundle import layout
+from sharewise.bundle.answerer import Answerer, Array
 from sharewise.bundle.answers import Question
-from sharewise.bundle.artifact import Answerer, Array, Artifact
+from sharewise.bundle.artifact import Artifact
 from sharewise.bundle.routes import Address, Routes
 from sharewise.errors import BundleError, DataError, Problem, nearest
 from sharewise.plan import Plan

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from sharewise.batch import Inputs
-from sharewise.bundle.artifact import Answerer, Array
+from sharewise.bundle.answerer import Answerer, Array
 from sharewise.models import build
 
 FORWARD_ROWS = 4096

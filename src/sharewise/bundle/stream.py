@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Protocol
 import pyarrow as pa
 
 from sharewise.batch import Inputs
+from sharewise.bundle.answerer import Array
 from sharewise.bundle.answers import Question
-from sharewise.bundle.artifact import Array
 from sharewise.bundle.load import Bundle
 from sharewise.errors import DataError, Problem, UserError
 from sharewise.tables.formats import FORMATS, file_format

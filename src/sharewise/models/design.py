@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from sharewise.batch import Inputs
-from sharewise.models.linear import Weights, interval_codes, stacked_codes
 from sharewise.models.single import Array
+from sharewise.models.weights import Weights, interval_codes, stacked_codes
 
 _SPARSE_BELOW = 0.2
 _SMALL_CELLS = 300_000

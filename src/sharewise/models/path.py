@@ -8,9 +8,9 @@ import numpy as np
 
 from sharewise.batch import Inputs
 from sharewise.models.design import Design, Scaling
-from sharewise.models.linear import Weights
 from sharewise.models.single import Array, Loss, Problem
 from sharewise.models.solve import DescentPath, NewtonPath, Path, RidgePath, loss_and_slope
+from sharewise.models.weights import Weights
 
 ALPHAS = tuple(float(a) for a in np.logspace(3.5, -2, 12))
 _IDLE_IN_A_ROW = 2

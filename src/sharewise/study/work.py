@@ -155,8 +155,9 @@ def _cohort(
     from safetensors.torch import save
 
     from sharewise.models.build import GroupModel, slots_of
-    from sharewise.training.cohort import Cohort, Member
+    from sharewise.training.cohort import Cohort
     from sharewise.training.recipe import Recipe, Tuned
+    from sharewise.training.results import Member
 
     variant = prepared.variants[runs[0].arm]
     tasks = [prepared.tasks[name] for name in runs[0].group.tasks]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,86 +16,15 @@ from sharewise.balance.weighting.equal import Equal
 from sharewise.models.build import GroupModel
 from sharewise.models.sharing.base import Dropout
 from sharewise.models.stacked import Stack
-from sharewise.records import Curve, Status
+from sharewise.records import Status
 from sharewise.seeds import derive
 from sharewise.training.data import TrainingData
 from sharewise.training.optimiser import StackedAdamW, clip_
-from sharewise.training.recipe import Recipe, Tuned, batch_size_for
+from sharewise.training.order import Order
+from sharewise.training.recipe import Recipe, batch_size_for
+from sharewise.training.results import Collector, Evaluation, FitResult, Member, chunks, padded
 from sharewise.training.step import Slots, labelled
 from sharewise.training.stopping import Checkpoints
-
-EVALUATION_CELLS = 4_000_000
-"""Rows times members times features that one evaluation pass may hold."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values."""
-
-    run_id: str
-    tasks: tuple[int, ...]
-    seed: int
-    tuned: Tuned = field(default_factory=Tuned)
-
-
-@dataclass(frozen=True)
-class State:
-    """Parameters at one checkpoint, by name, and the tasks that it answers."""
-
-    epoch: int
-    tasks: tuple[int, ...]
-    parameters: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What became of a member. `predictions[part][task]` are the rows of `TrainingData.rows_of(task, part)`,
-    (n, W) as the head predicts them; `weights` the mean effective weight of each task's loss."""
-
-    member: Member
-    status: Status
-    message: str
-    states: tuple[State, ...]
-    best_epoch: dict[int, int]
-    curves: dict[int, Curve]
-    weights: dict[int, float]
-    predictions: dict[str, dict[int, np.ndarray]]
-    n_parameters: int
-    n_train_rows: int
-    epochs: int
-    seconds: float
-
-
-class _Rows:
-    """Row numbers of every member's batches, made a few steps ahead so that no Python runs per row."""
-
-    def __init__(self, members: Sequence[Member], rows: Sequence[np.ndarray], size: int, device: torch.device) -> None:
-        self.members, self.rows, self.size, self.device = list(members), list(rows), size, device
-        self.per_epoch = [max(len(r) // size, 1) for r in rows]
-        self._queues: list[np.ndarray] = [np.empty((0, size), dtype=np.int64) for _ in rows]
-        self._epochs = [0] * len(rows)
-
-    def ahead(self, steps: int) -> Tensor:
-        """(steps, M, B) row numbers of the next steps; each epoch is a new permutation of the member's rows."""
-        made = np.empty((steps, len(self.members), self.size), dtype=np.int64)
-        for m, member in enumerate(self.members):
-            queue = self._queues[m]
-            while len(queue) < steps:
-                random = np.random.default_rng(derive(member.seed, "order", self._epochs[m]))
-                order = random.permutation(self.rows[m])
-                order = np.resize(order, self.per_epoch[m] * self.size)
-                queue = np.concatenate([queue, order.reshape(self.per_epoch[m], self.size)])
-                self._epochs[m] += 1
-            made[:, m], self._queues[m] = queue[:steps], queue[steps:]
-        return torch.from_numpy(made).to(self.device)
-
-    def keep(self, positions: Sequence[int]) -> None:
-        """Only the members at these positions stay."""
-        self.members = [self.members[i] for i in positions]
-        self.rows = [self.rows[i] for i in positions]
-        self.per_epoch = [self.per_epoch[i] for i in positions]
-        self._queues = [self._queues[i] for i in positions]
-        self._epochs = [self._epochs[i] for i in positions]
 
 
 class Cohort:
@@ -130,16 +58,16 @@ class Cohort:
         if len(sizes) != 1:
             raise ValueError(f"Members of a cohort must have one batch size; however, theirs are {sorted(sizes)}.")
         self.n_train = [len(rows) for rows in train]
-        self.batches = _Rows(members, train, sizes.pop(), data.device)
+        self.batches = Order(members, train, sizes.pop(), data.device)
         per_epoch = np.array(self.batches.per_epoch)
         self.total = np.maximum(recipe.epochs * per_epoch, recipe.min_steps)
         # A member with few batches an epoch is evaluated about sixty times in all rather than after every few steps.
         self.every = np.maximum(per_epoch * recipe.evaluate_every, np.ceil(self.total / 60).astype(int))
-        self.validation = self._padded("validation", recipe.max_validation_rows)
+        self.validation = padded(data, members, "validation", recipe.max_validation_rows)
         n_slots = len(model.slots)
         self.checkpoints = Checkpoints(self.stack.flat, n_slots if recipe.checkpoint == "task" else 1)
         self.alive = list(range(len(members)))
-        self.curves: list[list[tuple[int, Tensor, Tensor]]] = [[] for _ in members]
+        self.evaluations: list[list[Evaluation]] = [[] for _ in members]
         self.messages: dict[int, str] = {}
         self.weights = torch.zeros(len(members), n_slots, device=data.device)
         self.steps_done = np.zeros(len(members), dtype=int)
@@ -160,18 +88,6 @@ class Cohort:
             primary=primary[0] if primary else None,
         )
 
-    def _padded(self, part: str, most: int | None = None) -> tuple[Tensor, Tensor]:
-        """Rows of `part` of every member, padded to one length: numbers (M, V) and which are real (M, V)."""
-        rows = [self.data.rows_of_any(m.tasks, part) for m in self.members]
-        if most is not None:
-            rows = [r if len(r) <= most else r[np.linspace(0, len(r) - 1, most).astype(int)] for r in rows]
-        longest = max((len(r) for r in rows), default=0)
-        numbers = np.zeros((len(rows), longest), dtype=np.int64)
-        real = np.zeros((len(rows), longest), dtype=bool)
-        for m, r in enumerate(rows):
-            numbers[m, : len(r)], real[m, : len(r)] = r, True
-        return torch.from_numpy(numbers).to(self.data.device), torch.from_numpy(real).to(self.data.device)
-
     # --- training -----------------------------------------------------------------------------------------
 
     def fit(
@@ -182,7 +98,7 @@ class Cohort:
         step, at, buffer, rates = 0, 0, torch.empty(0), torch.empty(0)
         device = self.data.device
         optimiser = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2)
-        checkpoints, slots, validation = self.checkpoints, self.slots, self.validation
+        slots, validation = self.slots, self.validation
         tuned = torch.tensor([[m.tuned.lr, m.tuned.weight_decay, m.tuned.dropout] for m in self.members], device=device)
         sums = torch.zeros(len(self.members), len(self.model.slots), device=device)
         counts, weights = torch.zeros_like(sums), torch.zeros_like(sums)
@@ -227,7 +143,7 @@ class Cohort:
                 buffer, rates = buffer[:, stay], rates[:, stay]
                 next_due = self._next_due(step)
         seconds = (time.process_time() - started) / max(len(self.members), 1)
-        return self._results(parts, checkpoints, seconds)
+        return self._results(parts, seconds)
 
     def _dropout(self, tuned: Tensor) -> Dropout:
         return Dropout(tuned[:, 2]) if bool((tuned[:, 2] > 0).any()) else Dropout()
@@ -325,7 +241,7 @@ class Cohort:
         self.checkpoints.update(ids, criteria, epochs, flat[chosen])
         finite = torch.isfinite(flat[chosen]).all(dim=1) & ~torch.isinf(losses).any(dim=1)
         for i, member in enumerate(ids.tolist()):
-            self.curves[member].append((int(epochs[i]), train[i].cpu(), losses[i].cpu()))
+            self.evaluations[member].append(Evaluation(int(epochs[i]), train[i].cpu(), losses[i].cpu()))
             if not bool(finite[i]):
                 self.messages[member] = f"its numbers were no longer finite after {step} steps"
         return (1 - relative).nan_to_num(0.0).clamp(0, 1)
@@ -336,7 +252,7 @@ class Cohort:
         m, n_slots = slots.numbers.shape
         total = torch.zeros(m, n_slots, device=rows.device)
         count = torch.zeros(m, n_slots, device=rows.device)
-        for start, stop in self._chunks(rows):
+        for start, stop in chunks(self.model, rows):
             part = rows[:, start:stop]
             values, cells = slots.targets(part)
             outputs = self.model.outputs(self.model.features(self.data.gather(part)))
@@ -349,11 +265,6 @@ class Cohort:
                 count[:, where] += p.sum((-1, -2))
         return total / count
 
-    def _chunks(self, rows: Tensor) -> list[tuple[int, int]]:
-        width = self.model.sharing.n_out + self.model.encoder.n_out
-        size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
-        return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
-
     def _leaving(self, due: np.ndarray, where: Tensor, step: int) -> np.ndarray:
         """Which living members are done: at their last step, stale, or no longer finite."""
         ids = where.cpu().numpy()
@@ -364,68 +275,14 @@ class Cohort:
         self.steps_done[ids] = step
         return done
 
-    # --- results ------------------------------------------------------------------------------------------
-
-    def _results(self, parts: Sequence[str], checkpoints: Checkpoints, seconds: float) -> list[FitResult]:
-        predictions: list[dict[str, dict[int, np.ndarray]]] = [{part: {} for part in parts} for _ in self.members]
-        states: list[list[State]] = [[] for _ in self.members]
-        n_criteria = checkpoints.value.shape[1]
-        for c in range(n_criteria):
-            self.stack.bind(checkpoints.flat[:, c].clone())
-            answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
-            for m, member in enumerate(self.members):
-                tasks = tuple(member.tasks[s] for s in answered)
-                states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
-            for part in parts:
-                self._predict(part, answered, predictions)
-        results = []
-        for m, member in enumerate(self.members):
-            best = {t: state.epoch for state in states[m] for t in state.tasks}
-            curves = self._curves(m)
-            never = not torch.isfinite(checkpoints.value[m]).any()
+    def _results(self, parts: Sequence[str], seconds: float) -> list[FitResult]:
+        collector = Collector(self.members, self.model, self.stack, self.data)
+        collector.answer(self.checkpoints, parts)
+        made = []
+        for m in range(len(self.members)):
+            never = not torch.isfinite(self.checkpoints.value[m]).any()
             status = Status.DIVERGED if m in self.messages and never else Status.DONE
-            used = self.weights[m] / max(int(self.steps_done[m]), 1)
-            results.append(
-                FitResult(
-                    member=member,
-                    status=status,
-                    message=self.messages.get(m, ""),
-                    states=tuple(states[m]),
-                    best_epoch=best,
-                    curves=curves,
-                    weights={t: float(used[s]) for s, t in enumerate(member.tasks)},
-                    predictions=predictions[m],
-                    n_parameters=self.stack.size,
-                    n_train_rows=self.n_train[m],
-                    epochs=max((e for e, _, _ in self.curves[m]), default=0),
-                    seconds=seconds,
-                )
-            )
-        return results
-
-    def _curves(self, m: int) -> dict[int, Curve]:
-        points = self.curves[m]
-
-        def column(losses: Sequence[Tensor], s: int) -> tuple[float | None, ...]:
-            values = [float(loss[s]) for loss in losses]
-            return tuple(v if np.isfinite(v) else None for v in values)
-
-        epochs, train, validation = tuple(p[0] for p in points), [p[1] for p in points], [p[2] for p in points]
-        blank = (None,) * len(points)
-        tasks = enumerate(self.members[m].tasks)
-        return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
-
-    def _predict(self, part: str, answered: Sequence[int], into: list[dict[str, dict[int, np.ndarray]]]) -> None:
-        """Predictions of the slots `answered` for the labelled rows of `part`, from the parameters bound now."""
-        rows, _ = self._padded(part)
-        made: list[list[Tensor]] = []
-        for start, stop in self._chunks(rows):
-            outputs = self.model.predict(self.data.gather(rows[:, start:stop]))
-            made.append([outputs[s] for s in answered])
-        for position, s in enumerate(answered):
-            whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
-            for m, member in enumerate(self.members):
-                task = member.tasks[s]
-                all_rows = self.data.rows_of_any(member.tasks, part)
-                mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
-                into[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)
+            weights = self.weights[m] / max(int(self.steps_done[m]), 1)
+            message = self.messages.get(m, "")
+            made.append(collector.result(m, self.evaluations[m], weights, status, message, self.n_train[m], seconds))
+        return made

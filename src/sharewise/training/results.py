@@ -1,0 +1,164 @@
+"""What training hands back: members, their best states, curves and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharewise.models.build import GroupModel
+from sharewise.models.stacked import Stack
+from sharewise.records import Curve, Status
+from sharewise.training.data import TrainingData
+from sharewise.training.recipe import Tuned
+from sharewise.training.stopping import Checkpoints
+
+EVALUATION_CELLS = 4_000_000
+"""Rows times members times features that one evaluation pass may hold."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values."""
+
+    run_id: str
+    tasks: tuple[int, ...]
+    seed: int
+    tuned: Tuned = field(default_factory=Tuned)
+
+
+@dataclass(frozen=True)
+class State:
+    """Parameters at one checkpoint, by name, and the tasks that it answers."""
+
+    epoch: int
+    tasks: tuple[int, ...]
+    parameters: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What became of a member. `predictions[part][task]` are the rows of `TrainingData.rows_of(task, part)`,
+    (n, W) as the head predicts them; `weights` the mean effective weight of each task's loss."""
+
+    member: Member
+    status: Status
+    message: str
+    states: tuple[State, ...]
+    best_epoch: dict[int, int]
+    curves: dict[int, Curve]
+    weights: dict[int, float]
+    predictions: dict[str, dict[int, np.ndarray]]
+    n_parameters: int
+    n_train_rows: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of one member: its epoch (from 1) and the losses (S) on train and validation rows."""
+
+    epoch: int
+    train: Tensor
+    validation: Tensor
+
+
+def padded(data: TrainingData, members: Sequence[Member], part: str, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Rows of `part` of every member, padded to one length: numbers (M, V) and which are real (M, V)."""
+    rows = [data.rows_of_any(m.tasks, part) for m in members]
+    if most is not None:
+        rows = [r if len(r) <= most else r[np.linspace(0, len(r) - 1, most).astype(int)] for r in rows]
+    longest = max((len(r) for r in rows), default=0)
+    numbers = np.zeros((len(rows), longest), dtype=np.int64)
+    real = np.zeros((len(rows), longest), dtype=bool)
+    for m, r in enumerate(rows):
+        numbers[m, : len(r)], real[m, : len(r)] = r, True
+    return torch.from_numpy(numbers).to(data.device), torch.from_numpy(real).to(data.device)
+
+
+def chunks(model: GroupModel, rows: Tensor) -> list[tuple[int, int]]:
+    """Spans of the columns of `rows` (M, V) that one evaluation pass takes each."""
+    width = model.sharing.n_out + model.encoder.n_out
+    size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
+    return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
+
+
+class Collector:
+    """Turns checkpoints and evaluations of a cohort's members into their results."""
+
+    def __init__(self, members: Sequence[Member], model: GroupModel, stack: Stack, data: TrainingData) -> None:
+        self.members, self.model, self.stack, self.data = list(members), model, stack, data
+        self.states: list[list[State]] = [[] for _ in members]
+        self.predictions: list[dict[str, dict[int, np.ndarray]]] = [{} for _ in members]
+
+    def answer(self, checkpoints: Checkpoints, parts: Sequence[str]) -> None:
+        """Bind every best checkpoint in turn, keep its state, and predict the rows of `parts` from it."""
+        for made in self.predictions:
+            made.update({part: {} for part in parts})
+        n_criteria = checkpoints.value.shape[1]
+        for c in range(n_criteria):
+            self.stack.bind(checkpoints.flat[:, c].clone())
+            answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
+            for m, member in enumerate(self.members):
+                tasks = tuple(member.tasks[s] for s in answered)
+                self.states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
+            for part in parts:
+                self._predict(part, answered)
+
+    def result(
+        self,
+        m: int,
+        evaluations: Sequence[Evaluation],
+        weights: Tensor,
+        status: Status,
+        message: str,
+        n_train_rows: int,
+        seconds: float,
+    ) -> FitResult:
+        """The result of member m; `weights` (S) are its mean effective weights."""
+        member = self.members[m]
+        return FitResult(
+            member=member,
+            status=status,
+            message=message,
+            states=tuple(self.states[m]),
+            best_epoch={t: state.epoch for state in self.states[m] for t in state.tasks},
+            curves=_curves(member, evaluations),
+            weights={t: float(weights[s]) for s, t in enumerate(member.tasks)},
+            predictions=self.predictions[m],
+            n_parameters=self.stack.size,
+            n_train_rows=n_train_rows,
+            epochs=max((e.epoch for e in evaluations), default=0),
+            seconds=seconds,
+        )
+
+    def _predict(self, part: str, answered: Sequence[int]) -> None:
+        """Predictions of the slots `answered` for the labelled rows of `part`, from the parameters bound now."""
+        rows, _ = padded(self.data, self.members, part)
+        made: list[list[Tensor]] = []
+        for start, stop in chunks(self.model, rows):
+            outputs = self.model.predict(self.data.gather(rows[:, start:stop]))
+            made.append([outputs[s] for s in answered])
+        for position, s in enumerate(answered):
+            whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
+            for m, member in enumerate(self.members):
+                task = member.tasks[s]
+                all_rows = self.data.rows_of_any(member.tasks, part)
+                mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
+                self.predictions[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)
+
+
+def _curves(member: Member, evaluations: Sequence[Evaluation]) -> dict[int, Curve]:
+    def column(losses: Sequence[Tensor], s: int) -> tuple[float | None, ...]:
+        values = [float(loss[s]) for loss in losses]
+        return tuple(v if np.isfinite(v) else None for v in values)
+
+    epochs = tuple(e.epoch for e in evaluations)
+    train, validation = [e.train for e in evaluations], [e.validation for e in evaluations]
+    blank = (None,) * len(evaluations)
+    tasks = enumerate(member.tasks)
+    return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
