@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, figures, hero, labels, words
+from sharewise.report import book, contest, explain, figures, hero, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -50,6 +50,7 @@ def page(records: StudyRecords) -> Page:
     made = [
         verdicts(records, rows),
         evidence(records, rows),
+        explain.section(records),
         *(build(records, rows) for build in _BOOK),
     ]
     name = records.design.name if records.design is not None else records.name

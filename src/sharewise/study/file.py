@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 RESERVED = ("single", "together")
 """Names of the candidates that every study has."""
+IN_MEMORY = "in memory"
+"""What stands for the path of a table that came from no file."""
 
 
 class StudyFile(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import platform
 import sys
 import time
@@ -21,7 +22,7 @@ from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import prepare as preparing
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
-from sharewise.study.file import StudyFile
+from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -147,9 +148,12 @@ class Session:
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
+        said = self.declared.to_dict()
+        if self.declared.data.path != IN_MEMORY:
+            said["data"]["path"] = os.path.relpath(self.declared.data_path, self.directory)
         yaml, text = YAML(typ="safe"), io.StringIO()
         yaml.default_flow_style = False
-        yaml.dump(self.declared.to_dict(), text)
+        yaml.dump(said, text)
         write_atomic(self.directory / "study.yaml", text.getvalue())
 
     def _budget(self) -> Budget:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharewise.errors import ConfigError, Problem
-from sharewise.study.file import StudyFile, load
+from sharewise.study.file import IN_MEMORY, StudyFile, load
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
 
@@ -41,7 +41,7 @@ class Study:
         roles: Mapping[str, str] | None = None,
     ) -> None:
         in_memory = not isinstance(data, str | Path)
-        where = "in memory" if in_memory else str(data)
+        where = IN_MEMORY if in_memory else str(data)
         said: dict[str, Any] = {
             "data": {"path": where, **(roles or {})},
             "tasks": [*tasks],
@@ -62,6 +62,25 @@ class Study:
             declared = declared.with_budget(budget)
         made = cls.__new__(cls)
         made.declared, made._source = declared, declared.data_path
+        return made
+
+    @classmethod
+    def from_run(cls, directory: Path, data: Source | None = None) -> Study:
+        """The study that a run directory describes; `data` is its table where that was in memory or has moved.
+
+        Raises ConfigError where the directory does not say, or the table was in memory and is not given.
+        """
+        declared = load(directory / "study.yaml")
+        if data is None and declared.data.path == IN_MEMORY:
+            raise ConfigError(
+                Problem(
+                    "A study of a table in memory needs that table again",
+                    f"{directory} does not hold it",
+                    "give it as `data`, or the file it came from with --data",
+                )
+            )
+        made = cls.__new__(cls)
+        made.declared, made._source = declared, declared.data_path if data is None else data
         return made
 
     def run(

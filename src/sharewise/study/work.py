@@ -164,7 +164,9 @@ def _cohort(
     model = GroupModel(prepared.encoder, variant.architecture, slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
-    cohort = Cohort(members, model, prepared.data, recipe, prepared.balancer(variant))
+    # One task has nothing to be balanced against, and members of other tasks share its stack.
+    balancer = prepared.balancer(variant) if len(tasks) > 1 else None
+    cohort = Cohort(members, model, prepared.data, recipe, balancer)
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
