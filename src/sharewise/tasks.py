@@ -32,7 +32,7 @@ class Task:
     `sharewise.study.metrics`; `margin` is the change of that metric that counts as harm, on the metric's own
     scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
-    `where`; elsewhere its label is absent.
+    `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last).
     """
 
     name: str
@@ -47,6 +47,7 @@ class Task:
     primary: bool = False
     family: str | None = None
     where: tuple[str, str] | None = None
+    at_layer: int = 0
 
     @property
     def n_outputs(self) -> int:

@@ -17,6 +17,7 @@ from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe, Tuned
 from sharewise.training.results import Member
+from sharewise.training.shared import is_shared
 
 TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
 
@@ -51,35 +52,64 @@ def model(architecture: str = "hard", tasks: tuple[Task, ...] = TASKS, members: 
     return made, stack
 
 
+def stirred(architecture: str) -> tuple[GroupModel, Stack]:
+    """A model whose parameters are all away from their start, where some of them are zero."""
+    made, stack = model(architecture)
+    stack.flat += 0.1 * torch.randn(stack.flat.shape, generator=torch.Generator().manual_seed(5))
+    return made, stack
+
+
 @pytest.mark.parametrize("architecture", sharing.CATALOGUE)
 class TestSharing:
     def test_shared_parameters_are_those_that_two_losses_reach(self, architecture: str) -> None:
-        made, stack = model(architecture)
+        """Every shared cell's parameter is reached by several slots; an own one's part by its slot alone."""
+        made, stack = stirred(architecture)
+        reached: dict[str, set[int]] = {entry.name: set() for entry in stack.entries}
         outputs = made.outputs(made.features(inputs(8, 2)))
-        reached: dict[str, int] = {entry.name: 0 for entry in stack.entries}
-        for out in outputs:
-            for slot in range(out.shape[1]):
-                grads = torch.autograd.grad(out[:, slot].sum(), stack.parameters, retain_graph=True, allow_unused=True)
+        for out, slots in zip(outputs, made.blocks, strict=True):
+            for position, slot in enumerate(slots):
+                total = out[:, position].sum()
+                grads = torch.autograd.grad(total, stack.parameters, retain_graph=True, allow_unused=True)
                 for entry, grad in zip(stack.entries, grads, strict=True):
-                    reached[entry.name] += grad is not None and bool((grad != 0).any())
+                    if grad is None or not bool((grad != 0).any()):
+                        continue
+                    reached[entry.name].add(slot)
+                    if not entry.shared:
+                        mine = (entry.slots or range(len(TASKS)))[:]
+                        for row, owner in enumerate(mine):
+                            assert owner == slot or not bool((grad[:, row] != 0).any()), entry.name
         for entry in stack.entries:
-            if entry.slots is None and not entry.name.startswith("heads"):
-                assert reached[entry.name] >= 2, entry.name
+            if is_shared(entry):
+                assert len(reached[entry.name]) >= 2, entry.name
+            elif not entry.name.startswith("heads."):
+                assert reached[entry.name], entry.name
 
     def test_works_for_one_task(self, architecture: str) -> None:
         made, _ = model(architecture, TASKS[:1])
         assert made.predict(inputs(5, 2))[0].shape == (2, 5, 1)
 
-    def test_without_a_task_the_others_answer_as_before(self, architecture: str) -> None:
+    def test_without_a_tasks_own_parameters_the_others_answer_as_before(self, architecture: str) -> None:
+        made, stack = stirred(architecture)
+        before = made.predict(inputs(6, 2))
+        for entry in stack.entries:
+            mine = entry.slots if entry.slots else range(len(TASKS))
+            if not entry.shared and 2 in mine:
+                entry.of(stack.flat)[:, list(mine).index(2)] = torch.nan
+        after = made.predict(inputs(6, 2))
+        assert not torch.isfinite(after[2]).all()
+        for slot in (0, 1, 3, 4, 5, 6):
+            assert torch.equal(before[slot], after[slot])
+
+    def test_a_task_starts_alike_whoever_shares_its_group(self, architecture: str) -> None:
         whole, _ = model(architecture)
         fewer, _ = model(architecture, TASKS[:3])
-        if any(n for n in whole.sharing.state_dict() if "slot" in n):
-            pytest.skip("its shared part has one piece per task")
+        if any(entry.crossed for entry in Stack(whole).entries):
+            pytest.skip("every task reads what all the others have learnt")
         for a, b in zip(whole.predict(inputs(6, 2)), fewer.predict(inputs(6, 2)), strict=False):
             torch.testing.assert_close(a, b)
 
     def test_one_copy_of_the_representation_per_slot_gives_the_same_outputs(self, architecture: str) -> None:
-        made, _ = model(architecture)
+        made, _ = stirred(architecture)
         z = made.features(inputs(6, 2))
         copies = z.unsqueeze(1).expand(-1, len(TASKS), *z.shape[1:])
         for a, b in zip(made.outputs(z), made.outputs(copies), strict=True):
@@ -98,7 +128,7 @@ class TestSharing:
             torch.testing.assert_close(a[1:2], b)
 
     def test_saved_and_loaded_gives_the_same_answers(self, architecture: str) -> None:
-        made, stack = model(architecture, members=2)
+        made, stack = stirred(architecture)
         x = inputs(5, 1)
         again = build.load(made.config, stack.state(1))
         stack.bind(stack.flat[1:2].clone())

@@ -26,18 +26,23 @@ from sharewise.tasks import Task, TaskKind
 
 @dataclass(frozen=True)
 class Slot:
-    """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are."""
+    """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
+
+    `at_layer` is the trunk layer that its head reads, 0 for the last.
+    """
 
     head: str
     n_outputs: int
     n_targets: int
     family: int = -1
+    at_layer: int = 0
 
 
 def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
     """The slots of a group's tasks, in the tasks' order; families are numbered within the group.
 
-    A family of one task is no family: a group trained alone has nothing to borrow from.
+    A family of one task is no family: a group trained alone has nothing to borrow from. A task alone reads the last
+    layer, wherever it is attached in company.
     """
     sizes: dict[str, int] = {}
     for task in tasks:
@@ -49,8 +54,24 @@ def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
         family = -1
         if task.family is not None and sizes[task.family] > 1:
             family = numbers.setdefault(task.family, len(numbers))
-        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family))
+        layer = task.at_layer if len(tasks) > 1 else 0
+        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family, layer))
     return tuple(made)
+
+
+def placed(architecture: Choice, tasks: Sequence[Task]) -> Choice:
+    """The choice with what is said by task name listed in slot order, None for a task that is not named.
+
+    A grouped declaration's name stands for all its tasks.
+    """
+    by_task = sharing.CATALOGUE.load(architecture.name).by_task
+
+    def value(key: str, said: object) -> object:
+        if key not in by_task or not isinstance(said, Mapping):
+            return said
+        return [said.get(task.name, said.get(task.family)) for task in tasks]
+
+    return Choice(architecture.name, {key: value(key, said) for key, said in architecture.params.items()})
 
 
 def head_of(task: Task) -> str:
@@ -81,8 +102,9 @@ class GroupModel(nn.Module):
             "slots": [asdict(slot) for slot in slots],
         }
         self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k != "name"})
+        layers = {"at_layer": [slot.at_layer for slot in slots]} if any(slot.at_layer for slot in slots) else {}
         self.sharing: Sharing = sharing.CATALOGUE.build(
-            architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **architecture.params
+            architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **{**architecture.params, **layers}
         )
         self.blocks: list[tuple[int, ...]] = []
         made: list[Head] = []

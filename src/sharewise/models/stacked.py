@@ -7,7 +7,7 @@ For M = 1 the layers take the plain two-dimensional path, so that a cohort of on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,24 +43,37 @@ def kaiming(fan_in: int) -> Init:
     return Init("uniform", 1.0 / math.sqrt(max(fan_in, 1)))
 
 
+@dataclass(frozen=True)
+class Law:
+    """What is declared of a parameter: how it starts, whether it has slots, and whether those are `crossed`."""
+
+    init: Init
+    per_slot: bool
+    crossed: bool
+
+
 class StackedModule(nn.Module):
     """A module whose parameters all carry the member axis in front, each with a declared initial law.
 
     A parameter with `per_slot=True` has the task slots as its second axis: (M, S, ...). Each slot then starts
-    from its own task's seed, so that a task's head starts alike whoever shares its group.
+    from its own task's seed, so that a task's head starts alike whoever shares its group. Only the slot's own loss
+    reaches its part, unless the parameter is declared `crossed`: then other tasks' losses reach it too, and it is
+    shared although every task has one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.laws: dict[str, tuple[Init, bool]] = {}
+        self.laws: dict[str, Law] = {}
         self.slot_numbers: tuple[int, ...] | None = None
         """Which of the group's slots a `per_slot` parameter holds, in order; None for all of them."""
 
-    def declare(self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False) -> nn.Parameter:
+    def declare(
+        self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False, crossed: bool = False
+    ) -> nn.Parameter:
         """Register the parameter `name` of one member's `shape`; members are given by `populate`."""
         parameter = nn.Parameter(torch.empty(1, *shape))
         self.register_parameter(name, parameter)
-        self.laws[name] = (law, per_slot)
+        self.laws[name] = Law(law, per_slot, crossed)
         return parameter
 
 
@@ -81,10 +94,41 @@ class Linear(StackedModule):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
+class Linears(StackedModule):
+    """Affine maps side by side: `axes` of them (slots, experts) for every member, y_k = x_k W_k + b_k.
+
+    Shapes: (M, *axes, B, I), or (M, B, I) that all of them read, -> (M, *axes, B, O). With `per_slot` the first of
+    the axes are the task slots.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(
+        self, n_in: int, n_out: int, axes: Sequence[int], *, per_slot: bool = False, crossed: bool = False
+    ) -> None:
+        super().__init__()
+        self.axes = tuple(axes)
+        law = kaiming(n_in)
+        self.declare("weight", (*axes, n_in, n_out), law, per_slot=per_slot, crossed=crossed)
+        self.declare("bias", (*axes, 1, n_out), law, per_slot=per_slot, crossed=crossed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        m, n = self.weight.shape[0], math.prod(self.axes)
+        weight = self.weight.reshape(m, n, *self.weight.shape[-2:])
+        if x.dim() == 3:
+            i, o = weight.shape[-2:]
+            wide = weight.permute(0, 2, 1, 3).reshape(m, i, n * o)
+            out = torch.bmm(x, wide).view(m, -1, n, o).transpose(1, 2)
+        else:
+            out = torch.bmm(x.reshape(m * n, *x.shape[-2:]), weight.flatten(0, 1))
+        return out.reshape(m, *self.axes, *out.shape[-2:]) + self.bias
+
+
 @dataclass(frozen=True)
 class Entry:
     """One parameter's place in the flat buffer. `slots` are the slot numbers of a parameter that has slots,
-    `()` meaning all of them, None for a parameter without."""
+    `()` meaning all of them, None for a parameter without; `crossed` as declared."""
 
     name: str
     parameter: nn.Parameter
@@ -92,6 +136,12 @@ class Entry:
     offset: int
     law: Init
     slots: tuple[int, ...] | None
+    crossed: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether the losses of several tasks reach it, as far as the module that declares it can say."""
+        return self.slots is None or self.crossed
 
     def of(self, flat: Tensor) -> Tensor:
         """This parameter of every member in `flat` (M, P), as a view (M, *shape)."""
@@ -103,11 +153,12 @@ def entries_of(module: nn.Module) -> Iterator[Entry]:
     offset = 0
     for path, child in module.named_modules():
         if isinstance(child, StackedModule):
-            for name, (law, per_slot) in child.laws.items():
+            for name, law in child.laws.items():
                 parameter = child.get_parameter(name)
-                slots = (child.slot_numbers or ()) if per_slot else None
+                slots = (child.slot_numbers or ()) if law.per_slot else None
                 shape = parameter.shape[1:]
-                yield Entry(f"{path}.{name}" if path else name, parameter, shape, offset, law, slots)
+                full = f"{path}.{name}" if path else name
+                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed)
                 offset += shape.numel()
 
 
@@ -157,6 +208,11 @@ class Stack:
         self.flat = flat
         for entry in self.entries:
             entry.parameter.data = entry.of(flat)
+
+    def mask(self, of: Callable[[Entry], bool]) -> Tensor:
+        """(P,): 1 where a cell of the buffer belongs to a parameter that `of` says yes to, else 0."""
+        parts = [torch.full((entry.shape.numel(),), float(of(entry))) for entry in self.entries]
+        return torch.cat(parts) if parts else torch.empty(0)
 
     def take_gradient(self) -> Tensor:
         """The parameters' gradients as one (M, P) tensor, missing ones as zero; they are cleared."""

@@ -30,7 +30,7 @@ class Family:
         return tuple(p for p in self.catalogue().parameters(name) if p.name not in self.supplied)
 
 
-ARCHITECTURE = Family("architecture", "sharewise.models.sharing", frozenset({"n_in", "n_slots"}))
+ARCHITECTURE = Family("architecture", "sharewise.models.sharing", frozenset({"n_in", "n_slots", "at_layer"}))
 WEIGHTING = Family("weighting", "sharewise.balance.weighting")
 AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
 SCALING = Family("scaling", "sharewise.balance.scaling")
@@ -40,6 +40,7 @@ SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "bool": ((bool,), "true or false"),
     "str": ((str,), "text"),
+    "dict[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
 }
 """Annotations whose values are checked here; others are checked when the sibling is built."""
 

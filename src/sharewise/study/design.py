@@ -170,17 +170,18 @@ def build(
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
-    variants: dict[str, Variant] = {SINGLE: default}
-    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(default, alone=True), budget.trials)]
+    lone = Variant(_alone(default.architecture), default.balance)
+    variants: dict[str, Variant] = {SINGLE: lone}
+    arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
         variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
         made = replace(made, name=item.name)
         alone = SINGLE
-        if variant.architecture != default.architecture:
+        own = Variant(_alone(variant.architecture), default.balance)
+        if own != lone:
             alone = f"{SINGLE}[{item.name}]"
-            own = Variant(variant.architecture, default.balance)
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
             if same is None:
                 variants[alone] = own
@@ -206,6 +207,13 @@ def build(
         version=__version__,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
+
+
+def _alone(choice: Choice) -> Choice:
+    """What a choice is for one task alone: arms whose architectures do not differ there share a baseline."""
+    from sharewise.models import sharing
+
+    return sharing.CATALOGUE.load(choice.name).alone(choice)
 
 
 def _trained(arm: Arm) -> list[str]:

@@ -10,7 +10,14 @@ from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
 
-JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "None": "null"}
+JSON_TYPES = {
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "str": "string",
+    "None": "null",
+    "dict[str, int]": "object",
+}
 SHORT_FORMS = {"DataSection": "string", "SplitSection": "string", "TaskSection": "string", "BudgetSection": "string"}
 
 

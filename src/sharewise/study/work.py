@@ -71,7 +71,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     Neural runs that can stack (equal slots, one batch size and variant; where balance has memory, equal tasks) make
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
-    from sharewise.models.build import slots_of
+    from sharewise.models.build import placed, slots_of
     from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
@@ -81,7 +81,8 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
             rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
             variant = prepared.variants[run.arm]
             same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
-            key: tuple[Any, ...] = ("neural", run.key, slots_of(tasks), batch_size_for(rows), same_tasks)
+            choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
+            key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch_size_for(rows), same_tasks)
         else:
             key = (run.kind, run.group.tasks)
         packs.setdefault(key, []).append(run)
@@ -154,14 +155,14 @@ def _cohort(
 ) -> None:
     from safetensors.torch import save
 
-    from sharewise.models.build import GroupModel, slots_of
+    from sharewise.models.build import GroupModel, placed, slots_of
     from sharewise.training.cohort import Cohort
     from sharewise.training.recipe import Recipe, Tuned
     from sharewise.training.results import Member
 
     variant = prepared.variants[runs[0].arm]
     tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
-    model = GroupModel(prepared.encoder, variant.architecture, slots_of(tasks))
+    model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
     # One task has nothing to be balanced against, and members of other tasks share its stack.

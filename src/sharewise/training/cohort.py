@@ -23,6 +23,7 @@ from sharewise.training.optimiser import StackedAdamW, clip_
 from sharewise.training.order import Order
 from sharewise.training.recipe import Recipe, batch_size_for
 from sharewise.training.results import Collector, Evaluation, FitResult, Member, chunks, padded
+from sharewise.training.shared import Shared
 from sharewise.training.step import Slots, labelled
 from sharewise.training.stopping import Checkpoints
 
@@ -51,6 +52,7 @@ class Cohort:
         self.balancer = (balancer or Balancer(Equal())).build(
             self._facts(), [derive(member.seed, "balance") for member in members]
         )
+        self.shared = Shared(model, self.stack, self.balancer)
         self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
         self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
@@ -175,10 +177,11 @@ class Cohort:
             return self.model.losses(outputs, values, cells, slots.class_weights) / slots.scales
 
         features = self.model.features(self.data.gather(rows), dropout)
-        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model))
+        done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model), self.shared.compared)
+        self.shared.regularise()
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
-        optimiser.step(self.stack.flat, gradient, lr, weight_decay)
+        optimiser.step(self.stack.flat, gradient, self.shared.rates(lr, step, self.total[self.alive]), weight_decay)
         self._move_weights(lr)
         if self.balancer.needs.losses_after_step:
             with torch.no_grad():

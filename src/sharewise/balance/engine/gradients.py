@@ -93,7 +93,10 @@ def at_features(
 
     def put(directions: Iterable[Tensor]) -> None:
         aimed = [d.reshape(f.shape).to(f.dtype) for d, f in zip(directions, features, strict=True)]
-        torch.autograd.backward(list(features), aimed)
+        # Features that nothing trainable lies below, say the inputs themselves, have nothing to hand on.
+        moved = [(f, a) for f, a in zip(features, aimed, strict=True) if f.requires_grad]
+        if moved:
+            torch.autograd.backward([f for f, _ in moved], [a for _, a in moved])
 
     return Gradients(blocks, blocks, values, put, heads, at_parameters=False)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sharewise.models.stacked import StackedModule
+from sharewise.plan import Choice
 
 
 class Sharing(StackedModule, ABC):
@@ -16,9 +18,25 @@ class Sharing(StackedModule, ABC):
     `shared` makes the representation z (M, B, Z); `branch` turns it into what the heads read, (M, B, `n_out`)
     where all tasks read the same, (M, S, B, `n_out`) where slot s reads its own. Gradients of single tasks are
     taken at z, so `branch` must also accept one copy per slot, (M, S, B, Z). `n_slots` is the number of tasks.
+
+    Everything that several losses reach lies below z and is declared without slots, or `crossed`; everything in
+    `branch` is some slot's own. `common` says whether two tasks' gradients at z can meet: where every task reads a
+    part of z of its own (the shared layers run once per task, or tasks leave the trunk at several depths), conflict
+    shows in the parameters only, and the engine compares gradients there.
     """
 
     n_out: int
+    common: bool = True
+    freeze_after: float | None = None
+    """Share of the training steps after which shared parameters, the encoder's among them, stay as they are."""
+
+    by_task: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that may be a mapping from task names to values, placed on slots before the model is built."""
+
+    @classmethod
+    def alone(cls, choice: Choice) -> Choice:
+        """The simplest choice that is the same model where there is one task."""
+        return choice
 
     @abstractmethod
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
@@ -27,6 +45,10 @@ class Sharing(StackedModule, ABC):
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         """What the heads read; z itself unless the architecture has parts of single tasks."""
         return z
+
+    def penalty(self) -> Tensor | None:
+        """What is added to every member's objective beside the tasks' losses, (M,); None for nothing."""
+        return None
 
 
 class Dropout:
