@@ -34,7 +34,7 @@ from sharewise.training.recipe import Tuned
 
 Array = np.ndarray
 VICTIM = "victim"
-N_TEST, N_VALIDATION = 1500, 300
+N_TEST, N_VALIDATION = 1000, 300
 
 
 @dataclass
@@ -47,8 +47,8 @@ class Problem:
     right: tuple[str, ...]
     architecture: Choice = field(default_factory=lambda: Choice("hard", {"width": 64}))
     balance: dict[str, Any] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=lambda: {"min_steps": 400})
-    epochs: int = 30
+    recipe: dict[str, Any] = field(default_factory=lambda: {"min_steps": 300})
+    epochs: int = 20
 
 
 def _table(rng: np.random.Generator, n_train: int, width: int = 12) -> tuple[Array, Array]:
@@ -78,73 +78,72 @@ def control(rng: np.random.Generator) -> Problem:
 
 def scale(rng: np.random.Generator) -> Problem:
     """A partner's loss weighs a hundred times the others'."""
-    x, part = _table(rng, 800)
-    targets = {name: _noisy(rng, _bumps(rng, x), 0.2) for name in (VICTIM, "b", "c")}
+    x, part = _table(rng, 1000)
+    base = _bumps(rng, x, sharp=1.0)
+    targets = {name: _noisy(rng, base + 0.3 * _bumps(rng, x, sharp=1.0), 0.4) for name in (VICTIM, "c")}
+    targets["b"] = _noisy(rng, _bumps(rng, x, sharp=1.0), 0.4)
     balance = {"weighting": {"name": "static", "params": {"weights": {"b": 100.0}}}}
     return Problem(x, targets, part, ("scale",), balance=balance)
 
 
 def capacity(rng: np.random.Generator) -> Problem:
-    """Nine tasks of different directions share five units."""
+    """Eight tasks of different directions share four units."""
     x, part = _table(rng, 1500)
-    names = (VICTIM, *"bcdefghi")
+    names = (VICTIM, *"bcdefgh")
     directions = np.linalg.qr(rng.normal(size=(x.shape[1], x.shape[1])))[0]
-    targets = {n: _noisy(rng, np.tanh(1.5 * x @ directions[:, i]), 0.1) for i, n in enumerate(names)}
-    return Problem(x, targets, part, ("capacity",), architecture=Choice("hard", {"width": 5}))
+    targets = {n: _noisy(rng, np.tanh(x @ directions[:, i]), 0.4) for i, n in enumerate(names)}
+    return Problem(x, targets, part, ("capacity",), architecture=Choice("hard", {"width": 4}))
 
 
 def starved(rng: np.random.Generator) -> Problem:
-    """The victim has one labelled row for fifty of its partner's, on other rows."""
-    x, part = _table(rng, 5100)
+    """The victim has one labelled row for fifty of its partners', on other rows."""
+    x, part = _table(rng, 4080)
     train = np.flatnonzero(part == "train")
     mine = np.zeros(len(part), bool)
-    mine[train[:100]] = True
-    mine[part != "train"] = True
-    theirs = ~mine | (part != "train")
+    mine[rng.choice(train, 80, replace=False)] = True
+    held = part != "train"
     w = rng.normal(size=x.shape[1]) / 3
-    victim = np.where(mine, _noisy(rng, x @ w, 0.05), np.nan)
-    partner = np.where(theirs, _noisy(rng, _bumps(rng, x), 0.2), np.nan)
-    third = np.where(theirs, _noisy(rng, _bumps(rng, x), 0.2), np.nan)
-    return Problem(x, {VICTIM: victim, "b": partner, "c": third}, part, ("exposure",))
+    victim = np.where(mine | held, _noisy(rng, x @ w, 0.1), np.nan)
+    others = {n: np.where(~mine | held, _noisy(rng, _bumps(rng, x), 0.2), np.nan) for n in "bc"}
+    return Problem(x, {VICTIM: victim, **others}, part, ("exposure",))
 
 
 def shuffled(rng: np.random.Generator) -> Problem:
     """A partner's labels are shuffled."""
-    x, part = _table(rng, 600)
-    base = _bumps(rng, x)
-    targets = {n: _noisy(rng, base + 0.3 * _bumps(rng, x), 0.2) for n in (VICTIM, "c")}
-    targets["b"] = rng.permutation(_bumps(rng, x))
+    x, part = _table(rng, 400)
+    base = _bumps(rng, x, sharp=1.0)
+    targets = {n: _noisy(rng, base + 0.3 * _bumps(rng, x, sharp=1.0), 0.3) for n in (VICTIM, "c")}
+    targets["b"] = rng.permutation(targets["c"])
     return Problem(x, targets, part, ("partner data", "partner:b"))
 
 
 def opposing(rng: np.random.Generator) -> Problem:
     """A partner asks the trunk to follow what the victim must ignore."""
-    x, part = _table(rng, 300, 24)
-    easy = x[:, :4]
-    victim = _noisy(rng, easy @ rng.normal(size=4) / 2, 0.1)
-    other = np.sin(3 * x[:, 4:12] @ rng.normal(size=8) / np.sqrt(8)) * 2
-    kin = _noisy(rng, easy @ rng.normal(size=4) / 2, 0.1)
+    x, part = _table(rng, 400, 24)
+    victim = _noisy(rng, x[:, :4] @ rng.normal(size=4) / 2, 0.3)
+    kin = _noisy(rng, x[:, :4] @ rng.normal(size=4) / 2, 0.3)
+    other = np.sin(2 * x[:, 4:12] @ rng.normal(size=8) / np.sqrt(8)) * 2
     return Problem(x, {VICTIM: victim, "b": other, "c": kin}, part, ("partner:b",))
 
 
 def deep(rng: np.random.Generator) -> Problem:
     """A long shared trunk, where tasks part ways after its first layer."""
-    x, part = _table(rng, 800)
-    base = np.tanh(x @ rng.normal(size=(x.shape[1], 6)) / np.sqrt(x.shape[1]) * 1.5)
-    targets = {n: _noisy(rng, _bumps(rng, base * 1.5), 0.1) for n in (VICTIM, "b", "c", "d")}
-    return Problem(x, targets, part, ("depth",), architecture=Choice("hard", {"width": 24, "depth": 5}))
+    x, part = _table(rng, 1000)
+    base = np.tanh(1.5 * x @ rng.normal(size=(x.shape[1], 6)) / np.sqrt(x.shape[1]))
+    targets = {n: _noisy(rng, _bumps(rng, base, sharp=2.0), 0.3) for n in (VICTIM, "b", "c", "d")}
+    return Problem(x, targets, part, ("depth",), architecture=Choice("hard", {"width": 32, "depth": 5}))
 
 
 def late(rng: np.random.Generator) -> Problem:
     """The victim overfits long before its partners have learnt."""
-    x, part = _table(rng, 500, 16)
+    x, part = _table(rng, 600, 16)
     train = np.flatnonzero(part == "train")
     victim = _noisy(rng, x @ rng.normal(size=x.shape[1]) / 4, 1.0)
     seen = np.ones(len(part), bool)
-    seen[train[120:]] = False
+    seen[train[150:]] = False
     targets = {VICTIM: np.where(seen, victim, np.nan)}
-    targets |= {n: np.sin(2.5 * x[:, i] * x[:, i + 1]) for i, n in enumerate("bc")}
-    return Problem(x, targets, part, ("checkpoint",), epochs=200)
+    targets |= {n: np.sin(2.0 * x[:, i]) * np.sign(x[:, i + 1]) for i, n in enumerate("bc")}
+    return Problem(x, targets, part, ("checkpoint",), epochs=100)
 
 
 PLANTS: dict[str, Callable[[np.random.Generator], Problem]] = {

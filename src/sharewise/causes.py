@@ -13,6 +13,7 @@ class Effect(StrEnum):
     """What an intervention did to a harmed task."""
 
     REMOVES = "removes the harm"
+    MOST = "closes four fifths of the gap or more"
     EASES = "closes half of the gap or more"
     LITTLE = "does not move the task enough"
     BOTH = "helps the single model as much"

@@ -18,7 +18,7 @@ VERBS = {
     "audit": "Find what is wrong with the data before anything is trained.",
     "run": "Carry out a study: verdict per task, report, bundle.",
     "report": "Write a run's report and print its answer.",
-    "explain": "Why a task is worse off in the shared model, by re-runs that remove one cause each.",
+    "explain": "Why a task got worse in the shared model, by re-runs.",
     "predict": "Answer every task for the rows of a table.",
     "schema": "Print the JSON Schema of study files.",
     "demo": "A complete small study on handwritten digits.",

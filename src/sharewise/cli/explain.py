@@ -27,6 +27,10 @@ def command(
     """
     from sharewise.cli.console import log, progress
     from sharewise.report.explained import show
+    from sharewise.study.explain.files import finished
+
+    # What cannot be explained is answered before the engine's modules are imported.
+    finished(run)
     from sharewise.study.explain.verb import FILE, explain
 
     found = explain(

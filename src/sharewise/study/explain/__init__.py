@@ -16,6 +16,7 @@ CATALOGUE: Catalogue[Intervention] = Catalogue(
         "scale": "sharewise.study.explain.scale:Scale",
         "exposure": "sharewise.study.explain.exposure:Exposure",
         "capacity": "sharewise.study.explain.capacity:Capacity",
+        "depth": "sharewise.study.explain.depth:Depth",
         "partner": "sharewise.study.explain.partner:Partner",
         "partner data": "sharewise.study.explain.partner_data:PartnerData",
         "surgery": "sharewise.study.explain.surgery:Surgery",

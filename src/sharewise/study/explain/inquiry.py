@@ -19,7 +19,7 @@ from sharewise.study.compare import ERROR, Pair, compare_all
 from sharewise.study.design import Variant
 from sharewise.study.explain import CATALOGUE
 from sharewise.study.explain.base import Case, Change, Intervention
-from sharewise.study.explain.shift import effect_of, shift
+from sharewise.study.explain.shift import convicting, effect_of, shift
 from sharewise.study.judge import judge
 from sharewise.study.prepare import Prepared
 from sharewise.study.progress import Progress, silent
@@ -188,7 +188,7 @@ class Detective:
         trials: list[Trial] = []
         for intervention, change in planned:
             trials.append(self._try(case, intervention, change, before, theta, error))
-            if trials[-1].effect is Effect.REMOVES and not self.everything:
+            if trials[-1].effect in (Effect.REMOVES, Effect.MOST) and not self.everything:
                 break
         return _concluded(case, theta, hypotheses, trials, planned)
 
@@ -226,7 +226,7 @@ class Detective:
             names = (q.baseline, f"{q.baseline}, {change.name}")
             itself = _compared(self.bench.pair(task, names, self.single[task], alone))
         effect = effect_of(theta, moved_to, moved, itself)
-        costs = self._costs(case, change, records) if effect in (Effect.REMOVES, Effect.EASES) else ()
+        costs = self._costs(case, change, records) if effect in (Effect.REMOVES, Effect.MOST, Effect.EASES) else ()
         self.log(f"{task}: {change.text}: {effect.value}.")
         return trial(effect, "", after=moved_to, shift=moved, single=itself, costs=costs)
 
@@ -317,29 +317,21 @@ def _concluded(
 ) -> Explanation:
     """The first change that removed the harm; else the one that closed most of the gap, if half of it or more."""
     known = {(i.name, c.name): (i, c) for i, c in planned}
-    convicted = next((n for n, t in enumerate(trials) if t.effect is Effect.REMOVES), None)
-    ending = Ending.CAUSE
-    if convicted is None:
-        eased = [n for n, t in enumerate(trials) if t.effect is Effect.EASES]
-        convicted = max(eased, key=lambda n: _moved(trials[n]), default=None)
-        ending = Ending.PART if convicted is not None else Ending.NONE
+    convicted = convicting(trials)
     if convicted is None:
         tried = ", ".join(dict.fromkeys(t.intervention for t in trials)) or "nothing that applies"
         sentence = f"'{case.task}' is not explained by any of these: {tried}. Train it apart."
-        return Explanation(case.task, case.group.tasks, ending, sentence, theta, hypotheses, tuple(trials))
+        return Explanation(case.task, case.group.tasks, Ending.NONE, sentence, theta, hypotheses, tuple(trials))
     trial = trials[convicted]
     intervention, change = known[trial.intervention, trial.change]
     cause = intervention.convicted(change)
+    ending = Ending.CAUSE if trial.effect is Effect.REMOVES else Ending.PART
     part = "" if ending is Ending.CAUSE else "mainly "
     after = "" if trial.after is None else f"from {theta.effect:+.1%} to {trial.after.effect:+.1%}"
     sentence = f"'{case.task}' is worse {part}because of {cause}. With {change.text}, its change goes {after}."
     return Explanation(
         case.task, case.group.tasks, ending, sentence, theta, hypotheses, tuple(trials), convicted, cause, change.remedy
     )
-
-
-def _moved(trial: Trial) -> float:
-    return 0.0 if trial.shift is None else trial.shift.effect
 
 
 def harmed_or_worse(comparison: Comparison) -> bool:

@@ -18,6 +18,8 @@ FOLDS = 4
 LIMIT = 2.5
 """Robust deviations from which a number is suspicious."""
 MOST_ROWS = 20_000
+FEWEST = 0.05
+"""Share of suspicious labels below which leaving them out is not tried."""
 LITTLE = 0.05
 """Skill below which a partner's labels are taken for noise as a whole."""
 MOST = 4
@@ -40,7 +42,7 @@ class PartnerData(Intervention):
         for partner in ranked(case)[:MOST]:
             rows = suspects(case, partner)
             n = case.labels(partner) + len(case.prepared.rows_of(partner, "validation"))
-            if len(rows) < max(5, 0.01 * n):
+            if len(rows) < FEWEST * n:
                 continue
             all_ = len(rows) >= n
             said = "none of the labels" if all_ else f"{n - len(rows):,} of the {n:,} labels"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sharewise import __version__
 from sharewise.causes import Ending, Explanation
 from sharewise.errors import ConfigError, DataError, Problem, nearest
 from sharewise.plan import Choice, Group
 from sharewise.records import DesignRecord, Outcome, RunRecord, StudySummary, Verdict, from_json
 from sharewise.study.design import Variant
+from sharewise.study.explain.files import finished
 from sharewise.study.explain.inquiry import Question, Recipe, harmed_or_worse
 from sharewise.study.prepare import Prepared, content_hash
 from sharewise.study.study import Study
@@ -119,30 +119,8 @@ class Scene:
 
 def open_scene(directory: Path) -> Scene:
     """The records of a run directory; raises ConfigError or DataError where they cannot be explained."""
-    if not directory.is_dir():
-        fact = f"'{directory}' is a file" if directory.exists() else f"there is no '{directory}'"
-        raise DataError(Problem("A run directory is needed", fact, "give the one that `sharewise run` wrote"))
-    if not (directory / "design.json").exists():
-        fact = f"'{directory}' has no design.json"
-        raise DataError(Problem("A run directory is needed", fact, "give the one that `sharewise run` wrote"))
-    if not (directory / "summary.json").exists():
-        raise ConfigError(
-            Problem(
-                "Only a finished study has something to explain",
-                f"the one in '{directory}' has not come to its end",
-                "finish it with the `sharewise run` that started it, which goes on where it stopped",
-            )
-        )
+    finished(directory)
     whole = _json(directory / "design.json")
-    version = whole.get("version") or "an unknown version"
-    if version != __version__:
-        raise ConfigError(
-            Problem(
-                "A run directory belongs to the version that wrote it",
-                f"'{directory}' was written by {version}, and this is {__version__}",
-                "run the study again in another directory",
-            )
-        )
     summary = _read(directory / "summary.json", StudySummary)
     if hashlib.sha256((directory / "design.json").read_bytes()).hexdigest() != summary.design_digest:
         raise _damaged(directory / "design.json")

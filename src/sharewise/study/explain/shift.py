@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from sharewise.causes import Effect, Shift
+from sharewise.causes import Effect, Shift, Trial
 from sharewise.metrics import metric
 from sharewise.records import Comparison, Outcome
 from sharewise.study.compare import Arm, Pair, arm_of, by_entity, df_of_rows, linearised, t_quantile
@@ -15,14 +15,10 @@ from sharewise.study.judge import judge
 
 Floats = npt.NDArray[np.float64]
 
-HALF = 0.5
-"""Share of the gap that a change must close to be called the main part of a cause."""
-
-
-@dataclass(frozen=True)
-class _Sides:
-    before: tuple[Floats, Floats]
-    after: tuple[Floats, Floats]
+MOST, HALF = 0.8, 0.5
+"""Shares of the gap that a change must close to convict at once, and to convict where nothing does so."""
+NEARLY = 0.75
+"""Share of the best change's effect from which a change that comes before it in the order stands for it."""
 
 
 def shift(before: Pair, after: Pair, error: float) -> Shift | str:
@@ -79,15 +75,30 @@ def _net(arm: Arm) -> float:
     return max(0.0, arm.variance / arm.n_runs - arm.interaction)
 
 
+def convicting(trials: Sequence[Trial]) -> int | None:
+    """Which of the trials, in the order tried, convicts by the rule of `effect_of`; None where none does."""
+    for n, trial in enumerate(trials):
+        if trial.effect in (Effect.REMOVES, Effect.MOST):
+            return n
+    eased = {n: t.shift.effect for n, t in enumerate(trials) if t.effect is Effect.EASES and t.shift is not None}
+    return next((n for n, moved in eased.items() if moved >= NEARLY * max(eased.values())), None)
+
+
 def effect_of(before: Comparison, after: Comparison, moved: Shift, single: Comparison | None = None) -> Effect:
     """The rule that convicts. With theta against the same architecture alone, D = theta after - theta before:
 
     - the change *removes the harm* where D is above zero beyond its error and theta after is out of harm: its verdict
       is not harm and its estimate is above -margin;
-    - it *closes half of the gap or more* where D is above zero beyond its error and at least half of -theta before;
+    - it *closes four fifths of the gap or more*, or *half of it*, where D is above zero beyond its error and at least
+      that share of -theta before;
     - where single models were changed too, one that improved beyond its own interval while D did not rise so far
       *helps the single model as much*, and is no cause of what sharing does;
     - anything else *does not move the task enough*.
+
+    The first change that removes the harm, or four fifths of the gap, convicts. Where none does, the largest D among
+    those that closed half of the gap does, or a change earlier in the order with three quarters of that D: leaving a
+    partner out takes away all that it does, so that a narrower change which wins back nearly as much is the more exact
+    answer.
 
     The error of each D is 5 % over all the changes that were planned for the task (Bonferroni), so that the chance to
     convict any change that does nothing is at most 5 % a task; a task gets here only when its harm was seen twice, by
@@ -96,6 +107,8 @@ def effect_of(before: Comparison, after: Comparison, moved: Shift, single: Compa
     if moved.low > 0:
         if judge(after).outcome is not Outcome.HARM and after.effect > -after.margin:
             return Effect.REMOVES
+        if moved.effect >= MOST * -before.effect:
+            return Effect.MOST
         if moved.effect >= HALF * -before.effect:
             return Effect.EASES
     if single is not None and single.low > 0:
