@@ -42,10 +42,11 @@ def test_a_study_file_is_checked_without_torch(tmp_path: Path) -> None:
 
 
 def test_every_family_member_is_one_file() -> None:
+    from sharewise import grouping
     from sharewise.balance import aggregation, scaling, weighting
     from sharewise.models import encoders, heads, sharing
 
-    for catalogue in (encoders, heads, sharing, weighting, aggregation, scaling):
+    for catalogue in (encoders, heads, sharing, weighting, aggregation, scaling, grouping):
         for name, path in catalogue.CATALOGUE.items():
             module = path.partition(":")[0]
             assert (ROOT / "src" / (module.replace(".", "/") + ".py")).exists(), name

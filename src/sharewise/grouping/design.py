@@ -1,0 +1,108 @@
+"""Which groups to train: a sample of overlapping groups that puts every pair of tasks together about equally often."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sharewise.errors import ConfigError, Problem
+from sharewise.grouping.base import Group
+from sharewise.seeds import derive
+
+LARGEST = 12
+"""Most tasks of a sampled group."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Trained models of a search with T tasks: `single` T, `together` 1, `groups` sampled, `plans` kept for plans."""
+
+    single: int
+    together: int
+    groups: int
+    plans: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.single + self.together + self.groups + self.plans
+
+
+def most_runs(n_tasks: int) -> int:
+    """3 T + 20: what a whole search may cost, each task alone included."""
+    return 3 * n_tasks + 20
+
+
+def least_runs(n_tasks: int) -> int:
+    """The smallest search that can tell partners apart: 2 T + 4 models, T of them each task alone."""
+    return 2 * n_tasks + 4
+
+
+def share(n_tasks: int, runs: int, trials: int = 1) -> Cost:
+    """How `runs` models are spent: T alone, one of all, about T / 3 + 4 (times `trials`) for the plans found, the
+    others for groups.
+
+    Raises ConfigError below `least_runs`, and says what would do.
+    """
+    least = least_runs(n_tasks)
+    if runs < least:
+        raise ConfigError(
+            Problem(
+                f"A search over {n_tasks} tasks needs at least {least} models, each task alone included",
+                f"its budget is {runs}",
+                f"set runs: {least} or more (about {most_runs(n_tasks)} do well), or switch the search off",
+            )
+        )
+    left = runs - n_tasks - 1
+    plans = min((n_tasks // 3 + 4) * trials, left // 2)
+    groups = min(left - plans, n_subsets(n_tasks))
+    return Cost(n_tasks, 1, groups, left - groups if groups < left - plans else plans)
+
+
+def n_subsets(n_tasks: int) -> int:
+    """Groups of two tasks or more that are not all of them."""
+    return 2**n_tasks - n_tasks - 2 if n_tasks < 20 else 2**20
+
+
+def sample_groups(n_tasks: int, n_groups: int, seed: int) -> tuple[Group, ...]:
+    """`n_groups` different groups of K tasks, in the order they are best trained.
+
+    Up to K = 6 pairs first and then triples; beyond that groups of 3 to K / 2 tasks (at most 12), sizes in turn. Each
+    group is grown by the task that has been least often with those in it, ties by the seed, so that every pair meets
+    about equally often. The same arguments give the same groups. Cost: O(n_groups K^2).
+    """
+    random = np.random.default_rng(derive(seed, "groups", n_tasks))
+    met = np.zeros((n_tasks, n_tasks))
+    if n_tasks <= 6:
+        sizes: Sequence[int] = [s for s in range(2, n_tasks) for _ in itertools.combinations(range(n_tasks), s)]
+    else:
+        largest = min(max(n_tasks // 2, 3), LARGEST)
+        sizes = [3 + i % (largest - 2) for i in range(n_groups)]
+    made: dict[Group, None] = {}
+    for size in sizes[:n_groups]:
+        group = next(g for g in (_grow(size, met, random) for _ in itertools.count()) if g not in made)
+        made[group] = None
+        members = np.array(group)
+        met[np.ix_(members, members)] += 1.0
+    return tuple(made)
+
+
+def _grow(size: int, met: np.ndarray, random: np.random.Generator) -> Group:
+    """A group of tasks that have met least; noise in the counts breaks ties, and keeps a repeat from repeating."""
+    n_tasks = len(met)
+    noisy = met + random.random((n_tasks, n_tasks)) * 0.9
+    first = int(np.argmin(np.diag(met) + random.random(n_tasks) * 0.9))
+    group = [first]
+    while len(group) < size:
+        together = noisy[group].sum(axis=0)
+        together[group] = np.inf
+        group.append(int(np.argmin(together)))
+    return tuple(sorted(group))
+
+
+def pairs(n_tasks: int) -> tuple[Group, ...]:
+    """Every pair of K tasks."""
+    return tuple(itertools.combinations(range(n_tasks), 2))
