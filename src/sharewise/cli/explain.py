@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("explain", short_help="Why a task is worse off in the shared model.")
+@click.command("explain", short_help="Why a task got worse in the shared model, by re-runs.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--task", "-t", help="One task [default: every task that sharing harms].")
 @click.option("--all", "everything", is_flag=True, help="Try every intervention, past the first that convicts.")
