@@ -338,7 +338,8 @@ class DesignRecord:
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
-    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed, `revision` counts how often the
+    confirmation was drawn anew.
     """
 
     name: str
@@ -355,6 +356,7 @@ class DesignRecord:
     max_probability_harm: float = 0.05
     prefer_fewer_models: bool = False
     version: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ class Wanted:
     """None: all tasks together."""
     architecture: Choice | None = None
     balance: dict[str, Any] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def build(
@@ -167,6 +168,7 @@ def build(
     split_hash: str,
     prefer_fewer_models: bool,
     describe: dict[str, str],
+    revision: int = 0,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
@@ -174,12 +176,15 @@ def build(
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
-        variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
+        balance = default.balance if item.balance is None else item.balance
+        variant = Variant(item.architecture or default.architecture, balance, item.recipe)
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
         made = replace(made, name=item.name)
         alone = SINGLE
-        own = Variant(_alone(variant.architecture), default.balance)
+        # Checkpoints by task are nothing to a task alone.
+        longer = {key: value for key, value in item.recipe.items() if key != "checkpoint"}
+        own = Variant(_alone(variant.architecture), default.balance, longer)
         if own != lone:
             alone = f"{SINGLE}[{item.name}]"
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
@@ -205,6 +210,7 @@ def build(
         planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
         prefer_fewer_models=prefer_fewer_models,
         version=__version__,
+        revision=revision,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
 

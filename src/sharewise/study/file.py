@@ -19,6 +19,7 @@ from sharewise.study.sections import (
     BudgetSection,
     CandidateSection,
     DataSection,
+    Flag,
     InputSection,
     Section,
     SplitSection,
@@ -56,6 +57,8 @@ class StudyFile(Section):
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None
+    revision: Annotated[Whole, Field(ge=0, description="Raise it to confirm with fresh seeds.")] = 0
+    auto_remedy: Flag = Field(default=False, description="Explain what is harmed, and run a study of the remedy.")
 
     _file: str | None = PrivateAttr(None)
     _lines: Lines = PrivateAttr(default_factory=Lines)

@@ -36,6 +36,11 @@ from sharewise.tables.split import Split
 
 PACKAGES = ("sharewise", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow")
 
+REOPENED = (
+    "The confirmation runs have fresh seeds, but an earlier revision of this study has opened the same test rows: "
+    "what was chosen in between may have been chosen with them in mind."
+)
+
 
 class Session:
     """A checked table and all that is done with it in one run directory."""
@@ -103,7 +108,8 @@ class Session:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue
             balance = None if candidate.balance is None else _balance(candidate.balance)
-            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+            recipe = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
+            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance, recipe))
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,
@@ -115,6 +121,7 @@ class Session:
             data_hash=data_hash,
             split_hash=preparing.split_hash(split),
             prefer_fewer_models=False,
+            revision=declared.revision,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
@@ -203,7 +210,7 @@ class Session:
             started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             bundle="bundle",
-            notes=findings.notes,
+            notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharewise.errors import ConfigError, Problem
+from sharewise.records import Outcome
 from sharewise.study.file import IN_MEMORY, StudyFile, load
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
@@ -60,9 +61,7 @@ class Study:
         declared = load(path)
         if budget is not None:
             declared = declared.with_budget(budget)
-        made = cls.__new__(cls)
-        made.declared, made._source = declared, declared.data_path
-        return made
+        return cls.of(declared)
 
     @classmethod
     def from_run(cls, directory: Path, data: Source | None = None) -> Study:
@@ -79,6 +78,11 @@ class Study:
                     "give it as `data`, or the file it came from with --data",
                 )
             )
+        return cls.of(declared, data)
+
+    @classmethod
+    def of(cls, declared: StudyFile, data: Source | None = None) -> Study:
+        """The study of a declaration that is there already, and its table where that is not at its path."""
         made = cls.__new__(cls)
         made.declared, made._source = declared, declared.data_path if data is None else data
         return made
@@ -98,8 +102,13 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
-        _claim(directory)
-        return session.carry_out(started)
+        claim(directory)
+        result = session.carry_out(started)
+        if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):
+            from sharewise.study.explain.remedy import remedy
+
+            remedy(directory, data=self._source, workers=workers, progress=progress, log=log)
+        return result
 
     def session(
         self,
@@ -121,7 +130,7 @@ class Study:
         return Session(declared, table, checked, directory, workers, progress, log)
 
 
-def _claim(directory: Path) -> None:
+def claim(directory: Path) -> None:
     """Make the run directory; raises ConfigError where something else is there.
 
     A run that was killed before its design was written leaves at most hidden files behind, which do not count.

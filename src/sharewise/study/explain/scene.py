@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sharewise.causes import Ending, Explanation
 from sharewise.errors import ConfigError, DataError, Problem, nearest
-from sharewise.plan import Choice, Group
+from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DesignRecord, Outcome, RunRecord, StudySummary, Verdict, from_json
 from sharewise.study.design import Variant
 from sharewise.study.explain.files import finished
@@ -40,6 +40,14 @@ class Scene:
     def candidate(self) -> str:
         """The shared candidate that was confirmed."""
         return str(self.summary.selected)
+
+    def plan(self) -> Plan:
+        """The groups that shared a model, as the confirmation runs were made."""
+        groups: dict[tuple[str, ...], Group] = {}
+        for verdict in self.isolated:
+            record = self.record(verdict.comparison.candidate_runs[0])
+            groups.setdefault(record.tasks, Group(record.group, record.tasks))
+        return Plan(self.candidate, tuple(groups.values()))
 
     def verdict(self, task: str) -> Verdict | None:
         """The verdict on sharing alone, against the same architecture."""
