@@ -86,6 +86,22 @@ def test_a_planted_loss_scale_is_convicted_and_what_cannot_be_explained_is_said(
     kept = json.loads((run / "explain.json").read_text())["explanations"]
     assert {e["task"] for e in kept} == {"quiet", "loud", "third"}
 
+    # The remedy is a revision: what was tuned is taken over, the confirmation is new, and the harm is gone.
+    done = sharewise("remedy", run, "--data", moved, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    revision = tmp_path / "run-remedy"
+    tuned = {p.name for p in (run / "runs").glob("tune-*.json")}
+    assert tuned <= {p.name for p in (revision / "runs").iterdir()}
+    confirmed = {p.name for p in (run / "runs").glob("confirm-*.json")}
+    assert not confirmed & {p.name for p in (revision / "runs").iterdir()}
+    assert json.loads((revision / "summary.json").read_text())["selected"] == "remedy"
+    before, after = (
+        {v["task"]: v["comparison"]["effect"] for v in json.loads((where / "isolated.json").read_text())}
+        for where in (run, revision)
+    )
+    assert after["quiet"] > before["quiet"] / 2
+    assert "opened the same test rows" in (revision / "summary.json").read_text()
+
 
 def test_an_unfinished_run_and_one_of_another_version_are_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
