@@ -64,6 +64,12 @@ def _bumps(rng: np.random.Generator, x: Array, n: int = 3, sharp: float = 1.5) -
     return (made - made.mean()) / made.std()
 
 
+def _bent(rng: np.random.Generator, x: Array) -> Array:
+    """A bent line in one random direction."""
+    made: Array = np.tanh(1.5 * x @ rng.normal(size=x.shape[1]) / np.sqrt(x.shape[1]))
+    return made / made.std()
+
+
 def _noisy(rng: np.random.Generator, y: Array, noise: float) -> Array:
     return y + noise * rng.normal(size=len(y))
 
@@ -110,11 +116,11 @@ def starved(rng: np.random.Generator) -> Problem:
 
 def shuffled(rng: np.random.Generator) -> Problem:
     """A partner's labels are shuffled."""
-    x, part = _table(rng, 400)
-    base = _bumps(rng, x, sharp=1.0)
-    targets = {n: _noisy(rng, base + 0.3 * _bumps(rng, x, sharp=1.0), 0.3) for n in (VICTIM, "c")}
+    x, part = _table(rng, 240)
+    base = _bent(rng, x)
+    targets = {n: _noisy(rng, base + 0.3 * _bent(rng, x), 0.2) for n in (VICTIM, "c")}
     targets["b"] = rng.permutation(targets["c"])
-    return Problem(x, targets, part, ("partner data", "partner:b"))
+    return Problem(x, targets, part, ("partner data", "partner:b"), epochs=50)
 
 
 def opposing(rng: np.random.Generator) -> Problem:
@@ -127,11 +133,11 @@ def opposing(rng: np.random.Generator) -> Problem:
 
 
 def deep(rng: np.random.Generator) -> Problem:
-    """A long shared trunk, where tasks part ways after its first layer."""
-    x, part = _table(rng, 1000)
-    base = np.tanh(1.5 * x @ rng.normal(size=(x.shape[1], 6)) / np.sqrt(x.shape[1]))
-    targets = {n: _noisy(rng, _bumps(rng, base, sharp=2.0), 0.3) for n in (VICTIM, "b", "c", "d")}
-    return Problem(x, targets, part, ("depth",), architecture=Choice("hard", {"width": 32, "depth": 5}))
+    """Four shared layers, frozen after a tenth of the steps: tasks that part ways need layers of their own."""
+    x, part = _table(rng, 800)
+    targets = {n: _noisy(rng, _bent(rng, x), 0.3) for n in (VICTIM, "b", "c")}
+    trunk = Choice("hard", {"width": 48, "depth": 4, "freeze_after": 0.1})
+    return Problem(x, targets, part, ("depth",), architecture=trunk)
 
 
 def late(rng: np.random.Generator) -> Problem:

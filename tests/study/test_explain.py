@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 from made_comparisons import comparison  # type: ignore[import-not-found]
 
-from sharewise.causes import Effect, Shift, Trial
+from sharewise.causes import Effect, Ending, Shift, Trial
+from sharewise.errors import ConfigError
 from sharewise.metrics import metric
-from sharewise.plan import Choice, Group
-from sharewise.records import Curve, Phase, RunRecord, Status
+from sharewise.plan import Choice, Group, Plan
+from sharewise.records import Curve, DesignRecord, Phase, RunRecord, Status, StudySummary
 from sharewise.study.compare import Pair
 from sharewise.study.design import Variant
 from sharewise.study.explain import CATALOGUE
@@ -21,7 +22,9 @@ from sharewise.study.explain.base import Case
 from sharewise.study.explain.inquiry import _without_labels
 from sharewise.study.explain.partner import without
 from sharewise.study.explain.partner_data import suspects
+from sharewise.study.explain.scene import Scene
 from sharewise.study.explain.shift import convicting, effect_of, shift
+from sharewise.study.judge import judge
 from sharewise.study.prepare import Prepared
 from sharewise.study.study import Study
 from sharewise.tasks import Task, TaskKind
@@ -239,3 +242,38 @@ def test_flipped_labels_are_found_and_a_coin_is_noise_as_a_whole(
     assert len(np.intersect1d(found, wrong)) > 0.75 * len(wrong)
     assert len(np.setdiff1d(found, wrong)) < 0.1 * 400
     assert len(suspects(case, "c")) == 400
+
+
+# --- which tasks are explained ----------------------------------------------------------------------------
+
+
+def scene(folder: Path, isolated: dict[str, float], best: dict[str, float]) -> Scene:
+    """A study with these changes against the same architecture, and against the best single-task models."""
+    tasks = tuple(replace(TASK, name=name) for name in ("a", "b", "lone"))
+    design = DesignRecord("s", "quick", tasks, (), (), 0, 1, 1, 3, 10)
+    summary = StudySummary("together", "", Plan.all_together("ab"), "", "", {}, "", "cpu", 1, 1, 1, 0, 1.0, "", "")
+    made = [tuple(judge(comparison(e, task=t)) for t, e in found.items()) for found in (best, isolated)]
+    return Scene(folder, design, {}, summary, made[0], made[1])
+
+
+def test_a_task_that_is_not_harmed_is_said_to_be_so(tmp_path: Path) -> None:
+    found = scene(tmp_path, {"a": 0.01, "b": -0.3}, {"a": -0.2, "b": -0.3})
+    assert found.asked(None) == (("b",), ())
+    assert found.asked("b") == (("b",), ())
+    tasks, said = found.asked("a")
+    assert tasks == ()
+    # Harmed against the best single-task model, which is of another kind: sharing did not do it.
+    assert said[0].ending is Ending.NOT_HARMED
+    assert "It is not sharing that makes 'a' worse" in said[0].sentence
+    assert "shares no model" in found.asked("lone")[1][0].sentence
+    unharmed = scene(tmp_path, {"a": 0.01}, {"a": 0.01}).asked("a")[1][0]
+    assert "not shown to be harmed" in unharmed.sentence
+    # Worse, but within the margin: explained where it is asked about by name.
+    slightly = scene(tmp_path, {"a": -0.012}, {"a": -0.012})
+    assert slightly.asked(None) == ((), ())
+    assert slightly.asked("a") == (("a",), ())
+
+
+def test_an_unknown_task_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'lone'"):
+        scene(tmp_path, {"a": 0.0}, {}).asked("lonee")
