@@ -501,7 +501,8 @@ class DesignRecord:
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
-    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed, `revision` counts how often the
+    confirmation was drawn anew.
     """
 
     name: str
@@ -519,6 +520,7 @@ class DesignRecord:
     prefer_fewer_models: bool = False
     version: str = ""
     search: SearchDesign | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sharewise.causes import Inquiry
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
@@ -91,6 +92,7 @@ class StudyRecords:
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     grouping: GroupingRecord | None = None
+    inquiry: Inquiry | None = None
     study_file: str = ""
     missing: tuple[Missing, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -154,6 +156,8 @@ def load(run_dir: Path | str) -> StudyRecords:
         calibration=reader.many("calibration.json", Calibration),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
+        # Written by `sharewise explain` alone, so that its absence is no gap.
+        inquiry=reader.one("explain.json", Inquiry) if (path / "explain.json").exists() else None,
         study_file=reader.text("study.yaml"),
         missing=tuple(sorted(reader.missing, key=_order)),
         digests=reader.digests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,20 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to build and balance a group's model; arms with equal variants share their single-task baseline."""
+    """One way to build, balance and train a group's model; arms with equal variants share their single-task baseline.
+
+    `recipe` holds what differs from the study's own recipe (see `training.recipe.Recipe`).
+    """
 
     architecture: Choice
     balance: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Eight hexadecimal digits that name the variant in run ids."""
-        text = json.dumps([plain(self.architecture), plain(self.balance)], sort_keys=True)
+        said = [plain(self.architecture), plain(self.balance), *([plain(self.recipe)] if self.recipe else [])]
+        text = json.dumps(said, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
@@ -158,6 +163,7 @@ class Wanted:
     """None: all tasks together."""
     architecture: Choice | None = None
     balance: dict[str, Any] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def build(
@@ -173,6 +179,7 @@ def build(
     split_hash: str,
     prefer_fewer_models: bool,
     describe: dict[str, str],
+    revision: int = 0,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
@@ -180,12 +187,15 @@ def build(
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
-        variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
+        balance = default.balance if item.balance is None else item.balance
+        variant = Variant(item.architecture or default.architecture, balance, item.recipe)
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
         made = replace(made, name=item.name)
         alone = SINGLE
-        own = Variant(_alone(variant.architecture), default.balance)
+        # Checkpoints by task are nothing to a task alone.
+        longer = {key: value for key, value in item.recipe.items() if key != "checkpoint"}
+        own = Variant(_alone(variant.architecture), default.balance, longer)
         if own != lone:
             alone = f"{SINGLE}[{item.name}]"
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
@@ -212,6 +222,7 @@ def build(
         planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
         prefer_fewer_models=prefer_fewer_models,
         version=__version__,
+        revision=revision,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
 

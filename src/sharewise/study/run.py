@@ -92,13 +92,15 @@ class Conductor:
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
-        root = self.design.record.seed
+        root, revision = self.design.record.seed, self.design.record.revision
+        # A revision keeps what was tuned and selected and draws the confirmation anew.
+        again = (revision,) if revision and phase is Phase.CONFIRM else ()
         return Run(
             phase=phase,
             arm=arm,
             kind=kind,
             group=group,
-            seed=derive(root, phase.value, number),
+            seed=derive(root, phase.value, *again, number),
             trial=trial,
             params=self._params(kind, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
