@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from markupsafe import Markup
 
 from sharewise.records import Forecast, GroupingRecord, Phase
@@ -169,17 +168,18 @@ def _frames(g: GroupingRecord, order: Sequence[int], left: float, top: float, ce
 
 def _pairs(g: GroupingRecord) -> Table:
     """The clearest pairs, strongest first."""
-    mean, sd = np.array(g.helps), np.array(g.helps_sd)
-    z = np.divide(np.abs(mean), sd, out=np.zeros_like(mean), where=sd > 0)
-    ranked = sorted(zip(*np.nonzero(z >= CLEAR), strict=True), key=lambda ij: -abs(mean[ij]))
+    n = range(len(g.tasks))
+    clear = [(i, j) for i in n for j in n if 0 < CLEAR * g.helps_sd[i][j] <= abs(g.helps[i][j])]
+    ranked = sorted(clear, key=lambda ij: -abs(g.helps[ij[0]][ij[1]]))
     made = []
     for i, j in ranked[:PAIRS]:
+        mean, sd = g.helps[i][j], g.helps_sd[i][j]
         at = f"grouping.json#/helps/{i}/{j}"
-        low, high = mean[i, j] - CLEAR * sd[i, j], mean[i, j] + CLEAR * sd[i, j]
+        low, high = mean - CLEAR * sd, mean + CLEAR * sd
         cells = (
             Cell(g.tasks[i], kind="task"),
-            Cell(f"{'helped' if mean[i, j] > 0 else 'harmed'} by {g.tasks[j]}", source=at),
-            Cell(_margins(mean[i, j]), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
+            Cell(f"{'helped' if mean > 0 else 'harmed'} by {g.tasks[j]}", source=at),
+            Cell(_margins(mean), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
         )
         made.append(cells)
     more = f" ({len(made)} of {len(ranked)})" if len(ranked) > len(made) else ""
