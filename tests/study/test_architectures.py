@@ -7,7 +7,7 @@ import pytest
 from sharewise.errors import ConfigError
 from sharewise.plan import Choice
 from sharewise.study import architectures
-from sharewise.study.design import BUDGETS, SINGLE, Variant, Wanted
+from sharewise.study.design import BUDGETS, SINGLE, Variant, Wanted, describe_model
 from sharewise.study.design import build as build_design
 from sharewise.study.file import StudyFile
 from sharewise.tasks import Task, TaskKind, TaskSet
@@ -61,3 +61,15 @@ def test_a_candidate_without_groups_takes_all_tasks() -> None:
     assert study.plan(study.candidates[0], tasks).groups[0].tasks == ("a", "b")
     with pytest.raises(ConfigError, match="differs from 'together'"):
         StudyFile.from_dict({**said, "candidates": [{"name": "c"}]})
+
+
+def test_a_layer_to_attach_to_is_hard_sharings() -> None:
+    tasks = TaskSet((TASKS.tasks[0], Task("low", TaskKind.REGRESSION, ("low",), "rmse", at_layer=1)))
+    architectures.check([("the study", Choice("hard"))], tasks)
+    with pytest.raises(ConfigError, match="'low' is attached to a layer, and candidate 'x' is 'mmoe'"):
+        architectures.check([("candidate 'x'", Choice("mmoe"))], tasks)
+
+
+def test_an_architecture_is_described_with_what_ties_its_tasks() -> None:
+    assert describe_model(Variant(Choice("soft"), {})) == "soft sharing (width 128, depth 2, tie l2, strength 0.01)"
+    assert describe_model(Variant(Choice("hard", {"split": {"a": 1}}), {})) == "hard sharing (split 1 for a)"

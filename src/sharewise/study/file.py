@@ -169,6 +169,10 @@ class StudyFile(Section):
             primary=said.primary,
             by=said.by,
             inputs=said.inputs,
+            auxiliary=said.auxiliary,
+            at_layer=said.at_layer or 0,
+            parent=None if said.parent is None else said.parent.task,
+            parent_classes=None if said.parent is None else said.parent.classes,
             line=self._lines.of("tasks", n),
         )
 

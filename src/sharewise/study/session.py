@@ -114,7 +114,9 @@ class Session:
         schema, split = checked.schema, checked.split
         tasks = schema.tasks
         aside = tuple(SetAside(name, reason) for name, reason in checked.set_aside.items())
-        for line in (*checked.notes, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
+        helpers = [task.name for task in tasks if task.auxiliary]
+        helping = (f"Task '{name}' is auxiliary: it is trained with the others and judged nowhere." for name in helpers)
+        for line in (*checked.notes, *helping, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
             self.log(line)
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
@@ -124,7 +126,7 @@ class Session:
         wanted = [Wanted("together", None)]
         for candidate in declared.candidates:
             plan = declared.plan(candidate, tasks)
-            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1)
+            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1 and set(g.tasks) & set(tasks.judged.names))
             if not groups:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue
@@ -155,7 +157,7 @@ class Session:
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         if searching:
             design = search.with_search(design, declared.search, prepared)
-        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
+        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
     def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:

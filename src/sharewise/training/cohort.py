@@ -276,7 +276,8 @@ class Cohort:
             self.stack.bind(flat)
         train = (sums / counts)[chosen] * slots.units
         relative = losses / slots.scales
-        criteria = self._criteria(relative, slots.weights)
+        deciding = relative.masked_fill(slots.auxiliary, float("nan"))
+        criteria = self._criteria(deciding, slots.weights)
         ids = where[chosen]
         epochs = torch.from_numpy(
             np.ceil(step / np.array(self.batches.per_epoch)[chosen.cpu().numpy()]).astype(np.int64)
