@@ -251,14 +251,6 @@ WIDTHS = {
     "token_tagging": 3,
     "spans": 5,
 }
-    "multiclass": 3,
-    "nested": 3,
-    "ordinal": 4,
-    "multilabel": 2,
-    "reconstruction": 2,
-    "token_tagging": 3,
-    "spans": 5,
-}
 ONE_OF = ("multiclass", "nested", "ordinal", "token_tagging", "spans")
 
 
