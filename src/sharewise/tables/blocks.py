@@ -93,6 +93,10 @@ class BlockEncoder(Encoder):
         cell cannot be read."""
         raise NotImplementedError(f"The block of a deferred input is written by a network; {self.name} is one.")
 
+    def found(self, block: Array) -> Array | None:
+        """Of a deferred encoder the rows that turned out to have a value; None where `present` says all."""
+        return None
+
     def present(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Which rows have a value, (N,) bool: all columns must have one."""
         made = np.ones(len(columns[0]), dtype=bool)

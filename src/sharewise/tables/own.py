@@ -12,6 +12,7 @@ from sharewise.tables import images, texts
 from sharewise.tables.blocks import Array, BlockEncoder
 from sharewise.tables.encoders import Encoder, Rows, encoder_from_json, fit_encoder
 from sharewise.tables.ids import IdEncoder
+from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.images.native import PictureEncoder
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind
@@ -20,7 +21,8 @@ from sharewise.tables.texts.transformer import TransformerEncoder
 from sharewise.tables.tokens import TokensEncoder
 
 READERS: dict[str, type[BlockEncoder]] = {
-    c.__name__: c for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, TokensEncoder)
+    c.__name__: c
+    for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, BackboneEncoder, TokensEncoder)
 }
 """Encoders with a block of their own, by the name that `codec.json` holds."""
 

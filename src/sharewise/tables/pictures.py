@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,11 @@ class Shape:
     def size(self) -> int:
         """Bytes of one picture."""
         return self.height * self.width * self.channels
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
 
     @classmethod
     def of_length(cls, length: int) -> Shape | None:
@@ -222,6 +227,32 @@ def looks_like(column: pa.ChunkedArray) -> bool:
     if col.is_text(column.type):
         return all(str(value).lower().endswith(SUFFIXES) for value in head)
     return all(bytes(value[:12]).startswith(SIGNATURES) for value in head)
+
+
+def check_unreadable(said: str, name: str) -> None:
+    """Raise DataError where it is not said what becomes of unreadable pictures."""
+    if said not in ("refuse", "skip"):
+        rule = "'unreadable' of a picture input is refuse or skip"
+        raise DataError(Problem(rule, f"it is '{said}'", column=name))
+
+
+def raw_shape(column: pa.ChunkedArray, name: str, said: Sequence[int]) -> Shape:
+    """The shape of a column's raw pixels, said as (height, width[, channels]) or told from their number; raises
+    DataError where it does not fit."""
+    check_type(column, name)
+    length = array_length(column) or 0
+    if said:
+        sizes = (*said, 1)[:3] if len(said) == 2 else tuple(said)
+        if len(sizes) != 3 or sizes[2] not in (1, 3) or min(sizes) < 1 or int(np.prod(sizes)) != length:
+            rule = f"The shape [height, width, channels] of a picture of {length} values holds as many"
+            raise DataError(Problem(rule, f"it is {list(said)}", column=name))
+        return Shape(*sizes)
+    found = Shape.of_length(length)
+    if found is None:
+        rule = "Pixels without a shape are a square, grey or with three channels"
+        remedy = "Write encoder: {name: picture, shape: [height, width, channels]}"
+        raise DataError(Problem(rule, f"the column has {length} values in a row", remedy, column=name))
+    return found
 
 
 def located(column: pa.ChunkedArray, folder: Path) -> pa.ChunkedArray:
