@@ -31,6 +31,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SIGNATURES = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
 
+THUMBNAIL = 8
+"""Squares a side of what is rebuilt of a picture."""
+
 MOST_BYTES = 100_000_000
 MOST_PIXELS = 100_000_000
 MOST_NAMED = 20
@@ -299,6 +302,30 @@ def _raw(chunk: pa.Array, name: str, size: int) -> tuple[Pixels, npt.NDArray[np.
     pixels = np.frombuffer(chunk.buffers()[1], np.uint8)
     pixels = pixels[chunk.offset * size : (chunk.offset + len(chunk)) * size].reshape(len(chunk), size)
     return (pixels if present.all() else np.where(present[:, None], pixels, 0).astype(np.uint8)), present
+
+
+def thumbnails(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Raw pictures as the means of 8 x 8 squares, (N, 64 channels) from 0 to 255, zeros where missing, and who is there:
+    what a reconstruction task rebuilds of a picture."""
+    shape = raw_shape(column, name, ())
+    pixels = np.zeros((len(column), *shape.sizes), np.uint8)
+    write_arrays(column, name, shape, shape.height, shape.channels, pixels)
+    edges = np.linspace(0, shape.height, THUMBNAIL + 1).astype(int)
+    sums = np.add.reduceat(pixels.astype(np.float64), edges[:-1], axis=1)
+    sums = np.add.reduceat(sums, edges[:-1], axis=2)
+    area = np.diff(edges)
+    means = sums / (area[:, None, None] * area[None, :, None])
+    return means.reshape(len(column), -1), column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+
+
+def thumbnail_cells(column: pa.ChunkedArray, name: str) -> list[str]:
+    """Names of what `thumbnails` gives, in its order; raises DataError for pictures too small for it."""
+    shape = raw_shape(column, name, ())
+    if shape.height < THUMBNAIL:
+        rule = f"A picture that is rebuilt has at least {THUMBNAIL} pixels a side"
+        raise DataError(Problem(rule, f"it has {shape.height}", column=name))
+    n = range(THUMBNAIL)
+    return [f"{name}[{row},{at},{c}]" for row in n for at in n for c in range(shape.channels)]
 
 
 def write_decoded(

@@ -148,17 +148,20 @@ class _Resolver:
         ]
 
     def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
-        """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
+        """Reconstruction asks for numeric, boolean or embedding inputs, or pictures whose pixels the table holds."""
         kinds = {i.name: i.kind for i in inputs}
         lines = {t.name: t.line for t in self.said.tasks}
         for task in tasks:
             if task.kind is not TaskKind.RECONSTRUCTION:
                 continue
             for column in task.columns:
-                if kinds.get(column) not in REBUILDABLE:
+                pixels = kinds.get(column) is InputKind.IMAGE and not pictures.is_encoded(
+                    self.table.column(column).type
+                )
+                if kinds.get(column) not in REBUILDABLE and not pixels:
                     what = kinds[column].value if column in kinds else "no input"
                     self.add(
-                        "A reconstruction task rebuilds numeric, boolean or embedding inputs",
+                        "A reconstruction task rebuilds numeric, boolean or embedding inputs, or raw pixels",
                         f"'{column}' of task '{task.name}' is {what}",
                         "Remove it from the task's columns, or name it under inputs",
                         lines.get(task.name),
