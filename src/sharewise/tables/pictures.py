@@ -305,7 +305,7 @@ def _raw(chunk: pa.Array, name: str, size: int) -> tuple[Pixels, npt.NDArray[np.
 
 
 def thumbnails(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Raw pictures as the means of 8 x 8 squares, (N, 64 channels) from 0 to 255, zeros where missing, and who is there:
+    """Raw pictures as the means of 8 x 8 squares, (N, 64 channels), zeros where missing, and who is there:
     what a reconstruction task rebuilds of a picture."""
     shape = raw_shape(column, name, ())
     pixels = np.zeros((len(column), *shape.sizes), np.uint8)
