@@ -66,6 +66,7 @@ class _Resolver:
         tasks = self.tasks()
         inputs = self.inferred_inputs() if self.said.inputs is None else self.given_inputs(self.said.inputs)
         self.rebuildable(tasks, inputs)
+        self.read_by_tasks(inputs)
         if not inputs and not self.problems:
             self.add(
                 "A study needs an input", f"no column of {self.table.name} can be one", "Name columns under inputs"
@@ -148,6 +149,15 @@ class _Resolver:
             if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
         ]
 
+    def read_by_tasks(self, inputs: list[Input]) -> None:
+        """A task reads inputs of the study."""
+        known = {name for i in inputs for name in (i.name, i.pair) if name is not None}
+        for task in self.said.tasks:
+            for name in task.inputs:
+                if name not in known:
+                    fact = f"'{name}' of task '{task.name}' is none"
+                    self.add("A task reads inputs of the study", fact, nearest(name, known), task.line)
+
     def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
         """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
         kinds = {i.name: i.kind for i in inputs}
@@ -202,6 +212,7 @@ class _Resolver:
         task = Task(
             said.name, kind, names, metric, said.margin, made, said.transform, weights, said.weight, said.primary
         )
+        task = replace(task, inputs=said.inputs)
         return [task] if said.by is None else self.expanded(task, said, said.by)
 
     def outside_test(self, name: str) -> pa.ChunkedArray:
