@@ -81,8 +81,8 @@ class Network:
         from transformers.utils import logging
 
         # Its own bars and remarks about unused heads are no concern of whoever reads ours.
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **given)
