@@ -208,6 +208,78 @@ class Decision:
     reason: str
 
 
+@dataclass(frozen=True)
+class Gate:
+    """Answer to "no task is harmed": `passed` where every task is cleared; the others by name, and a sentence."""
+
+    passed: bool
+    harmed: tuple[str, ...]
+    undecided: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Would one retrain alone have decided the same?
+
+    `effects` are the changes of one shared run against one single-task run, retrain by retrain, on the metric's scale;
+    `shared` what the shipping rule says of the task with each of them in place of the mean, all else as it was.
+    `n_same` counts the retrains that agree with what was decided.
+    """
+
+    task: str
+    scale: str
+    effects: tuple[float, ...]
+    shared: tuple[bool, ...]
+    n_same: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far an arm's certainty about one task can be taken at its word: test rows, mean over confirmation runs.
+
+    Classes: `nll`, the mean negative log likelihood in nats of a label; `ece`, the expected calibration error over ten
+    bins of equal count; `ece_chance`, what a perfectly calibrated model would show on as few rows. Numbers: `bias`, the
+    mean of prediction minus truth, and `bias_sd`, the same in standard deviations of the truth; `half_width`, that of
+    the interval that holds 90 % of the validation rows, and `coverage`, the share of test rows that it holds.
+    `answers` says whether this arm answers the task.
+    """
+
+    task: str
+    arm: str
+    answers: bool
+    n_rows: int
+    n_runs: int
+    nll: float | None = None
+    ece: float | None = None
+    ece_chance: float | None = None
+    bias: float | None = None
+    bias_sd: float | None = None
+    half_width: float | None = None
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What it costs to train a plan's models once and to answer every task by them.
+
+    `plan` is "shipped" or "single" (each task by its best single-task model). `train_seconds` adds up the mean
+    processor time of a confirmation run of each model; `n_parameters` counts those of the neural nets, `n_bytes` the
+    models' files. `seconds_one` and `seconds_many` are the medians of answering every task for one row and for
+    `n_many` rows, encoding included, on the machine that ran the study.
+    """
+
+    plan: str
+    n_models: int
+    n_neural: int
+    train_seconds: float
+    n_parameters: int
+    n_bytes: int
+    seconds_one: float
+    seconds_many: float
+    n_many: int
+
+
 # --- data -------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +382,7 @@ class Arm:
 
     `model` says in a few words what is trained ("hard sharing, 2 layers of 256", "LightGBM"); `trials` is the
     number of tuning trials each of its groups gets; `alone` names, for a candidate, the arm that trains each
-    task alone with the same architecture.
+    task alone with the same architecture; `weights` is the method that weighs a candidate's losses.
     """
 
     name: str
@@ -319,6 +391,7 @@ class Arm:
     model: str
     trials: int
     alone: str | None = None
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -376,9 +449,10 @@ class StudySummary:
     """`summary.json`: written last, when everything else is on disk.
 
     `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
-    worth confirming), `selection_reason` why; `plan` is what ships. `design_digest` is the SHA-256 of
-    design.json; `versions` maps package to version; `threads` and `workers` describe the machine's share that
-    was used.
+    worth confirming), `selection_reason` why; `plan` is what ships. `gate` answers "no task is harmed",
+    `harmed` are the tasks that may be listed together as harmed (Holm), `fallbacks` the single-task models that
+    ship without a route, one for each task that shares. `design_digest` is the SHA-256 of design.json;
+    `versions` maps package to version; `threads` and `workers` describe the machine's share that was used.
     """
 
     selected: str | None
@@ -398,6 +472,9 @@ class StudySummary:
     finished: str
     bundle: str | None = None
     pooled: tuple[PooledEffect, ...] = ()
+    gate: Gate | None = None
+    harmed: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

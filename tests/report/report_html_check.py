@@ -10,12 +10,13 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 SELF_CLOSED = {"line", "path", "rect", "circle", "use", "polyline"}
 ALLOWED = (
     {"html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "div", "p", "span"}
-    | {"h1", "h2", "ul", "li", "a", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"}
+    | {"h1", "h2", "h3", "ul", "ol", "li", "a", "dl", "dt", "dd", "table", "caption", "thead", "tbody"}
+    | {"tfoot", "tr", "th", "td"}
     | {"figure", "figcaption", "details", "summary", "pre", "code"}
     | {"svg", "defs", "pattern", "g", "line", "path", "rect", "circle", "use", "polyline", "text", "desc"}
 )
-PHRASE = {"p", "h1", "h2", "span", "summary", "figcaption", "dt"}
-BLOCKS = {"p", "div", "ul", "dl", "table", "section", "figure", "h1", "h2", "details", "pre", "nav"}
+PHRASE = {"p", "h1", "h2", "h3", "span", "summary", "figcaption", "dt"}
+BLOCKS = {"p", "div", "ul", "ol", "dl", "table", "section", "figure", "h1", "h2", "h3", "details", "pre", "nav"}
 
 
 @dataclass

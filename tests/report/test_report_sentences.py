@@ -164,7 +164,8 @@ def test_an_unfinished_study_claims_nothing() -> None:
 def test_pooled_change_where_it_is_on_record() -> None:
     records = synthetic.study(synthetic.TWELVE)
     assert any(
-        line.startswith("Over all 12 tasks together, sharing changes the score on average by") for line in said(records)
+        line.startswith("Over all 12 tasks together, sharing changes the score of a typical task by")
+        for line in said(records)
     )
 
 

@@ -214,22 +214,6 @@ def test_reconstruction_in_original_units(fitted: tuple[Table, Codec]) -> None:
     column = part.slices[codec.schema.tasks.index("rebuilt")]
     back = codec.inverse("rebuilt", part.values[:, column])
     np.testing.assert_allclose(back[present], values[present], atol=1e-5)
-    assert list(codec.answers("rebuilt", back)) == [f"rebuilt__{c}" for c in task.classes]
-
-
-def test_answers_are_labels_and_probabilities(fitted: tuple[Table, Codec]) -> None:
-    _, codec = fitted
-    two = codec.answers("two", np.array([[0.2], [0.7]], dtype=np.float32))
-    assert two["two"] == ["no", "yes"]
-    np.testing.assert_allclose(two["two__proba_no"], [0.8, 0.3], rtol=1e-6)
-    three = codec.answers("three", np.array([[0.1, 0.7, 0.2]]))
-    assert three["three"] == ["c1"]
-    assert list(three) == ["three", "three__proba_c0", "three__proba_c1", "three__proba_c2"]
-    assert codec.answers("grade", np.array([[0.1, 0.1, 0.7, 0.1]]))["grade"] == [2]
-    tags = codec.answers("tags", np.array([[0.9, 0.1, 0.5]]))
-    assert tags["tags"] == [["a", "c"]]
-    assert tags["tags__proba_b"].tolist() == [0.1]
-    assert codec.answers("price", np.array([[3.5]]))["price"].tolist() == [3.5]
 
 
 def test_json_round_trip_is_exact(fitted: tuple[Table, Codec]) -> None:

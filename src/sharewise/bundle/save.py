@@ -71,8 +71,8 @@ def save(
     return path
 
 
-def append_route(path: str | Path, change: Reroute) -> Routes:
-    """Append one change to the routes of the bundle at `path`; raises BundleError where no model answers it.
+def append_route(path: str | Path, *changes: Reroute) -> Routes:
+    """Append changes to the routes of the bundle at `path`, all or none; raises BundleError where no model answers one.
 
     The log is replaced first and its checksum after it: cut off in between, the bundle is whole, because the old
     checksum vouches for the old lines and the new one for itself.
@@ -80,7 +80,9 @@ def append_route(path: str | Path, change: Reroute) -> Routes:
     from sharewise.bundle.load import Bundle
 
     bundle = Bundle.load(path)
-    routes = bundle.routes.apply(change)
+    routes = bundle.routes
+    for change in changes:
+        routes = routes.apply(change)
     _check(bundle.codec, list(bundle.artifacts.values()), routes)
     root = Path(path)
     said = json.loads((root / layout.CHECKSUMS).read_bytes())["files"]

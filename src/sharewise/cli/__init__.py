@@ -16,9 +16,11 @@ from sharewise.errors import SharewiseError, UserError, nearest
 VERBS = {
     "init": "Read a table and write a commented study.yaml.",
     "audit": "Find what is wrong with the data before anything is trained.",
+    "advise": "Ask of the data what a study could find, before training.",
     "run": "Carry out a study: verdict per task, report, bundle.",
     "report": "Write a run's report and print its answer.",
     "predict": "Answer every task for the rows of a table.",
+    "route": "Show or change which model of a bundle answers a task.",
     "schema": "Print the JSON Schema of study files.",
     "demo": "A complete small study on handwritten digits.",
 }

@@ -20,6 +20,8 @@ def command(run: Path, output: Path | None, show_page: bool, quiet: bool) -> Non
 
     records = report.load(run)
     page = report.write(run, output)
+    if output is None:
+        report.write_decision(run)
     if not quiet:
         report.show(records)
         click.echo(f"\nReport: {page}")

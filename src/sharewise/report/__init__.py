@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from sharewise.report.html import render, write
 from sharewise.report.load import StudyRecords, load
+from sharewise.report.markdown import decision_text, write_decision
 from sharewise.report.sentences import Sentence, answer
 from sharewise.report.terminal import show
 
-__all__ = ["Sentence", "StudyRecords", "answer", "load", "render", "show", "write"]
+__all__ = ["Sentence", "StudyRecords", "answer", "decision_text", "load", "render", "show", "write", "write_decision"]

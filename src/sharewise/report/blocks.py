@@ -181,7 +181,39 @@ class Fold:
     block: str = "fold"
 
 
-Block = Table | Paragraph | Figure | Grid | Legend | Tiles | Teams | Notices | Facts | Code | Fold
+@dataclass(frozen=True)
+class Question:
+    """A question with its answer: sentences, each with the number of its reference, a command, more sentences, and
+    blocks with numbers."""
+
+    title: str
+    said: tuple[tuple[Sentence, int], ...]
+    command: str = ""
+    after: tuple[tuple[Sentence, int], ...] = ()
+    blocks: tuple[Block, ...] = ()
+    block: str = "question"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a numbered sentence rests on: pointers with their values, and how many more there are."""
+
+    number: int
+    sources: tuple[tuple[str, str], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class References:
+    """The numbered list that sentences lead to."""
+
+    references: tuple[Reference, ...]
+    block: str = "references"
+
+
+Block = (
+    Table | Paragraph | Figure | Grid | Legend | Tiles | Teams | Notices | Facts | Code | Fold | Question | References
+)
 
 
 @dataclass(frozen=True)

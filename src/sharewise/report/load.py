@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
+    Calibration,
     Comparison,
     DataSummary,
     Decision,
     DesignRecord,
     Finding,
     MetricFacts,
+    PlanCost,
     Role,
     RunRecord,
+    Stability,
     StudySummary,
     Verdict,
 )
@@ -32,15 +35,21 @@ FILES = {
     "data.json": "rows, split, labels and their overlap",
     "audit.json": "what the audit found in the data",
     "runs/": "one record for each trained model",
+    "selection.json": "changes on validation rows, by which the plan was chosen",
     "comparisons.json": "changes with their intervals",
     "verdicts.json": "what the evidence says about each task",
     "isolated.json": "the same for sharing alone: against the same architecture trained alone",
     "decisions.json": "who answers each task, and why",
-    "summary.json": "what was selected, versions, cost",
+    "stability.json": "what each retrain alone would have decided",
+    "calibration.json": "how far each model's certainty can be taken at its word",
+    "cost.json": "what the plan costs to train and to run, against single-task models",
+    "summary.json": "what was selected, versions, time",
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
-SIDELINES = ("study.yaml", "audit.json", "isolated.json")
+SIDELINES = (
+    "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json", "cost.json",
+)  # fmt: skip
 """Files without which the answer still stands."""
 
 
@@ -68,6 +77,10 @@ class StudyRecords:
     verdicts: tuple[Verdict, ...] = ()
     isolated: tuple[Verdict, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    selection: tuple[Comparison, ...] = ()
+    stability: tuple[Stability, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
+    cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     study_file: str = ""
     missing: tuple[Missing, ...] = ()
@@ -122,6 +135,10 @@ def load(run_dir: Path | str) -> StudyRecords:
         verdicts=reader.many("verdicts.json", Verdict),
         isolated=reader.many("isolated.json", Verdict),
         decisions=reader.many("decisions.json", Decision),
+        selection=reader.many("selection.json", Comparison),
+        stability=reader.many("stability.json", Stability),
+        calibration=reader.many("calibration.json", Calibration),
+        cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
         study_file=reader.text("study.yaml"),
         missing=tuple(sorted(reader.missing, key=_order)),

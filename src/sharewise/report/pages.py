@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, figures, hero, labels, words
+from sharewise.report import book, contest, decision, figures, hero, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -48,6 +48,7 @@ def page(records: StudyRecords) -> Page:
     """The report of a study as a page of sections, from the answer to the last run."""
     rows = task_rows(records)
     made = [
+        decision.section(records, rows),
         verdicts(records, rows),
         evidence(records, rows),
         *(build(records, rows) for build in _BOOK),

@@ -335,7 +335,7 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     for i, effect in enumerate(records.summary.pooled):
         if effect.family is None or len(records.summary.pooled) == 1:
             text = (
-                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score on average by "
+                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score of a typical task by "
                 f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}."
             )
             return Sentence("pooled", text, (f"summary.json#/pooled/{i}",))

@@ -131,6 +131,25 @@ def seconds(value: float) -> str:
     return f"{whole // 3600}{THIN}h {whole % 3600 // 60}{THIN}min"
 
 
+def latency(value: float) -> str:
+    """A short time: "0.8 ms", "12 ms", "1.4 s"."""
+    if value >= 1:
+        return seconds(value)
+    return f"{1000 * value:.1f}{THIN}ms" if value < 0.01 else f"{1000 * value:.0f}{THIN}ms"
+
+
+def size(n_bytes: int) -> str:
+    """The size of files: "640 kB", "1.2 MB"."""
+    if n_bytes < 1_000_000:
+        return f"{max(n_bytes / 1000, 0.1):.{0 if n_bytes >= 10_000 else 1}f}{THIN}kB"
+    return f"{n_bytes / 1e6:.1f}{THIN}MB"
+
+
+def times(value: float) -> str:
+    """A ratio as one says it: "0.4 times", "12 times"."""
+    return f"{value:.0f} times" if value >= 9.95 else f"{value:.1f} times" if value >= 0.1 else f"{value:.2f} times"
+
+
 def listing(names: Iterable[str], limit: int = 4) -> str:
     """Names as in a sentence: "a", "a and b", "a, b and c", "a, b, c and 9 more"."""
     given = list(names)

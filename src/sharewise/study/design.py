@@ -184,7 +184,8 @@ def build(
             else:
                 alone = same
         variants[item.name] = variant
-        arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone))
+        weights = method_of(variant)
+        arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone, weights))
     arms += [Arm(n, Role.ALTERNATIVE, plan, describe[n], budget.trials) for n in ALTERNATIVES]
     groups = sum(len(_trained(arm)) for arm in arms)
     record = DesignRecord(
@@ -223,7 +224,11 @@ def describe_model(variant: Variant, *, alone: bool = False) -> str:
     params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
-    method = variant.balance.get("aggregator") or variant.balance.get("weighting")
-    if isinstance(method, dict):
-        method = method.get("name")
-    return text if alone or method in (None, "equal") else f"{text}, balanced by {method}"
+    method = method_of(variant)
+    return text if alone or method == "equal" else f"{text}, balanced by {method}"
+
+
+def method_of(variant: Variant) -> str:
+    """Name of the method that weighs a variant's losses: its aggregator, else its weighting."""
+    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or "equal"
+    return str(method["name"] if isinstance(method, dict) else method)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from scipy.special import ndtr, ndtri, stdtr
 
-from sharewise.records import Comparison, Outcome, Receipt, Verdict
+from sharewise.records import Comparison, Gate, Outcome, Receipt, Verdict
 from sharewise.study.compare import ERROR, t_quantile
 
 FEW_ROWS = 200
@@ -81,16 +80,6 @@ def harmed(verdicts: Sequence[Verdict], error: float = ERROR) -> list[str]:
             break
         listed.append(i)
     return [verdicts[i].task for i in sorted(listed) if verdicts[i].outcome is Outcome.HARM]
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Answer to "no task is harmed": `passed` where every task is cleared; the others by name, and a sentence."""
-
-    passed: bool
-    harmed: tuple[str, ...]
-    undecided: tuple[str, ...]
-    sentence: str
 
 
 def no_task_is_harmed(verdicts: Sequence[Verdict]) -> Gate:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv, ndtr, ndtri
 
-from sharewise.records import Comparison
+from sharewise.records import Comparison, PooledEffect
 from sharewise.study.compare import ERROR
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +24,7 @@ TAIL_DF = 4.0
 """Degrees of freedom of the effects around their mean: heavy tails let one odd task stay odd."""
 
 _MEANS = 31
+_FINE = 151
 _SPREADS = 18
 _NODES = 11
 
@@ -65,6 +66,42 @@ def beliefs(comparisons: Sequence[Comparison]) -> list[Belief]:
     return found
 
 
+def pooled(comparisons: Sequence[Comparison], families: Mapping[str, str | None]) -> list[PooledEffect]:
+    """The mean of the effects and their spread between tasks, under the posterior of `beliefs`: for all tasks of a
+    scale, and for each grouped declaration (`families` by task) of two tasks or more.
+
+    The interval is the central 90 % of mu, the mean of the tasks that these are a sample of; `between_sd` is the
+    posterior mean of tau. Effects are counted in the median margin of their set. One task has no pooled effect.
+    """
+    found: list[PooledEffect] = []
+    for scale in ("relative", "points"):
+        on_scale = [c for c in comparisons if c.scale == scale]
+        by_family: dict[str, list[Comparison]] = {}
+        for c in on_scale:
+            if (family := families.get(c.task)) is not None:
+                by_family.setdefault(family, []).append(c)
+        found += [_pooled(None, on_scale)] if len(on_scale) > 1 else []
+        found += [_pooled(family, members) for family, members in by_family.items() if len(members) > 1]
+    return found
+
+
+def _pooled(family: str | None, comparisons: Sequence[Comparison]) -> PooledEffect:
+    unit = float(np.median([c.margin for c in comparisons]))
+    estimate = np.array([c.effect / unit for c in comparisons])
+    error = np.array([_normal_sd(c) / unit for c in comparisons])
+    grid = _Grid.of(estimate, error, _FINE)
+    log_weight = grid.log_prior + sum(_table(grid, z, se)[0] for z, se in zip(estimate, error, strict=True))
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    means = grid.mu.reshape(_FINE, -1)[:, 0]
+    # A cell's mass lies half on either side of its node, so that the distribution function is known at the nodes.
+    mass = weight.reshape(_FINE, -1).sum(axis=1)
+    below = np.cumsum(mass) - mass / 2
+    low, high = (float(np.interp(q, below, means)) * unit for q in (ERROR, 1 - ERROR))
+    mean, spread = float(weight @ grid.mu) * unit, float(weight @ grid.tau) * unit
+    return PooledEffect(family, len(comparisons), comparisons[0].scale, mean, low, high, spread)
+
+
 def _normal_sd(c: Comparison) -> float:
     """SD of the normal with the comparison's interval; never nothing, as a grid cannot hold a point."""
     return max((c.high - c.low) / (2 * float(ndtri(1 - ERROR))), 1e-4 * c.margin)
@@ -79,13 +116,13 @@ class _Grid:
     log_prior: Floats
 
     @classmethod
-    def of(cls, estimate: Floats, error: Floats) -> _Grid:
+    def of(cls, estimate: Floats, error: Floats, n_means: int = _MEANS) -> _Grid:
         """Grid over where the data and the prior put the mean: the prior's 3 SD, and the estimates' own range."""
         low = min(-3 * MEAN_SD, float(np.min(estimate - error)))
         high = max(3 * MEAN_SD, float(np.max(estimate + error)))
         # Dense near the middle of the estimates: u^3 spacing keeps 31 points enough for narrow posteriors.
         middle = float(np.clip(np.average(estimate, weights=1 / (error**2 + 1.0)), low, high))
-        u = np.linspace(-1, 1, _MEANS)
+        u = np.linspace(-1, 1, n_means)
         curve = 0.15 * u + 0.85 * u**3
         mu = np.where(u < 0, middle + (middle - low) * curve, middle + (high - middle) * curve)
         cell = np.gradient(mu)

@@ -17,11 +17,14 @@ from sharewise import metrics
 from sharewise.plan import Group
 from sharewise.records import (
     Arm,
+    Calibration,
     Comparison,
     Decision,
     Phase,
+    PooledEffect,
     Role,
     RunRecord,
+    Stability,
     Status,
     Verdict,
     to_json,
@@ -29,13 +32,15 @@ from sharewise.records import (
 )
 from sharewise.seeds import derive
 from sharewise.study import choose
+from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import ALTERNATIVES, SINGLE, Design
 from sharewise.study.judge import judge_all
-from sharewise.study.posterior import beliefs
-from sharewise.study.prepare import Prepared
+from sharewise.study.posterior import beliefs, pooled
+from sharewise.study.prepare import Array, Prepared
+from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
 from sharewise.study.workers import Workers
 
@@ -54,6 +59,11 @@ class Findings:
     notes: tuple[str, ...]
     confirmation: dict[tuple[str, str], list[Run]]
     """Confirmation runs by (arm, task)."""
+    singles: dict[str, str]
+    """Each task's best single-task arm, which answers where sharing does not, or no longer."""
+    pooled: tuple[PooledEffect, ...] = ()
+    stability: tuple[Stability, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
 
 
 class Conductor:
@@ -63,6 +73,8 @@ class Conductor:
         self.design, self.prepared, self.directory, self.log = design, prepared, directory, log
         self.tasks = prepared.tasks
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self.selection: tuple[Comparison, ...] = ()
+        self._kept: dict[tuple[str, str, str], Array] = {}
 
     # --- the runs of a phase ------------------------------------------------------------------------------
 
@@ -152,6 +164,7 @@ class Conductor:
             comparisons[candidate.name] = self.compared(
                 [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
+        self.selection = tuple(c for found in comparisons.values() for c in found)
         return choose.most_promising(comparisons), singles
 
     def _alone_arms(self) -> list[str]:
@@ -218,7 +231,7 @@ class Conductor:
             done = [read_record(self.directory, run) for run in runs.get((arm, task), ())]
             done = [record for record in done if record.status is Status.DONE]
             ids.append(tuple(record.run_id for record in done))
-            predictions.append([read_predictions(self.directory, r, part, task).astype(np.float64) for r in done])
+            predictions.append([self._predictions(record, part, task) for record in done])
         return Pair(
             self.tasks[task],
             truth,
@@ -233,6 +246,16 @@ class Conductor:
             baseline_deterministic=baseline == "linear",
             candidate_deterministic=candidate == "linear",
         )
+
+    def _predictions(self, record: RunRecord, part: str, task: str) -> Array:
+        """Predictions of a run in float64; those of test rows are read once, until `judge` is through with them."""
+        key = (record.run_id, part, task)
+        if key in self._kept:
+            return self._kept[key]
+        found = read_predictions(self.directory, record, part, task).astype(np.float64)
+        if part == "test":
+            self._kept[key] = found
+        return found
 
     def compared(self, pairs: Sequence[Pair]) -> tuple[list[Comparison], dict[str, str]]:
         """Comparisons, and for what could not be compared the reason by task."""
@@ -254,7 +277,8 @@ class Conductor:
         if candidate is None:
             reason = "There is one task only, so there is nothing to share."
             decisions = [self._alone(t, best[t], reason) for t in self.tasks.names]
-            return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm)
+            measured = self._calibrations(decisions, best, by_arm)
+            return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
         shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
         against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
         pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
@@ -294,7 +318,39 @@ class Conductor:
             tuple(decisions),
             notes,
             by_arm,
+            best,
+            tuple(pooled(against_best, {task.name: task.family for task in self.tasks})),
+            stability(options, decisions, prefer_fewer_models=prefer),
+            self._calibrations(decisions, best, by_arm, candidate.name),
         )
+
+    def _calibrations(
+        self,
+        decisions: Sequence[Decision],
+        best: dict[str, str],
+        runs: dict[tuple[str, str], list[Run]],
+        candidate: str | None = None,
+    ) -> tuple[Calibration, ...]:
+        """Calibration on test rows of every task's two ways to be answered, its best single-task arm first."""
+        made = []
+        for decision in decisions:
+            task = decision.task
+            for arm in dict.fromkeys([best[task], *([candidate] if candidate else [])]):
+                done = [read_record(self.directory, run) for run in runs.get((arm, task), ())]
+                done = [record for record in done if record.status is Status.DONE]
+                found = calibration(
+                    self.tasks[task],
+                    arm,
+                    decision.arm == arm,
+                    self.prepared.truth(task, "test"),
+                    [self._predictions(record, "test", task) for record in done],
+                    self.prepared.truth(task, "validation"),
+                    [self._predictions(record, "validation", task) for record in done],
+                )
+                if found is not None:
+                    made.append(found)
+        self._kept.clear()
+        return tuple(made)
 
     def _order(self, comparison: Comparison) -> int:
         return self.tasks.index(comparison.task)
@@ -303,11 +359,15 @@ class Conductor:
         return Decision(task, arm, f"single:{task}", False, None, None, reason)
 
     def write(self, findings: Findings) -> None:
-        """The evidence as JSON: comparisons, verdicts, decisions. No time or machine is in them."""
+        """The evidence as JSON: comparisons, verdicts, decisions and what stands beside them. No time or machine is in
+        it."""
+        write_atomic(self.directory / "selection.json", to_json(self.selection))
         write_atomic(self.directory / "comparisons.json", to_json(findings.comparisons))
         write_atomic(self.directory / "verdicts.json", to_json(findings.verdicts))
         write_atomic(self.directory / "isolated.json", to_json(findings.isolated))
         write_atomic(self.directory / "decisions.json", to_json(findings.decisions))
+        write_atomic(self.directory / "stability.json", to_json(findings.stability))
+        write_atomic(self.directory / "calibration.json", to_json(findings.calibration))
 
     def shipped_run(self, decision: Decision, findings: Findings) -> Run:
         """The confirmation run that answers a task: the best of its arm on validation rows, over the group's tasks."""

@@ -19,7 +19,9 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
+from sharewise.study import judge
 from sharewise.study import prepare as preparing
+from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
 from sharewise.study.inputs import recipe_for
@@ -27,7 +29,7 @@ from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.sections import BalanceSection
-from sharewise.study.ship import ship
+from sharewise.study.ship import fallbacks, ship
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
@@ -76,8 +78,10 @@ class Session:
         conductor.write(findings)
         summary = self._summary(design, conductor, findings, started)
         ship(conductor, findings, data, summary, self.directory / "bundle")
+        write_atomic(self.directory / "cost.json", to_json(costs(conductor, findings, self.directory / "bundle")))
         write_atomic(self.directory / "summary.json", to_json(summary))
         report.write(self.directory)
+        report.write_decision(self.directory)
         return StudyResult(self.directory, findings.verdicts, findings.decisions, summary)
 
     # --- before the first run -----------------------------------------------------------------------------
@@ -201,6 +205,10 @@ class Session:
             started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             bundle="bundle",
+            pooled=findings.pooled,
+            gate=judge.no_task_is_harmed(findings.verdicts) if findings.verdicts else None,
+            harmed=tuple(judge.harmed(findings.verdicts)),
+            fallbacks=tuple(decision.group for decision in fallbacks(findings)),
             notes=findings.notes,
         )
 

@@ -16,18 +16,24 @@ from sharewise.study.work import Run
 def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: StudySummary, path: Path) -> None:
     """Write the bundle: one model for every group that answers a task, and each task's route with its reason.
 
-    Of an arm's confirmation runs the one that did best on validation rows ships.
+    Of an arm's confirmation runs the one that did best on validation rows ships. The best single-task model of every
+    task that shares ships too and answers nothing: it is what the task is routed back to when it regresses.
     """
     prepared, design = conductor.prepared, conductor.design
     chosen: dict[str, Run] = {}
     for decision in findings.decisions:
         chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
+    spare = {one.group: conductor.shipped_run(one, findings) for one in fallbacks(findings)}
     plan = Plan("shipped", tuple(Group(name, run.group.tasks) for name, run in _disjoint(chosen)))
     routes = [_route(decision, chosen[decision.group], summary.finished) for decision in findings.decisions]
     provenance = {
         "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
         "design": {"sha256": design.digest, "name": design.record.name, "budget": design.record.budget},
-        "runs": {group: {"run": run.run_id, "seed": run.seed, "params": run.params} for group, run in chosen.items()},
+        "runs": {
+            group: {"run": run.run_id, "seed": run.seed, "params": run.params}
+            for group, run in {**chosen, **spare}.items()
+        },
+        "fallbacks": list(spare),
         "versions": summary.versions,
         "finished": summary.finished,
     }
@@ -35,13 +41,22 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         path,
         plan=plan,
         codec=prepared.codec,
-        artifacts=[_artifact(name, run, conductor.directory) for name, run in chosen.items()],
+        artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
         card=model_card(prepared.schema, design.record, data, findings.verdicts, findings.decisions, summary),
         reference=drift_reference(prepared.table, prepared.schema, prepared.data.parts["train"]),
         overwrite=True,
     )
+
+
+def fallbacks(findings: Findings) -> list[Decision]:
+    """Who answers each task that shares when it is routed back to a model of its own."""
+    return [
+        Decision(d.task, arm, f"single:{d.task}", False, None, None, "the task's best single-task model")
+        for d in findings.decisions
+        if d.shared and findings.confirmation.get((arm := findings.singles[d.task], d.task))
+    ]
 
 
 def _disjoint(chosen: dict[str, Run]) -> list[tuple[str, Run]]:

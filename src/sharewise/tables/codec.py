@@ -184,10 +184,6 @@ class Codec:
         limit = float(np.finfo(np.float32).max)
         return np.clip(scale.inverse(prediction.astype(np.float64)), -limit, limit).astype(np.float32)
 
-    def answers(self, task_name: str, prediction: Block) -> dict[str, list[Any] | Block]:
-        """The user's columns: TASK in original labels and units, TASK__proba_CLASS beside it."""
-        return labels.answers(self.schema.tasks[task_name], prediction)
-
     # --- JSON -----------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:

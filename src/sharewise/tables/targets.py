@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -173,26 +173,3 @@ def _piecewise(values: Floats, xs: tuple[float, ...], ys: tuple[float, ...]) -> 
     segment = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(x) - 2)
     slope = (y[segment + 1] - y[segment]) / (x[segment + 1] - x[segment])
     return y[segment] + (values - x[segment]) * slope  # type: ignore[no-any-return]
-
-
-def answers(task: Task, prediction: npt.NDArray[Any]) -> dict[str, list[Any] | npt.NDArray[Any]]:
-    """The columns that a user reads, from a prediction (N, W): TASK, and TASK__proba_CLASS for every class.
-
-    A multilabel task answers lists of the labels above one half; a reconstruction task TASK__CELL for every cell.
-    """
-    match task.kind:
-        case TaskKind.REGRESSION:
-            return {task.name: prediction[:, 0]}
-        case TaskKind.RECONSTRUCTION:
-            return {f"{task.name}__{cell}": prediction[:, i] for i, cell in enumerate(task.classes or task.columns)}
-        case TaskKind.MULTILABEL:
-            chosen: list[Any] = [[task.classes[i] for i in np.flatnonzero(row)] for row in prediction >= 0.5]
-            probabilities = prediction
-        case TaskKind.BINARY:
-            probabilities = np.concatenate([1.0 - prediction, prediction], axis=1)
-            chosen = [task.classes[int(i)] for i in prediction[:, 0] >= 0.5]
-        case _:
-            probabilities = prediction
-            chosen = [task.classes[i] for i in prediction.argmax(axis=1)]
-    shown = {f"{task.name}__proba_{col.canonical(c)}": probabilities[:, i] for i, c in enumerate(task.classes)}
-    return {task.name: chosen, **shown}

@@ -1,0 +1,393 @@
+"""The decision document: every sentence is derived again from the raw records by other code, or it may not stand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import statistics
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_synthetic as synthetic
+from report_html_check import Page
+from report_synthetic import Made
+
+from sharewise.records import SetAside, to_json
+from sharewise.report import decision_text, load, render, words
+from sharewise.report.decision import document
+from sharewise.report.load import StudyRecords
+from sharewise.report.rows import task_rows
+from sharewise.report.sentences import Sentence
+from sharewise.report.upkeep import partitions
+
+Raw = dict[str, Any]
+
+
+def cases() -> dict[str, StudyRecords]:
+    return {
+        "four": synthetic.study(synthetic.FOUR, aside=(SetAside("rare", "has no label in the test part"),)),
+        "twelve": synthetic.study(synthetic.TWELVE, "tox21", 7831),
+        "school": synthetic.study(synthetic.school(), "school", 15362, light=True),
+        "one": synthetic.study(synthetic.FOUR[:1]),
+        "none": synthetic.study([Made(f"bad{i}", effect=-0.08, half=0.01) for i in range(3)]),
+        "all": synthetic.study([Made(f"good{i}", effect=0.04, half=0.01) for i in range(8)]),
+    }
+
+
+CASES = cases()
+
+
+def sentences(records: StudyRecords) -> list[Sentence]:
+    return [s for one in document(records, task_rows(records)) for s in (*one.sentences, *one.after)]
+
+
+@cache
+def raw_of(name: str) -> Raw:
+    r = CASES[name]
+    files = {
+        "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
+        "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
+        "cost": r.cost, "summary": r.summary,
+    }  # fmt: skip
+    return {key: json.loads(to_json(value)) for key, value in files.items()}
+
+
+# --- independent derivations ------------------------------------------------------------------------------
+
+
+def pc(value: float) -> str:
+    """A change in per cent or points, to a tenth, with a true minus sign."""
+    digits = 0 if abs(100 * value) >= 100 else 1
+    shown = f"{100 * value:+.{digits}f}"
+    return (shown[1:] if float(shown) == 0 else shown).replace("-", "−")
+
+
+def by_task(raw: Raw, file: str) -> dict[str, Any]:
+    return {item["task"]: item for item in raw[file]}
+
+
+def sharing(raw: Raw) -> list[str]:
+    return [d["task"] for d in raw["decisions"] if d["shared"]]
+
+
+def harmed(raw: Raw) -> list[str]:
+    return [v["task"] for v in raw["verdicts"] if v["comparison"]["high"] < -v["comparison"]["margin"]]
+
+
+def outcome(v: Any) -> str:
+    c = v["comparison"]
+    return "harm" if c["high"] < -c["margin"] else "fine" if c["low"] > -c["margin"] else "open"
+
+
+NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+
+
+def letters(n: int) -> str:
+    return NUMBERS[n] if n < len(NUMBERS) else str(n)
+
+
+def tally(raw: Raw) -> list[str]:
+    kinds = [outcome(v) for v in raw["verdicts"]]
+    better = sum(v["comparison"]["low"] > 0 for v in raw["verdicts"])
+    if len(kinds) == 1:
+        return [raw["verdicts"][0]["task"]]
+    return [
+        f"better for {letters(better)},", f"beyond the margin to {letters(kinds.count('fine') - better)},",
+        f"harms {letters(kinds.count('harm')) if 'harm' in kinds else 'none'},",
+        f"leaves {letters(kinds.count('open'))} open",
+    ]  # fmt: skip
+
+
+def worst(raw: Raw) -> list[str]:
+    c = min((v["comparison"] for v in raw["verdicts"]), key=lambda c: c["effect"] / c["margin"])
+    who = "shared model" if c["task"] in sharing(raw) else "single-task model"
+    return [pc(c["effect"]), f"[{pc(c['low'])}, {pc(c['high'])}]", who]
+
+
+def clearest(raw: Raw) -> list[str]:
+    c = max(
+        (v["comparison"] for v in raw["verdicts"] if v["comparison"]["low"] > 0), key=lambda c: c["low"] / c["margin"]
+    )
+    return [c["task"], pc(c["effect"]), f"{c['n_rows']:,} test row", c["baseline"], str(c["candidate_score"])[:3]]
+
+
+def promises(raw: Raw) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for c in raw["selection"]:
+        found.setdefault(c["candidate"], []).append(min(3, max(-3, c["effect"] / c["margin"])))
+    return {name: sum(v) / len(v) for name, v in found.items()}
+
+
+def weights(raw: Raw) -> list[str]:
+    runs = [r for r in raw["runs"] if r["phase"] == "confirm" and r["arm"] == raw["summary"]["selected"]]
+    relative: dict[str, list[float]] = {}
+    for run in runs:
+        mean = statistics.fmean(run["effective_weights"].values())
+        for task, weight in run["effective_weights"].items():
+            relative.setdefault(task, []).append(weight / mean)
+    means = {task: statistics.fmean(v) for task, v in relative.items()}
+    low, high = min(means.values()), max(means.values())
+    return ["equal"] if high - low < 0.005 else [f"{low:.2f}", f"{high:.2f}"]
+
+
+def unstable(raw: Raw) -> list[str]:
+    n = len(raw["stability"])
+    same = sum(s["n_same"] == len(s["effects"]) for s in raw["stability"])
+    if same == n:
+        return [str(len(raw["stability"][0]["effects"])), {1: "one task", 2: "both tasks"}.get(n, f"all {n} tasks")]
+    return [letters(same), str(n)]
+
+
+def costly(raw: Raw) -> list[str]:
+    plan, alone = raw["cost"]
+    ratio = plan["train_seconds"] / alone["train_seconds"], plan["seconds_many"] / alone["seconds_many"]
+    return [f"{r:.1f} times" for r in ratio] + [f"{plan['n_models']} model", f"{alone['n_models']} single"]
+
+
+def miscalibrated(raw: Raw) -> list[str]:
+    bad = []
+    for c in raw["calibration"]:
+        if not c["answers"]:
+            continue
+        if c["ece"] is not None and c["ece"] > 2 * c["ece_chance"]:
+            bad.append(c["task"])
+        if c["coverage"] is not None and abs(c["coverage"] - 0.9) > 4 * (0.09 / c["n_rows"]) ** 0.5:
+            bad.append(c["task"])
+    return bad
+
+
+def blunt(raw: Raw) -> int:
+    return sum(v["comparison"]["effect"] - v["comparison"]["low"] > v["comparison"]["margin"] for v in raw["verdicts"])
+
+
+def bell(n: int) -> int:
+    """Bell numbers by their recurrence over binomials."""
+    from math import comb
+
+    b = [1]
+    for k in range(n):
+        b.append(sum(comb(k, i) * b[i] for i in range(k + 1)))
+    return b[n]
+
+
+def percent(p: float) -> str:
+    if 0 < p < 0.001:
+        return "under 0.1 %"
+    if 0.999 < p < 1:
+        return "over 99.9 %"
+    return f"{100 * p:.1f} %".replace(".0 %", " %") if p < 0.0995 else f"{100 * p:.0f} %"
+
+
+def listed(names: list[str]) -> list[str]:
+    return names if len(names) <= 4 else names[:3]
+
+
+DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
+    "share": lambda raw, text: [
+        "all" if len(sharing(raw)) == len(raw["decisions"]) > 2 else str(len(sharing(raw))), str(len(raw["decisions"]))
+    ],
+    "share nothing": lambda raw, text: [] if sharing(raw) else ["Keep"],
+    "one task": lambda raw, text: [raw["decisions"][0]["arm"]],
+    "sharing": lambda raw, text: [
+        pc(d["expected_gain"]) for d in raw["decisions"] if text.startswith(d["task"] + " shares") and d["shared"]
+    ] + [percent(d["probability_harm"]) for d in raw["decisions"] if text.startswith(d["task"] + " shares")],
+    "sharing all": lambda raw, text: [
+        str(len(sharing(raw))),
+        percent(max(d["probability_harm"] for d in raw["decisions"] if d["shared"])),
+        pc(min(d["expected_gain"] for d in raw["decisions"] if d["shared"])),
+        pc(max(d["expected_gain"] for d in raw["decisions"] if d["shared"])),
+    ],
+    "route": lambda raw, text: [
+        d["reason"][1:].replace(" -", " −") for d in raw["decisions"] if text.startswith(d["task"] + ": ")
+    ][-1:],
+    "staying": lambda raw, text: [str(len(raw["decisions"]) - len(sharing(raw)))],
+    "shipping": lambda raw, text: [percent(raw["design"]["max_probability_harm"])],
+    "only plan": lambda raw, text: [raw["summary"]["selected"]] if len(promises(raw)) == 1 else ["not the only one"],
+    "contest": lambda raw, text: [
+        f"{value:+.2f}".replace("-", "−") + f" for '{name}'" for name, value in promises(raw).items()
+    ],
+    "protocol": lambda raw, text: [
+        f"{raw['design']['tuning_runs']} trial", f"{raw['design']['confirmation_runs']} fresh"
+    ],
+    "tally": lambda raw, text: tally(raw),
+    "clearest gain": lambda raw, text: clearest(raw),
+    "pooled": lambda raw, text: [pc(raw["summary"]["pooled"][0]["mean"]), pc(raw["summary"]["pooled"][0]["low"])],
+    "spread": lambda raw, text: [pc(raw["summary"]["pooled"][0]["between_sd"]).lstrip("+")],
+    "isolated": lambda raw, text: [],  # its own test: test_report_sentences
+    "rivals": lambda raw, text: [v["comparison"]["baseline"] for v in raw["verdicts"]],
+    "equal tuning": lambda raw, text: [
+        str({len({r["trial"] for r in raw["runs"] if r["phase"] == "tune" and r["arm"] == arm and r["group"] == group})
+             for arm, group in {(r["arm"], r["group"]) for r in raw["runs"]}}.pop())
+    ],
+    "meaning": lambda raw, text: [f"{100 * v['comparison']['margin']:.3g}" for v in raw["verdicts"]],
+    "search": lambda raw, text: [percent((1 - raw["design"]["level"]) / 2)],
+    "found": lambda raw, text: (
+        [f"{len(harmed(raw))} of {len(raw['verdicts'])} task", *harmed(raw)[:7],
+         "none of the harm ships" if not set(harmed(raw)) & set(sharing(raw)) else "shared"]
+        if harmed(raw) else ["in no task"]
+    ),
+    "listed together": lambda raw, text: (
+        raw["summary"]["harmed"] if len(raw["summary"]["harmed"]) < len(harmed(raw)) else ["as a whole holds"]
+    ),
+    "gate": lambda raw, text: [
+        "cannot be said" if any(outcome(v) != "fine" for v in raw["verdicts"]) else "may be said"
+    ],
+    "worst of all": lambda raw, text: worst(raw),
+    "precision": lambda raw, text: [
+        "could not hide" if blunt(raw) == 0 else "could hide in all" if blunt(raw) == len(raw["verdicts"]) > 1
+        else f"hide in {blunt(raw)} of" if len(raw["verdicts"]) > 1 else "hide in it"
+    ],
+    "settling": lambda raw, text: [] if any(outcome(v) == "open" for v in raw["verdicts"]) else ["not possible"],
+    "weighting": lambda raw, text: [
+        "all weigh the same" if a["weights"] == "equal" else a["weights"]
+        for a in raw["design"]["arms"] if a["name"] == raw["summary"]["selected"]
+    ],
+    "measured weights": lambda raw, text: weights(raw),
+    "weights untried": lambda raw, text: (
+        ["not measured"] if len({a["weights"] for a in raw["design"]["arms"] if a["weights"]}) == 1 else ["?"]
+    ),
+    "nothing to roll back": lambda raw, text: ["No task shares"] if not sharing(raw) else ["?"],
+    "roll back": lambda raw, text: [str(len(sharing(raw)))] if len(sharing(raw)) > 1 else ["the task that shares"],
+    "after roll back": lambda raw, text: sharing(raw),
+    "undo": lambda raw, text: [f"--to {shlex.quote(next(d['group'] for d in raw['decisions'] if d['shared']))}"],
+    "alone already": lambda raw, text: [d["task"] for d in raw["decisions"] if not d["shared"]][:5],
+    "cost": lambda raw, text: costly(raw),
+    "cost alone": lambda raw, text: [f"{raw['cost'][0]['n_models']} model"] if not sharing(raw) else ["?"],
+    "study cost": lambda raw, text: [
+        f"{raw['summary']['n_runs']:,} training run", f"{raw['summary']['workers']} worker"
+    ],
+    "stable": lambda raw, text: unstable(raw),
+    "retrain": lambda raw, text: [
+        ", ".join(pc(e) for e in s["effects"][:1]) for s in raw["stability"] if text.startswith(f"For {s['task']} ")
+    ],
+    "other retrains": lambda raw, text: ["%"],
+    "calibration": lambda raw, text: [],  # it explains, and counts nothing
+    "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
+    "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],
+    "one split": lambda raw, text: [f"{raw['data']['rows']['train']:,} row"],
+    "other plans": lambda raw, text: [
+        f"{bell(len(raw['design']['tasks'])):,} ways" if bell(len(raw["design"]["tasks"])) < 1e6 else "10^"
+    ],
+    "not confirmed": lambda raw, text: [
+        a["name"] for a in raw["design"]["arms"] if a["role"] == "candidate" and a["name"] != raw["summary"]["selected"]
+    ],
+    "open verdicts": lambda raw, text: listed([v["task"] for v in raw["verdicts"] if outcome(v) == "open"]),
+    "not studied": lambda raw, text: [s["task"] for s in raw["data"]["set_aside"]],
+    "subgroups": lambda raw, text: [],  # true of every study
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_claim_is_derived_again_from_the_raw_records(name: str) -> None:
+    raw = raw_of(name)
+    said = sentences(CASES[name])
+    assert len(said) > (3 if name == "one" else 15)
+    for sentence in said:
+        text = sentence.text.replace(words.THIN, " ")
+        expected = DERIVED[sentence.rule](raw, text)
+        for part in expected:
+            assert part in text, (sentence.rule, part, text)
+
+
+DERIVED_NUMBERS = {"cost", "contest", "measured weights", "precision", "other plans", "miscalibrated"}
+"""Rules whose numbers are ratios, means or counts that stand in no record: derived above instead."""
+
+
+def leaves(value: Any) -> list[float]:
+    """Every number below a value."""
+    if isinstance(value, dict | list):
+        return [n for v in (value.values() if isinstance(value, dict) else value) for n in leaves(v)]
+    return [float(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def named(raw: Raw, source: str) -> Any:
+    """What a source points to, by a reader of its own."""
+    if source.startswith("runs/"):
+        return [r for r in raw["runs"] if r["run_id"] in source]
+    file, _, path = source.partition(".json#")
+    value = raw[file]
+    for step in filter(None, path.split("/")):
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value
+
+
+@pytest.mark.parametrize("name", ["four", "twelve", "all", "school"])
+def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str) -> None:
+    raw = raw_of(name)
+    for sentence in sentences(CASES[name]):
+        assert sentence.sources, sentence.rule
+        assert all(source.startswith(("runs/", *FILES)) for source in sentence.sources), sentence
+        if sentence.rule in DERIVED_NUMBERS or sentence.rule == "route":
+            continue
+        text = sentence.text
+        for task in sorted((t["name"] for t in raw["design"]["tasks"]), key=len, reverse=True):
+            text = text.replace(task, "")
+        known = [n for source in sentence.sources for n in leaves(named(raw, source))]
+        for shown in re.findall(r"(?<![\w.])\d+\.\d+", text):
+            digits = len(shown.partition(".")[2])
+            near = [n for n in known if any(f"{abs(k * n):.{digits}f}" == shown for k in (1, 100))]
+            assert near or shown == "0.1", (sentence.rule, shown, sentence.text)
+
+
+FILES = tuple(f"{n}.json#" for n in (
+    "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration", "cost", "summary"
+))  # fmt: skip
+
+
+def test_the_page_leads_from_every_sentence_to_its_numbers() -> None:
+    page = Page(render(CASES["twelve"]))
+    assert page.checked() == []
+    references = page.all("a", "ref")
+    entries = {e.attributes["id"]: e.text for e in page.all("li") if e.attributes.get("id", "").startswith("n")}
+    assert len(references) == len(sentences(CASES["twelve"])) == len(entries)
+    for link in references:
+        assert ".json" in entries[link.attributes["href"][1:]] or "runs/" in entries[link.attributes["href"][1:]]
+    titles = [e.text for e in page.all("h3")]
+    assert titles[:3] == [
+        "Should these tasks share, and why these?",
+        "What is the evidence that sharing helps?",
+        "How was negative transfer looked for, and what was found?",
+    ]
+    assert page.all("h2")[0].text  # the plan that ships
+    assert next(e.attributes["id"] for e in page.all("section") if "id" in e.attributes) == "decision"
+
+
+def test_the_roll_back_command_is_one_that_a_shell_reads() -> None:
+    text = decision_text(CASES["twelve"])
+    commands = re.findall(r"^sharewise route .*$", text, re.MULTILINE)
+    assert [shlex.split(c)[:2] for c in commands] == [["sharewise", "route"]] * 2
+    assert shlex.split(commands[0])[3] in sharing(raw_of("twelve"))
+
+
+def test_markdown_is_whole_and_names_from_the_data_stay_text() -> None:
+    text = decision_text(synthetic.study(synthetic.HOSTILE, "<b>evil</b>"))
+    fenced = re.compile(r"^```sh\n.*?^```$", re.DOTALL | re.MULTILINE)
+    assert not re.search(r"(?<!\\)<", fenced.sub("", text))
+    assert "\\<script\\>" in text
+    assert "\x1b" not in text
+    numbers = [int(n) for n in re.findall(r"\[\[(\d+)\]\]\(#numbers\)", text)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(re.findall(r"^\d+\. ", text, re.MULTILINE)) == len(numbers)
+
+
+def test_nothing_is_said_before_anything_is_decided(tmp_path: Path) -> None:
+    half = synthetic.interrupted(CASES["four"], 60)
+    assert document(half, task_rows(half)) == ()
+    assert "No answer yet" in decision_text(half)
+
+
+def test_a_study_of_an_earlier_version_says_what_it_can(tmp_path: Path) -> None:
+    path = synthetic.write(CASES["four"], tmp_path / "run")
+    for name in ("selection", "stability", "calibration", "cost"):
+        (path / f"{name}.json").unlink()
+    titles = [one.title for one in document(load(path), task_rows(load(path)))]
+    assert "What does it cost?" in titles
+    assert "Would a retrain decide the same?" not in titles
+
+
+def test_partitions_are_bell_numbers() -> None:
+    assert [partitions(n) for n in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]
