@@ -12,7 +12,7 @@ from sharewise.batch import Inputs
 from sharewise.models.encoders.tabular import quantile_bins
 from sharewise.tables import own
 from sharewise.tables.codec import Codec
-from sharewise.tables.schema import Schema
+from sharewise.tables.schema import InputKind, Schema
 from sharewise.tasks import Task
 
 Rows = NDArray[np.int64]
@@ -96,6 +96,16 @@ TUNED_EPOCHS = 6
 def stackable(config: Mapping[str, Any]) -> bool:
     """Whether members of a cohort can be trained in one stack."""
     return not any("digest" in part for part in config.get("parts", ()))
+
+
+def reading_of(schema: Schema, fusion: Mapping[str, Any]) -> dict[str, Any]:
+    """How inputs are read whose kind leaves a choice, as a design keeps it; empty where none does."""
+    chosen = {i.name: {"name": i.encoder.name, **i.encoder.params} for i in schema.inputs if i.encoder is not None}
+    pairs = {i.name: i.pair for i in schema.inputs if i.pair is not None}
+    ids = sorted(i.name for i in schema.inputs if i.kind is InputKind.ID)
+    if not chosen and not ids:
+        return {}
+    return {"encoders": chosen, "pairs": pairs, "ids": ids, **fusion}
 
 
 def recipe_for(schema: Schema, epochs: int) -> dict[str, Any]:

@@ -120,8 +120,12 @@ class _Resolver:
         """An input, with how it is read where its kind leaves a choice."""
         if kind is not InputKind.TEXT:
             return Input(name, kind)
-        own = said.encoder if said is not None else None
-        return Input(name, kind, own or self.said.text or texts.default(), said.pair if said is not None else None)
+        choice = (said.encoder if said is not None else None) or self.said.text
+        if choice is None:
+            choice = texts.default()
+            better = "" if choice.name == "embedded" else "; the extra 'embedded' brings a stronger one"
+            self.notes.append(f"Text '{name}' is read by '{choice.name}', the default here{better}.")
+        return Input(name, kind, choice, said.pair if said is not None else None)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
