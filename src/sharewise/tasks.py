@@ -36,9 +36,9 @@ class Task:
     `sharewise.study.metrics`; `margin` is the change of that metric that counts as harm, on the metric's own
     scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
-    `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last).
-    A tagging task has a label for each of a row's first `length` tokens; tags of spans stand in the order O, B-X, I-X,
-    B-Y, I-Y, ...
+    `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last);
+    `inputs` are the inputs that it reads, empty for all. A tagging task has a label for each of a row's first `length`
+    tokens; tags of spans stand in the order O, B-X, I-X, B-Y, I-Y, ...
     """
 
     name: str
@@ -55,6 +55,7 @@ class Task:
     where: tuple[str, str] | None = None
     at_layer: int = 0
     length: int = 0
+    inputs: tuple[str, ...] = ()
 
     @property
     def n_outputs(self) -> int:

@@ -21,15 +21,19 @@ from sharewise.models import encoders, heads, sharing
 from sharewise.models.heads.base import Head
 from sharewise.models.sharing.base import OFF, Dropout, Sharing
 from sharewise.models.stacked import Stack
+from sharewise.models.views import Views
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind
+
+_OURS = ("name", "columns")
+"""Keys of an encoder's configuration that are not the encoder's own parameters."""
 
 
 @dataclass(frozen=True)
 class Slot:
     """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
 
-    `at_layer` is the trunk layer that its head reads, 0 for the last.
+    `at_layer` is the trunk layer that its head reads, 0 for the last; `reads` are its inputs, empty for all.
     """
 
     head: str
@@ -37,6 +41,7 @@ class Slot:
     n_targets: int
     family: int = -1
     at_layer: int = 0
+    reads: tuple[str, ...] = ()
 
 
 def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
@@ -56,7 +61,7 @@ def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
         if task.family is not None and sizes[task.family] > 1:
             family = numbers.setdefault(task.family, len(numbers))
         layer = task.at_layer if len(tasks) > 1 else 0
-        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family, layer))
+        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family, layer, task.inputs))
     return tuple(made)
 
 
@@ -104,17 +109,20 @@ class GroupModel(nn.Module):
             },
             "slots": [asdict(slot) for slot in slots],
         }
-        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k != "name"})
+        # Which column comes from which input is known where a task reads only some of them.
+        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k not in _OURS})
+        reads = [slot.reads for slot in self.slots]
+        self.views = Views(encoder["columns"], reads) if any(reads) else None
         layers = {"at_layer": [slot.at_layer for slot in slots]} if any(slot.at_layer for slot in slots) else {}
         self.sharing: Sharing = sharing.CATALOGUE.build(
             architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **{**architecture.params, **layers}
         )
         self.blocks: list[tuple[int, ...]] = []
         made: list[Head] = []
-        keys: dict[tuple[str, int, int, bool], list[int]] = {}
+        keys: dict[tuple[str, int, int, bool, tuple[str, ...]], list[int]] = {}
         for i, slot in enumerate(self.slots):
-            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0), []).append(i)
-        for (name, width, _, in_family), members in keys.items():
+            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, slot.reads), []).append(i)
+        for (name, width, _, in_family, _), members in keys.items():
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
             families = [numbers[self.slots[i].family] for i in members] if in_family else ()
             head = heads.CATALOGUE.build(
@@ -130,12 +138,18 @@ class GroupModel(nn.Module):
         self.block_heads = list(zip(self.blocks, made, strict=True))
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads; where a task tags tokens, with theirs behind."""
-        x = self.encoder(inputs, dropout)
+        """The representation z (M, B, Z) that every task reads, where a task tags tokens with theirs behind; (M, V B, Z)
+        where tasks see V views of the inputs."""
+        if self.views is None:
+            return self.sharing.shared(self._encoded(inputs, dropout), dropout)
+        seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
+        return self.sharing.shared(torch.cat(seen, dim=-2), dropout)
+
+    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout) -> Tensor:
+        x: Tensor = self.encoder(inputs, dropout)
         n_rows = _n_rows(inputs)
-        if x.shape[1] != n_rows and not any(head.per_token for _, head in self.block_heads):
-            x = x[:, :n_rows]
-        return self.sharing.shared(x, dropout)
+        tagged = x.shape[1] == n_rows or any(head.per_token for _, head in self.block_heads)
+        return x if tagged else x[:, :n_rows]
 
     def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
         """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
@@ -145,6 +159,8 @@ class GroupModel(nn.Module):
             mine = features
             if features.dim() == 4 and len(members) != len(self.slots):
                 mine = features[:, list(members)]
+            if self.views is not None:
+                mine = self.views.rows_of(mine, members[0])
             made.append(head(mine))
         return made
 
@@ -200,7 +216,7 @@ def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any]) -> GroupModel:
     """The model that a configuration describes, with one member's worth of parameters and no weights yet."""
-    slots = [Slot(**slot) for slot in config["slots"]]
+    slots = [Slot(**{**slot, "reads": tuple(slot.get("reads", ()))}) for slot in config["slots"]]
     choice = Choice(config["sharing"]["name"], dict(config["sharing"]["params"]))
     return GroupModel(config["encoder"], choice, slots)
 

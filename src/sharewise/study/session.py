@@ -24,7 +24,7 @@ from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
-from sharewise.study.inputs import recipe_for
+from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -122,6 +122,7 @@ class Session:
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
+        design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data

@@ -67,6 +67,11 @@ class BlockEncoder(Encoder):
         return f"{self.kind.value}:{self.name}"
 
     @property
+    def for_network(self) -> bool:
+        """Whether a network reads it; what it does not is there for its rivals."""
+        return True
+
+    @property
     @abstractmethod
     def shape(self) -> Shape:
         """What its block holds."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from sharewise.errors import DataError, Problem
 from sharewise.tables.texts import CARRIER
@@ -72,22 +74,28 @@ def _downloaded(name: str) -> Path:
     remedy = "Download it where there is a network, and write the folder's path as model: /path/to/folder"
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
         raise DataError(Problem("A model is a folder or a name on the hub", f"there is no folder '{name}'", remedy))
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import hf_hub_url, snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(KEPT), local_files_only=True))
     except Exception as error:  # not in the cache: whatever the library calls that
         missing = error
     try:
-        # One small file tells whether the hub answers at all; only then are the others asked for.
-        hf_hub_download(name, "config.json", etag_timeout=5)
-        return Path(snapshot_download(name, allow_patterns=list(KEPT)))
-    except HfHubHTTPError as error:
-        fact = f"'{name}' cannot be had from it ({type(error).__name__})"
-    except Exception as error:  # no network fails in as many ways as there are networks
+        # One request tells whether the hub answers at all: its own client would try for half a minute.
+        with urlopen(Request(hf_hub_url(name, "config.json"), method="HEAD"), timeout=5):
+            pass
+    except HTTPError as error:
+        if error.code == 404:
+            fact = f"there is neither a folder nor a model on the hub called '{name}'"
+            raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+    except (OSError, ValueError) as error:
         fact = f"'{name}' is no folder here, and the hub cannot be reached ({type(error).__name__})"
-    raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+        raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(KEPT)))
+    except Exception as error:  # a download fails in as many ways as there are networks
+        fact = f"'{name}' cannot be had from the hub ({type(error).__name__})"
+        raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from error
 
 
 @dataclass(frozen=True)
