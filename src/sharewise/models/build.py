@@ -138,7 +138,7 @@ class GroupModel(nn.Module):
         self.block_heads = list(zip(self.blocks, made, strict=True))
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads, where a task tags tokens with theirs behind; (M, V B, Z)
+        """The representation z (M, B, Z) that every task reads, of tagged tokens too behind the rows; (M, V B, Z)
         where tasks see V views of the inputs."""
         if self.views is None:
             return self.sharing.shared(self._encoded(inputs, dropout), dropout)
