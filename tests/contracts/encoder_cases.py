@@ -64,12 +64,28 @@ def transformer(rows: int, folder: Path) -> Case:
     return part, {"text:t": tokens}
 
 
+def picture(rows: int, folder: Path) -> Case:
+    pixels = np.random.default_rng(4).integers(0, 256, (rows, 12, 12, 3)).astype(np.uint8)
+    config = {"name": "picture", "block": "image:photo", "side": 12, "channels": 3, "widths": [8, 8, 16], "shift": 0}
+    return {**config, "mean": [0.5] * 3, "deviation": [0.3] * 3}, {"image:photo": pixels}
+
+
+def tokens(rows: int, folder: Path) -> Case:
+    random = np.random.default_rng(5)
+    codes = random.integers(1, 40, (rows, 6, 3)).astype(np.int32)
+    codes[np.arange(6) >= random.integers(1, 7, rows)[:, None]] = 0
+    config = {"name": "tokens", "block": "tokens:words", "n_words": 40, "n_forms": 2, "n_buckets": 40, "width": 24}
+    return config, {"tokens:words": codes}
+
+
 CASES: dict[str, Callable[[int, Path], Case]] = {
     "tabular": tabular,
     "vectors": vectors,
     "ids": ids,
     "mixed": mixed,
     "transformer": transformer,
+    "picture": picture,
+    "tokens": tokens,
 }
 
 MISSING = {"numeric": 0, "categorical": 0, "embedding": 0, "present": 0}

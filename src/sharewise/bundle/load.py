@@ -233,7 +233,7 @@ class Bundle:
 
     def predict_proba(self, table: Source, tasks: Sequence[str] | None = None) -> dict[str, Any]:
         """Per task that has classes a frame of the kind that was given, one column of probabilities per class."""
-        asked = [question for question in self.asked(tasks) if question.tasks[0].is_classification]
+        asked = [question for question in self.asked(tasks) if question.tasks[0].has_probabilities]
         read_ = read(table)
         pieces: dict[str, list[pa.Table]] = {question.name: [] for question in asked}
         for piece in _pieces(read_):

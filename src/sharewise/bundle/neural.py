@@ -67,14 +67,17 @@ class NeuralAnswerer(Answerer):
         for answered, network in self.checkpoints:
             mine = [task for task in tasks if task in answered]
             if mine:
-                pieces = [network.predict(piece) for piece in _pieces(tensors, rows_at_once(network))]
+                pieces = [network.predict(piece) for piece in _pieces(tensors, rows_at_once(network, tensors))]
                 answers |= {task: torch.cat([p[self.slots[task]][0] for p in pieces]).numpy() for task in mine}
         return answers
 
 
-def rows_at_once(network: build.GroupModel) -> int:
-    """Rows of one forward; fewer where the encoder holds much of each on the way."""
-    return max(min(FORWARD_ROWS, 8_000_000 // max(network.encoder.cells, 1)), 16)
+def rows_at_once(network: build.GroupModel, inputs: Inputs[torch.Tensor]) -> int:
+    """Rows of one forward; fewer where the encoder holds much of each on the way, or of their tokens."""
+    cells = float(max(network.encoder.cells, 1))
+    if network.encoder.token_block is not None:
+        cells *= max(inputs[network.encoder.token_block].shape[2] / 64, 1)
+    return max(min(FORWARD_ROWS, int(8_000_000 / cells)), 16 if network.encoder.token_block is None else 1)
 
 
 def _pieces(inputs: Inputs[torch.Tensor], size: int) -> Iterator[Inputs[torch.Tensor]]:

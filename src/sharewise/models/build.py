@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sharewise.batch import Inputs
@@ -93,6 +94,8 @@ def head_of(task: Task) -> str:
     """Catalogue name of a task's head."""
     if task.kind is TaskKind.REGRESSION and task.metric == "mae":
         return "absolute"
+    if task.has_spans:
+        return "spans"
     return task.kind.value
 
 
@@ -172,11 +175,20 @@ class GroupModel(nn.Module):
         return made
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads; (M, V B, Z) where tasks see V views of the inputs."""
+        """The representation z (M, B, Z) that every task reads, where a task tags tokens with theirs behind it.
+
+        (M, V B, Z) where tasks see V views of the inputs.
+        """
         if self.views is None:
-            return self.sharing.shared(self.encoder(inputs), dropout)
-        seen = [self.encoder(self.views.seen(inputs, v)) for v in range(len(self.views))]
+            return self.sharing.shared(self._encoded(inputs, dropout), dropout)
+        seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
         return self.sharing.shared(torch.cat(seen, dim=-2), dropout)
+
+    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout) -> Tensor:
+        x: Tensor = self.encoder(inputs, dropout)
+        n_rows = _n_rows(inputs)
+        tagged = x.shape[1] == n_rows or any(head.per_token for _, head in self.block_heads)
+        return x if tagged else x[:, :n_rows]
 
     def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
         """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
@@ -216,13 +228,28 @@ class GroupModel(nn.Module):
 
     @torch.no_grad()
     def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:
-        """Per slot (M, B, W): probabilities, or standardised numbers for regression."""
+        """Per slot (M, B, W): probabilities, standardised numbers for regression, codes of all tokens' tags (-1 where
+        there is no token)."""
         made: list[Tensor] = [torch.empty(0)] * len(self.slots)
         for (members, head), out in zip(self.block_heads, self.outputs(self.features(inputs)), strict=True):
-            predicted = head.predict(out)
+            mine = head.own_rows(out, _n_rows(inputs))
+            predicted = self._tags(head, mine, inputs) if head.per_token else head.predict(mine)
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
+
+    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor]) -> Tensor:
+        """Tag codes (M, S, B, L) over the whole width of the block of tokens."""
+        there = inputs[str(self.encoder.token_block)][..., 0] != 0
+        length, width = outputs.shape[3], there.shape[-1]
+        there = there[:, None, :, :length]
+        # Beyond the last token nothing may be preferred, lest it sway how the sentence is decoded.
+        predicted = head.predict(outputs * there.unsqueeze(-1))
+        return F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+
+
+def _n_rows(inputs: Inputs[Tensor]) -> int:
+    return next(iter(inputs.blocks.values())).shape[1]
 
 
 def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:

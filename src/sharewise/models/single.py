@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
+from sharewise.models.pooled import pooled_pixels, word_counts
 from sharewise.seeds import derive
 from sharewise.tasks import Task, TaskKind
 
@@ -246,7 +247,8 @@ class SingleTaskModel(ABC, Generic[P]):
 def flattened(inputs: Inputs[Array]) -> Inputs[Array]:
     """Common blocks alone: single inputs' vectors join `embedding`, ids `categorical`, what is present `numeric`.
 
-    Tokens and pictures, which are no vector of numbers, are left out. Without single inputs, `inputs` itself.
+    Pictures join as pooled pixels, tokens as counts of frequent words; numbers of tokens that a network is trained on
+    are left out. Without single inputs, `inputs` itself.
     """
     own = [name for name in inputs.blocks if ":" in name]
     if not own:
@@ -254,6 +256,8 @@ def flattened(inputs: Inputs[Array]) -> Inputs[Array]:
     blocks = {name: b for name, b in inputs.blocks.items() if ":" not in name and name != "present"}
     vectors = [inputs[name] for name in own if inputs[name].ndim == 2 and inputs[name].dtype.kind == "f"]
     ids = [inputs[name] for name in own if name.startswith("id:")]
+    vectors += [pooled_pixels(inputs[name]) for name in own if name.startswith("image:") and inputs[name].ndim == 4]
+    vectors += [word_counts(inputs[name]) for name in own if name.startswith("tokens:")]
     if vectors:
         blocks["embedding"] = _beside(blocks.get("embedding"), vectors)
     if ids:

@@ -30,7 +30,7 @@ from sharewise.study.sections import (
     listed_inputs,
 )
 from sharewise.study.source import parse
-from sharewise.tables.schema import UNREADABLE, Declaration, InputDeclaration, TaskDeclaration
+from sharewise.tables.schema import Declaration, InputDeclaration, TaskDeclaration
 from sharewise.tasks import TaskKind, TaskSet
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class StudyFile(Section):
         elif own is not None and own.inputs is not None:
             predicted = [t for t in self.tasks if t.kind is not TaskKind.RECONSTRUCTION]
             targets = {c for t in predicted for c in (*t.columns, t.column or t.name)}
-            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE and i.name not in targets)
+            inputs = tuple(i for i in own.inputs if i.name not in targets)
         data = self.data
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
@@ -135,6 +135,7 @@ class StudyFile(Section):
             group=data.group or (own.group if own else None),
             entity=data.entity,
             text=self.encoders.text,
+            image=self.encoders.image,
             file=self._file,
             lines={role: line for role, line in roles.items() if line is not None},
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sharewise.batch import Inputs, Targets
 from sharewise.records import ClassCounts, DataSummary, PartCounts, SetAside, TargetSpread, TaskData
+from sharewise.tables import tags
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Schema
@@ -91,7 +92,7 @@ def prepare(
     from sharewise.training.data import TrainingData
 
     codec = Codec.fit(table, schema, split.train)
-    inputs = encode(codec, table, cache_folder(), progress)
+    inputs = tags.shortened(encode(codec, table, cache_folder(), progress))
     targets = codec.targets(table)
     encoder = encoder_config(codec, inputs, split.train, fusion or {})
     wanted = blocks_read(encoder)
@@ -203,7 +204,9 @@ def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]
         return TaskData(task.name, labelled, spread=spread)
     counts = []
     for i, label in enumerate(task.classes[:30]):
-        if task.kind is TaskKind.MULTILABEL:
+        if task.kind is TaskKind.TOKEN_TAGGING:
+            hit = (present & (values == i)).sum(axis=1)
+        elif task.kind is TaskKind.MULTILABEL:
             hit = present[:, i] & (values[:, i] > 0.5)
         else:
             hit = present[:, 0] & (values[:, 0] == i)

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 from sharewise import metrics
 from sharewise.errors import Problem, nearest
 from sharewise.plan import Choice
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, TEXT, WEIGHTING, Family, choice
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, IMAGE, READING, SCALING, TEXT, WEIGHTING, Family, choice
+from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import InputKind
 from sharewise.tasks import TaskKind
 
@@ -128,7 +129,9 @@ class InputSection(Section):
     name: Text
     kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
     columns: tuple[Text, ...] = Field(default=(), description="Two text columns that are read as a pair.")
-    encoder: Annotated[Choice, chosen(TEXT)] | None = Field(default=None, description="How a text is read.")
+    encoder: Annotated[Choice, chosen(READING)] | None = Field(
+        default=None, description="How a text or a picture is read."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -141,9 +144,11 @@ class InputSection(Section):
         if self.columns and (len(self.columns) != 2 or self.kind is not InputKind.TEXT):
             fact = f"input '{self.name}' is of kind {self.kind or 'unknown'} with {len(self.columns)} columns"
             problems.append(Problem("A pair is an input of kind text with two columns", fact, "Write kind: text"))
-        if self.encoder is not None and self.kind not in (InputKind.TEXT, None):
-            fact = f"input '{self.name}' is {self.kind}"
-            problems.append(Problem("Only text inputs choose an encoder", fact, "Remove 'encoder'"))
+        if self.encoder is not None and self.kind is not None:
+            why = misplaced(self.encoder.name, self.kind)
+            if why is not None:
+                rule = f"The encoder of input '{self.name}' must fit its kind"
+                problems.append(Problem(rule, why, "Remove 'encoder', or name another"))
         if problems:
             raise problem_error(problems)
         return self
@@ -153,6 +158,7 @@ class EncodersSection(Section):
     """How inputs of a kind are read that do not say it themselves, and how several inputs become one vector."""
 
     text: Annotated[Choice, chosen(TEXT)] | None = None
+    image: Annotated[Choice, chosen(IMAGE)] | None = None
     fusion: Literal["concat", "gated", "attention"] = Field(
         default="concat", description="side by side, a gated sum, or every input looking at the others."
     )

@@ -17,7 +17,7 @@ from sharewise.tables import columns as col
 from sharewise.tables import described, infer, suspicion, texts
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import settle
-from sharewise.tables.schema import UNREADABLE, Declaration, InputKind, TaskDeclaration
+from sharewise.tables.schema import Declaration, InputKind, TaskDeclaration
 from sharewise.tasks import TaskKind
 
 PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[A-Za-z0-9_. ()/@-]*(?<! )")
@@ -130,8 +130,6 @@ def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]
             reason = "it is a target of the table's other tasks"
         elif name not in given:
             reason = "the table's own description does not name it as an input"
-        elif kind in UNREADABLE:
-            reason = f"{kind.value} inputs have no encoder yet"
         made.append(_Column(name, kind, reason))
     return made
 
@@ -214,8 +212,8 @@ def _tasks(table: Table, said: Declaration) -> list[str]:
 def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
     column = table.column(task.name)
     kind = task.kind or infer.task_kind(column)
-    if kind is TaskKind.TOKEN_TAGGING:
-        return [_noted(f"  # - name: {scalar(task.name)}", "left out: token tagging has no head yet")]
+    if kind is TaskKind.TOKEN_TAGGING and not any(i.kind is InputKind.TOKENS for i in said.inputs or ()):
+        return [_noted(f"  # - name: {scalar(task.name)}", "left out: its tags need an input of kind tokens")]
     note = (
         ""
         if not column.null_count

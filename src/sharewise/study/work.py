@@ -125,10 +125,14 @@ def cost(run: Run, prepared: Prepared) -> float:
     if run.kind == "lightgbm":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
         return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
+    from sharewise.study.inputs import seconds_a_row
+
     epochs = int(prepared.recipe["epochs"])
+    passes = max(epochs * rows, int(prepared.recipe.get("min_steps", 400)) * 64)
+    own = passes * seconds_a_row(prepared.encoder)
     steps = max(epochs * max(rows / 256, 1), 400)
     flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
-    return float(steps * (flops / 2.5e10 + 1.5e-4))
+    return float(own + steps * (flops / 2.5e10 + 1.5e-4))
 
 
 # --- carrying out -----------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +18,9 @@ from sharewise.tables.encoders import Encoder, Rows
 
 Array = npt.NDArray[Any]
 
+IN_MEMORY = 256_000_000
+"""Bytes up to which a block is held in memory."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -24,8 +30,12 @@ class Shape:
     cells: tuple[int, ...]
 
     def empty(self, n_rows: int) -> Array:
-        """Room for `n_rows` rows."""
-        return np.zeros((n_rows, *self.cells), dtype=self.dtype)
+        """Room for `n_rows` rows: in memory, or beyond 256 MB in a file that is gone when its last user is."""
+        shape = (n_rows, *self.cells)
+        if np.dtype(self.dtype).itemsize * math.prod(shape) <= IN_MEMORY:
+            return np.zeros(shape, dtype=self.dtype)
+        # The file is sparse: what is never written, such as padding, takes no disk.
+        return np.memmap(tempfile.TemporaryFile(), self.dtype, "w+", shape=shape)
 
 
 @dataclass(frozen=True)
@@ -75,9 +85,22 @@ class BlockEncoder(Encoder):
         """Those with a choice are fitted by what was chosen, the others say how."""
         raise NotImplementedError(f"{cls.__name__} is fitted by the choice that makes it.")
 
-    def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> None:
-        """Write the block's rows; raises DataError where a cell cannot be read."""
+    def room(self, columns: Sequence[pa.ChunkedArray]) -> Array:
+        """Room for the columns' rows; an encoder whose rows differ in length makes it as wide as these need."""
+        return self.shape.empty(len(columns[0]))
+
+    def located(self, columns: Sequence[pa.ChunkedArray], folder: Path) -> Sequence[pa.ChunkedArray]:
+        """The columns with relative paths of files, where they hold such, taken from the table's folder."""
+        return columns
+
+    def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> Array | None:
+        """Write the block's rows and, where reading alone can tell, say which have a value; raises DataError where a
+        cell cannot be read."""
         raise NotImplementedError(f"The block of a deferred input is written by a network; {self.name} is one.")
+
+    def found(self, block: Array) -> Array | None:
+        """Of a deferred encoder the rows that turned out to have a value; None where `present` says all."""
+        return None
 
     def present(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Which rows have a value, (N,) bool: all columns must have one."""

@@ -124,7 +124,7 @@ class Codec:
         if vectors:
             kind = np.uint8 if all(e.is_bytes for e in vectors) else np.float32
             blocks["embedding"] = np.empty((n, self.n_embedding), dtype=kind)
-        blocks |= {e.own_block: e.shape.empty(n) for e in self.own_blocks if not e.deferred}
+        blocks |= {e.own_block: e.room([table.column(c) for c in e.columns]) for e in self.own_blocks if not e.deferred}
         if self.own_blocks:
             blocks["present"] = np.zeros((n, len(self.own_blocks)), dtype=np.uint8)
         problems: dict[str, list[Problem]] = {}

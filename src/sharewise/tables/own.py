@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sharewise.tables import texts
+from sharewise.tables import images, texts
 from sharewise.tables.blocks import Array, BlockEncoder
 from sharewise.tables.encoders import EmbeddingEncoder, Encoder, Rows, encoder_from_json, fit_encoder
 from sharewise.tables.ids import IdEncoder
+from sharewise.tables.images.backbone import BackboneEncoder
+from sharewise.tables.images.native import PictureEncoder
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind
 from sharewise.tables.texts.ngrams import Ngrams, NgramsEncoder
 from sharewise.tables.texts.transformer import TransformerEncoder
+from sharewise.tables.tokens import TokensEncoder
 
-READERS: dict[str, type[BlockEncoder]] = {c.__name__: c for c in (IdEncoder, NgramsEncoder, TransformerEncoder)}
+READERS: dict[str, type[BlockEncoder]] = {
+    c.__name__: c
+    for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, BackboneEncoder, TokensEncoder)
+}
 """Encoders with a block of their own, by the name that `codec.json` holds."""
 
 
@@ -30,18 +37,25 @@ def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...
             continue
         else:
             name, columns = said.pair, [(i.name, table.column(i.name)) for i in inputs if i.pair == said.pair]
-        made[name] = encoder = _fitted(said, name, columns, rows)
+        made[name] = encoder = _fitted(said, name, columns, rows, table.folder)
         if isinstance(encoder, TransformerEncoder) and not encoder.frozen:
             # Trees and linear models cannot read tokens: they get the same text as n-grams.
             made[f"{name} as n-grams"] = Ngrams().fit(f"{name} as n-grams", columns, rows).aside_of_network()
     return tuple(made.values())
 
 
-def _fitted(said: Input, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> Encoder:
+def _fitted(
+    said: Input, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows, folder: Path
+) -> Encoder:
     match said.kind:
         case InputKind.TEXT:
             choice = said.encoder or texts.default()
             return texts.CATALOGUE.build(choice.name, **choice.params).fit(name, columns, rows)
+        case InputKind.IMAGE:
+            choice = said.encoder or images.default()
+            return images.CATALOGUE.build(choice.name, **choice.params).fit(name, columns[0][1], rows, folder)
+        case InputKind.TOKENS:
+            return TokensEncoder.fit(name, columns[0][1], rows)
         case InputKind.ID:
             return IdEncoder.fit(name, columns[0][1], rows)
         case _:
@@ -81,10 +95,9 @@ def columns_of(encoder: Encoder) -> tuple[str, ...]:
 
 def write(encoder: BlockEncoder, piece: Table, rows: Mapping[str, Array], number: int) -> None:
     """Encode a piece into the encoder's own block and its column of `present`."""
-    columns = [piece.column(name) for name in encoder.columns]
-    rows["present"][:, number] = encoder.present(columns)
-    if not encoder.deferred:
-        encoder.read(columns, rows[encoder.own_block])
+    columns = encoder.located([piece.column(name) for name in encoder.columns], piece.folder)
+    found = None if encoder.deferred else encoder.read(columns, rows[encoder.own_block])
+    rows["present"][:, number] = encoder.present(columns) if found is None else found
 
 
 def from_json(data: dict[str, Any]) -> Encoder:

@@ -29,10 +29,6 @@ class InputKind(StrEnum):
     ID = "id"
 
 
-UNREADABLE = frozenset({InputKind.TOKENS, InputKind.IMAGE})
-"""Kinds that the schema knows and no encoder reads yet."""
-
-
 @dataclass(frozen=True)
 class Input:
     """A column that the models read; `encoder` is how, where its kind leaves a choice, and `pair` the name under
@@ -127,6 +123,7 @@ class Declaration:
     group: str | None = None
     entity: str | None = None
     text: Choice | None = None
+    image: Choice | None = None
     file: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -57,6 +58,12 @@ class TrainingData:
     def device(self) -> torch.device:
         """Where the tensors live."""
         return self.targets.values.device
+
+    @cached_property
+    def lengths(self) -> np.ndarray | None:
+        """Tokens of every row (N,) where a block holds sentences."""
+        blocks = [b for name, b in self.inputs.blocks.items() if name.startswith("tokens:")]
+        return (blocks[0][..., 0] != 0).sum(1).cpu().numpy() if blocks else None
 
     def rows_of(self, task: int, part: str) -> np.ndarray:
         """Row numbers of `part` with at least one labelled cell of a task, ascending as in the part."""

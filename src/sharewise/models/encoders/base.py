@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from sharewise.batch import Inputs
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import StackedModule
 
 
@@ -20,7 +21,9 @@ class Encoder(StackedModule, ABC):
     n_out: int
     stacks: bool = True
     cells: int = 0
+    token_block: str | None = None
+    """The block whose tokens have features of their own behind those of the rows, (M, B + L B, `n_out`)."""
 
     @abstractmethod
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
-        """Features of a batch."""
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        """Features of a batch; what an encoder varies in training it draws from the step of `dropout`."""

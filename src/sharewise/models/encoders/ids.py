@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sharewise.batch import Inputs
 from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import Init
 
 
@@ -19,7 +20,7 @@ class Ids(Encoder):
         # Small at the start: an id that is met twice should not shout over the other inputs.
         self.declare("table", (n_codes, n_out), Init("normal", 0.1))
 
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         codes = inputs[self.block][..., 0].long()
         codes = torch.where(codes < self.n_codes, codes, torch.ones_like(codes))
         table = self.get_parameter("table")

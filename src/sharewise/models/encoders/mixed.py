@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sharewise.batch import Inputs
 from sharewise.models import encoders
 from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import Init, Linear
 
 FUSIONS = ("concat", "gated", "attention")
@@ -26,6 +27,7 @@ class Mixed(Encoder):
     concatenation: `concat` gives c; `gated` gives sum_i sigmoid(c G_i + g_i) * tanh(h_i) (Arevalo et al. 2017,
     "Gated Multimodal Units", eqs. 1-4); `attention` lets every part look at all of them, h_i + Attention(h_i, h)
     with `n_heads` heads (Vaswani et al. 2017, eq. 1), and concatenates. A single part is neither projected nor fused.
+    Where a part gives features of tokens, each token is fused with its row's other parts.
 
     Shapes: (M, B, ...) -> (M, B, n_out); n_out = `width` for `gated`, parts times `width` for the others.
     """
@@ -49,6 +51,10 @@ class Mixed(Encoder):
         self.columns = [part.get("present") for part in parts]
         self.stacks = all(part.stacks for part in made)
         self.cells = sum(max(part.cells, part.n_out) for part in made)
+        blocks = [part.token_block for part in made if part.token_block is not None]
+        if len(blocks) > 1:
+            raise ValueError(f"Tokens of one input are tagged; however, there are {len(blocks)}: {', '.join(blocks)}.")
+        self.token_block = blocks[0] if blocks else None
         alone = len(made) == 1
         sizes = [made[0].n_out] if alone else [width] * len(made)
         for i, (column, size) in enumerate(zip(self.columns, sizes, strict=True)):
@@ -66,17 +72,20 @@ class Mixed(Encoder):
                 raise ValueError(f"'width' must divide by n_heads {n_heads}; however, it is {width}.")
             self.attention.extend(Linear(width, width) for _ in range(4))
 
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         made = []
         for i, part in enumerate(self.parts):
-            h = part(inputs)
+            h = part(inputs, dropout)
             if len(self.projections):
                 h = self.projections[i](h)
             column = self.columns[i]
             if column is not None:
                 there = inputs["present"][..., column : column + 1] != 0
-                h = torch.where(there, h, self.get_parameter(f"absent_{i}"))
+                h = torch.where(_beside_tokens(there, h.shape[1]), h, self.get_parameter(f"absent_{i}"))
             made.append(h)
+        if self.token_block is not None:
+            n = max(h.shape[1] for h in made)
+            made = [_beside_tokens(h, n) for h in made]
         first: Tensor = made[0]
         if len(made) == 1:
             return first
@@ -97,6 +106,12 @@ class Mixed(Encoder):
         found = F.scaled_dot_product_attention(*heads).transpose(2, 3).reshape(m, b * k, w)
         attended: Tensor = out(found).view(m, b, k, w)
         return h + attended
+
+
+def _beside_tokens(x: Tensor, n: int) -> Tensor:
+    """`x` (M, B, D) for rows and then for each of their tokens, (M, n, D) with n = B + L B; `x` where it has them."""
+    b = x.shape[1]
+    return x if b == n else x.repeat(1, n // b, 1)
 
 
 def _built(part: Mapping[str, Any]) -> Encoder:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sharewise.batch import Inputs
 from sharewise.models.backbones import text
 from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import ZERO, Init, kaiming
 from sharewise.tables.texts import locate
 
@@ -64,7 +65,7 @@ class Transformer(Encoder):
         # About what the activations of a row's tokens take.
         self.cells = n_out * 256
 
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         coded = inputs[self.block].long()
         if not coded.shape[1]:
             return self.get_parameter(next(iter(self.names))).new_zeros(*coded.shape[:2], self.n_out)

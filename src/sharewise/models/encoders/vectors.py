@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sharewise.batch import Inputs
 from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 
 
 class Vectors(Encoder):
@@ -15,5 +16,5 @@ class Vectors(Encoder):
         super().__init__()
         self.block, self.scale, self.n_out = block, scale, n_in
 
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         return inputs[self.block].float() * self.scale
