@@ -243,8 +243,11 @@ def test_piecewise_linear_encoding_is_the_papers() -> None:
     torch.testing.assert_close(encoded, expected)
 
 
-WIDTHS = {"multiclass": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2, "token_tagging": 3, "spans": 5}
-ONE_OF = ("multiclass", "ordinal", "token_tagging", "spans")
+WIDTHS = {"multiclass": 3, "nested": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2} | {
+    "token_tagging": 3,
+    "spans": 5,
+}
+ONE_OF = ("multiclass", "nested", "ordinal", "token_tagging", "spans")
 
 
 @pytest.mark.parametrize("name", heads.CATALOGUE)
@@ -295,7 +298,7 @@ class TestHeads:
         if head.per_token:
             # Random tags make no whole spans: what is learnt shows before they are decoded.
             assert (out.argmax(-1) == values).float().mean() > 0.9
-        elif name in ("multiclass", "ordinal"):
+        elif name in ("multiclass", "nested", "ordinal"):
             assert (predicted.argmax(-1) == values[..., 0]).float().mean() > 0.9
             torch.testing.assert_close(predicted.sum(-1), torch.ones_like(predicted[..., 0]))
         else:

@@ -116,7 +116,7 @@ def test_a_study_file_says_how_texts_are_read() -> None:
         ({"a": {"kind": "text", "encoder": "ngram"}}, "'ngram' is not. Did you mean 'ngrams'?"),
         ({"a": {"kind": "text", "encoder": {"name": "ngrams", "features": "many"}}}, "must be a whole number"),
         ({"a": {"kind": "text", "columns": ["u"]}}, "A pair is an input of kind text with two columns"),
-        ({"a": {"kind": "id", "encoder": "ngrams"}}, "Only text inputs choose an encoder"),
+        ({"a": {"kind": "id", "encoder": "ngrams"}}, "inputs of kind id leave no choice"),
         ({"a": {"kind": "text", "encoder": "transformer"}}, "'transformer' needs its parameter 'model'"),
     ],
 )

@@ -14,6 +14,7 @@ CATALOGUE: Catalogue[Head] = Catalogue(
     {
         "binary": "sharewise.models.heads.binary:Binary",
         "multiclass": "sharewise.models.heads.multiclass:Multiclass",
+        "nested": "sharewise.models.heads.nested:Nested",
         "ordinal": "sharewise.models.heads.ordinal:Ordinal",
         "multilabel": "sharewise.models.heads.multilabel:Multilabel",
         "regression": "sharewise.models.heads.regression:Regression",
@@ -23,4 +24,5 @@ CATALOGUE: Catalogue[Head] = Catalogue(
         "spans": "sharewise.models.heads.tagging:Spans",
     },
 )
-"""Keyed by task kind; `absolute` is regression judged by its absolute error, `spans` tagging with tags O, B-X, I-X."""
+"""Keyed by task kind; `absolute` is regression judged by its absolute error, `nested` multiclass below a parent,
+`spans` tagging with tags O, B-X, I-X."""
