@@ -258,7 +258,7 @@ def test_tables_describe_themselves_where_the_file_is_silent() -> None:
     table = read(pa.table(columns).replace_schema_metadata({"mtl": json.dumps(metadata)}))
     said = StudyFile.from_dict({"data": "t", "tasks": ["y"]}).declaration(table)
     assert said.roles == {"id": "id", "split": "part", "time": "t"}
-    assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC),)
+    assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC), InputDeclaration("s", InputKind.TEXT))
     own = StudyFile.from_dict({"data": "t", "tasks": ["y"], "split": "random", "inputs": ["other"]}).declaration(table)
     assert own.split is None
     assert own.inputs == (InputDeclaration("other"),)

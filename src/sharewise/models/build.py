@@ -175,10 +175,8 @@ class GroupModel(nn.Module):
         return made
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads, where a task tags tokens with theirs behind it.
-
-        (M, V B, Z) where tasks see V views of the inputs.
-        """
+        """The representation z (M, B, Z) that every task reads, of tagged tokens too behind the rows; (M, V B, Z)
+        where tasks see V views of the inputs."""
         if self.views is None:
             return self.sharing.shared(self._encoded(inputs, dropout), dropout)
         seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
