@@ -37,10 +37,10 @@ class Task:
     scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
     `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last).
-    A tagging task has a label for each of a row's first `length` tokens; tags of spans stand in the order O, B-X, I-X,
-    B-Y, I-Y, ...
     An `auxiliary` task is trained beside the others and neither judged nor shipped. A task with a `parent` is the
-    finer question of the two: its class c belongs to the parent's class number `under[c]`.
+    finer question of the two: its class c belongs to the parent's class number `under[c]`. `inputs` are the inputs
+    that it reads, empty for all. A tagging task has a label for each of a row's first `length` tokens; tags of spans
+    stand in the order O, B-X, I-X, B-Y, I-Y, ...
     """
 
     name: str
@@ -57,6 +57,7 @@ class Task:
     where: tuple[str, str] | None = None
     at_layer: int = 0
     length: int = 0
+    inputs: tuple[str, ...] = ()
     auxiliary: bool = False
     parent: str | None = None
     under: tuple[int, ...] = ()

@@ -111,6 +111,7 @@ METADATA: dict[str, Any] = {
         {"name": "c", "kind": "regression", "metric": "RMSLE", "count": True},
         {"name": "o", "kind": "multiclass", "metric": "accuracy", "classes": ["low", "high"], "ordered": True},
         {"name": "g", "kind": "binary", "metric": "ROC-AUC", "per_group": "field"},
+        {"name": "k", "kind": "token-tagging", "metric": "span F1", "tokens": "s"},
     ],
 }
 
@@ -126,6 +127,7 @@ def test_metadata_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "c": np.arange(N) % 7,
         "o": [("low", "high")[i % 2] for i in range(N)],
         "g": [i % 3 == 0 for i in range(N)],
+        "k": [["O"]] * N,
     }
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table(columns).replace_schema_metadata({"mtl": json.dumps(METADATA)}), path)
@@ -138,6 +140,7 @@ def test_metadata_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "    transform: log1p              # for training; answers are in the original unit\n" in text
     assert "    kind: ordinal                 # 2 classes\n    classes: [low, high]\n" in text
     assert "    by: field                     # a task of its own for each of its 2 values\n" in text
+    assert "  # - name: k                     # left out: its tags need an input of kind tokens\n" in text
     study = load(out)
     whole = read(study.data_path)
     schema = resolve(whole, study.declaration(whole)).schema

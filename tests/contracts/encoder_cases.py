@@ -66,7 +66,7 @@ def transformer(rows: int, folder: Path) -> Case:
 
 def picture(rows: int, folder: Path) -> Case:
     pixels = np.random.default_rng(4).integers(0, 256, (rows, 12, 12, 3)).astype(np.uint8)
-    config = {"name": "picture", "block": "image:photo", "side": 12, "channels": 3, "widths": [8, 16], "shift": 0}
+    config = {"name": "picture", "block": "image:photo", "side": 12, "channels": 3, "widths": [8, 8, 16], "shift": 0}
     return {**config, "mean": [0.5] * 3, "deviation": [0.3] * 3}, {"image:photo": pixels}
 
 

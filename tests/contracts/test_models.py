@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,12 +243,7 @@ def test_piecewise_linear_encoding_is_the_papers() -> None:
     torch.testing.assert_close(encoded, expected)
 
 
-WIDTHS = {
-    "multiclass": 3,
-    "nested": 3,
-    "ordinal": 4,
-    "multilabel": 2,
-    "reconstruction": 2,
+WIDTHS = {"multiclass": 3, "nested": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2} | {
     "token_tagging": 3,
     "spans": 5,
 }
@@ -347,3 +343,33 @@ def test_ordinal_probabilities_follow_proportional_odds() -> None:
     logits = torch.log(below / (1 - below))
     differences = logits - logits[:1]
     torch.testing.assert_close(differences, differences[:, :1].expand_as(differences), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("architecture", sharing.CATALOGUE)
+def test_a_task_reads_only_the_inputs_that_it_names(architecture: str, folder: Path) -> None:
+    config, blocks = CASES["mixed"](6, folder)
+    columns = {
+        "age": {"numeric": [0, 1, 2]},
+        "sort": {"categorical": [0, 1], "embedding": [0, 1]},
+        "review": {"present": [0]},
+        "user": {"present": [1]},
+    }
+    blocks["present"][:] = 1
+    tasks = tuple(replace(t, inputs=i) for t, i in zip(TASKS[:3], [("review",), (), ("review", "age")], strict=True))
+    made = GroupModel({**config, "columns": columns}, Choice(architecture), slots_of(tasks))
+    stack = Stack(made)
+    stack.populate([0, 1], [[t.name for t in tasks]] * 2)
+    before = made.predict(tensors(blocks, 2))
+    changed = {
+        "id:user": blocks["id:user"] + 1,
+        "numeric": blocks["numeric"] + 1,
+        "text:review": blocks["text:review"] + 1,
+    }
+    reads = {"id:user": [1], "numeric": [1, 2], "text:review": [0, 1, 2]}
+    for block, other in changed.items():
+        after = made.predict(tensors({**blocks, block: other}, 2))
+        moved = [s for s in range(3) if not torch.equal(before[s], after[s])]
+        assert moved == reads[block], block
+    again = build.load(json.loads(json.dumps(made.config)), stack.state(0))
+    for a, b in zip(before, again.predict(tensors(blocks, 1)), strict=True):
+        torch.testing.assert_close(a[:1], b)

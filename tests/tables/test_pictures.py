@@ -13,7 +13,12 @@ import pytest
 
 from sharewise.errors import DataError
 from sharewise.tables import pictures
+from sharewise.tables.codec import Codec
 from sharewise.tables.pictures import Shape, Unreadable, decode, located, size_of, write_arrays, write_decoded
+from sharewise.tables.read import Table
+from sharewise.tables.resolve import resolve
+from sharewise.tables.schema import Declaration, InputDeclaration, InputKind, TaskDeclaration
+from sharewise.tasks import TaskKind
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -182,3 +187,32 @@ class TestArrays:
         column = pa.chunked_array([pa.array([b"ab", b"cd"], pa.binary(2))])
         with pytest.raises(DataError, match="have 16 values; however, they have 2"):
             write_arrays(column, "pixels", Shape(4, 4, 1), 4, 1, np.zeros((2, 4, 4, 1), np.uint8))
+
+
+class TestRebuilding:
+    def test_a_picture_is_rebuilt_as_means_of_squares(self) -> None:
+        pixels = np.random.default_rng(2).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+        column = pa.chunked_array([pa.array([pixels[0].tobytes(), None, pixels[2].tobytes()], pa.binary(1200))])
+        found, present = pictures.thumbnails(column, "p")
+        assert present.tolist() == [True, False, True]
+        assert found.shape == (3, len(pictures.thumbnail_cells(column, "p"))) == (3, 192)
+        assert pictures.thumbnail_cells(column, "p")[4] == "p[0,1,1]"
+        # 20 pixels in 8 squares: borders at 0, 2, 5, 7, 10, ...
+        assert found[0, 4] == pytest.approx(pixels[0, 0:2, 2:5, 1].mean())
+
+    def test_a_study_may_ask_for_it_where_the_table_holds_the_pixels(self) -> None:
+        pixels = np.random.default_rng(3).integers(0, 256, (30, 16 * 16), dtype=np.uint8)
+        raw = pa.array([p.tobytes() for p in pixels], pa.binary(256))
+        task = TaskDeclaration("again", TaskKind.RECONSTRUCTION, ("p",))
+        said = Declaration((task,), (InputDeclaration("p", InputKind.IMAGE),))
+        table = Table(pa.table({"p": raw}), "the table")
+        schema = resolve(table, said).schema
+        codec = Codec.fit(table, schema, np.arange(20))
+        targets = codec.targets(table)
+        assert targets.values.shape == (30, 64)
+        assert targets.values[:20].std() == pytest.approx(1, abs=0.05)
+        truth, _ = codec.truth(table, "again")
+        np.testing.assert_allclose(codec.inverse("again", targets.values), truth, rtol=1e-4)
+        paths = Table(pa.table({"p": ["a.png"] * 30}), "the table")
+        with pytest.raises(DataError, match="rebuilds numeric, boolean or embedding inputs, or raw pixels"):
+            resolve(paths, said)

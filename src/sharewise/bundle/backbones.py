@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharewise.tables.codec import Codec
+from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.texts import locate
 from sharewise.tables.texts.transformer import TransformerEncoder
 
@@ -33,7 +34,7 @@ def relocated(codec: Codec, root: Path) -> Codec:
     inside = {e: replace(e, model=str(root / folder(e.digest))) for e in _readers(codec)}
     if not inside:
         return codec
-    found = (inside.get(e, e) if isinstance(e, TransformerEncoder) else e for e in codec.encoders)
+    found = (inside.get(e, e) if isinstance(e, TransformerEncoder | BackboneEncoder) else e for e in codec.encoders)
     return replace(codec, encoders=tuple(found))
 
 
@@ -46,5 +47,5 @@ def at(architecture: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
     return {**architecture, "encoder": {**encoder, "parts": parts}}
 
 
-def _readers(codec: Codec) -> list[TransformerEncoder]:
-    return [e for e in codec.encoders if isinstance(e, TransformerEncoder)]
+def _readers(codec: Codec) -> list[TransformerEncoder | BackboneEncoder]:
+    return [e for e in codec.encoders if isinstance(e, TransformerEncoder | BackboneEncoder)]

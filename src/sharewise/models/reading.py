@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from sharewise.batch import Inputs
 from sharewise.catalogue import Catalogue
+from sharewise.errors import DataError, Problem
 from sharewise.tables.blocks import Array
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
@@ -23,6 +25,7 @@ READERS: Catalogue[Any] = Catalogue(
     "deferred reader",
     {
         "TransformerEncoder": "sharewise.models.backbones.text:read",
+        "BackboneEncoder": "sharewise.models.backbones.picture:read",
     },
 )
 """What writes the block of a deferred encoder, by the encoder's class: (encoder, columns, cache, advance) -> block."""
@@ -41,11 +44,26 @@ def encode(codec: Codec, table: Table, cache: Path | None = None, progress: Prog
     blocks = dict(inputs.blocks)
     for encoder in deferred:
         read: Read = READERS.load(type(encoder).__name__)
-        columns = [table.column(name) for name in encoder.columns]
+        columns = encoder.located([table.column(name) for name in encoder.columns], table.folder)
         total = len(columns) * table.n_rows
         with nullcontext(_still) if progress is None else progress(f"reading {encoder.name}", total) as advance:
-            blocks[encoder.own_block] = read(encoder, columns, cache, advance)
+            try:
+                block = read(encoder, columns, cache, advance)
+            except DataError as error:
+                raise DataError([_placed(problem, table) for problem in error.problems]) from None
+        found = encoder.found(block)
+        if found is not None:
+            block[~found] = 0
+            blocks["present"][:, codec.own_blocks.index(encoder)] &= found
+        blocks[encoder.own_block] = block
     return Inputs(blocks)
+
+
+def _placed(problem: Problem, table: Table) -> Problem:
+    """A problem of a piece, told as one of the whole table."""
+    if problem.row is None:
+        return problem
+    return replace(problem, file=table.name, row=problem.row + table.first_row)
 
 
 def _still(n: int) -> None:

@@ -29,6 +29,9 @@ P = TypeVar("P")
 """What a sibling keeps of one fitted problem."""
 
 CONFIG = "model.json"
+
+MOST_CELLS = 60_000_000
+"""Rows times inputs that these models are fitted to: a wide block of a million rows is read in part."""
 _SPREAD = 0.01
 
 _LOSS: dict[TaskKind, Loss] = {
@@ -58,6 +61,25 @@ class Problem:
     validation: Array
     y_validation: Array
     weight_validation: Array
+
+    def within(self, most: int) -> Problem:
+        """The same problem on at most `most` train and as many validation rows, spread evenly over those there are."""
+        if max(len(self.train), len(self.validation)) <= most:
+            return self
+        t, v = (
+            np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64) if len(rows) else rows
+            for rows in (self.train, self.validation)
+        )
+        return Problem(
+            self.loss,
+            self.n_classes,
+            self.train[t],
+            self.y[t],
+            self.weight[t],
+            self.validation[v],
+            self.y_validation[v],
+            self.weight_validation[v],
+        )
 
     @property
     def is_degenerate(self) -> bool:
@@ -170,6 +192,8 @@ class SingleTaskModel(ABC, Generic[P]):
         """
         outline, problems = reduce(task, values, present, rows_train, rows_validation)
         inputs = flattened(inputs)
+        width = sum(block.shape[1] for block in inputs.blocks.values())
+        problems = [p.within(MOST_CELLS // max(width, 1)) for p in problems]
         parts: list[P | float] = [
             p.constant() if p.is_degenerate else cls.fit_problem(inputs, p, params, derive(seed, cls.name, i))
             for i, p in enumerate(problems)

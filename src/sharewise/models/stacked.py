@@ -45,14 +45,14 @@ def kaiming(fan_in: int) -> Init:
 
 @dataclass(frozen=True)
 class Law:
-    """What is declared of a parameter: how it starts, whether it has slots, whether those are `crossed`, whether they
-    start `alike`, and at what share of the learning rate it moves."""
+    """What is declared of a parameter: how it starts, whether it has slots, whether those are `crossed`, whether
+    they start `alike`, and at what share of the learning rate it moves."""
 
     init: Init
     per_slot: bool
     crossed: bool
-    rate: float
     alike: bool
+    rate: float
 
 
 class StackedModule(nn.Module):
@@ -79,14 +79,14 @@ class StackedModule(nn.Module):
         *,
         per_slot: bool = False,
         crossed: bool = False,
-        rate: float = 1.0,
         alike: bool = False,
+        rate: float = 1.0,
     ) -> nn.Parameter:
         """Register the parameter `name` of one member's `shape`; members are given by `populate`. It moves at `rate`
         times the member's learning rate."""
         parameter = nn.Parameter(torch.empty(1, *shape))
         self.register_parameter(name, parameter)
-        self.laws[name] = Law(law, per_slot, crossed, rate, alike)
+        self.laws[name] = Law(law, per_slot, crossed, alike, rate)
         return parameter
 
 
@@ -161,8 +161,8 @@ class Entry:
     law: Init
     slots: tuple[int, ...] | None
     crossed: bool = False
-    rate: float = 1.0
     alike: bool = False
+    rate: float = 1.0
 
     @property
     def shared(self) -> bool:
@@ -184,7 +184,7 @@ def entries_of(module: nn.Module) -> Iterator[Entry]:
                 slots = (child.slot_numbers or ()) if law.per_slot else None
                 shape = parameter.shape[1:]
                 full = f"{path}.{name}" if path else name
-                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed, law.rate, law.alike)
+                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed, law.alike, law.rate)
                 offset += shape.numel()
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
 from sharewise.models.encoders.tabular import quantile_bins
+from sharewise.tables import own
 from sharewise.tables.codec import Codec
 from sharewise.tables.schema import InputKind, Schema
+from sharewise.tasks import Task
 
 Rows = NDArray[np.int64]
 
@@ -27,15 +29,19 @@ def encoder_config(codec: Codec, inputs: Inputs[Any], train: Rows, fusion: Mappi
     is a part of a `mixed` one, after the tabular part where there is one."""
     common = {"numeric", "categorical", "embedding"} & set(inputs.blocks)
     tabular = _tabular(codec, inputs, train) if common else None
+    some = any(task.inputs for task in codec.schema.tasks)
+    columns: dict[str, Any] = {"columns": own.places(codec.encoders)} if some else {}
     if not codec.own_blocks:
-        return tabular or {"name": "tabular"}
+        return {**(tabular or {"name": "tabular"}), **columns}
     rows = train[:: max(len(train) // SAMPLE, 1)]
     parts = [] if tabular is None else [tabular]
     for number, encoder in enumerate(codec.own_blocks):
+        if not encoder.for_network:
+            continue
         sample = inputs[encoder.own_block][rows]
         there = inputs["present"][rows, number] != 0
         parts.append({**encoder.part(sample[there]), "present": number})
-    return {"name": "mixed", "parts": parts, **fusion}
+    return {"name": "mixed", "parts": parts, **fusion, **columns}
 
 
 def blocks_read(config: Mapping[str, Any]) -> set[str] | None:
@@ -55,6 +61,23 @@ def seconds_a_row(config: Mapping[str, Any]) -> float:
         elif part["name"] == "tokens":
             total += 5e-4
     return total
+
+
+def seen_by(task: Task, codec: Codec, inputs: Inputs[Any]) -> Inputs[Any]:
+    """The inputs that a task reads, the others as if they were missing, for the models that are no networks."""
+    if not task.inputs:
+        return inputs
+    places = own.places(codec.encoders)
+    blocks = dict(inputs.blocks)
+    for name in ("numeric", "categorical", "embedding", "present"):
+        if name in blocks:
+            kept = [c for i in task.inputs for c in places[i].get(name, ())]
+            blocks[name] = np.zeros_like(inputs[name])
+            blocks[name][:, kept] = inputs[name][:, kept]
+    for encoder in codec.own_blocks:
+        if not {*encoder.columns, encoder.name.removesuffix(" as n-grams")} & set(task.inputs):
+            blocks[encoder.own_block] = np.zeros_like(inputs[encoder.own_block])
+    return Inputs(blocks)
 
 
 def _tabular(codec: Codec, inputs: Inputs[Any], train: Rows) -> dict[str, Any]:
@@ -87,6 +110,16 @@ TUNED_EPOCHS = 6
 def stackable(config: Mapping[str, Any]) -> bool:
     """Whether members of a cohort can be trained in one stack."""
     return not any("digest" in part for part in config.get("parts", ()))
+
+
+def reading_of(schema: Schema, fusion: Mapping[str, Any]) -> dict[str, Any]:
+    """How inputs are read whose kind leaves a choice, as a design keeps it; empty where none does."""
+    chosen = {i.name: {"name": i.encoder.name, **i.encoder.params} for i in schema.inputs if i.encoder is not None}
+    pairs = {i.name: i.pair for i in schema.inputs if i.pair is not None}
+    ids = sorted(i.name for i in schema.inputs if i.kind is InputKind.ID)
+    if not chosen and not ids:
+        return {}
+    return {"encoders": chosen, "pairs": pairs, "ids": ids, **fusion}
 
 
 def recipe_for(schema: Schema, epochs: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import IN_MEMORY, StudyFile
-from sharewise.study.inputs import recipe_for
+from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -154,6 +154,7 @@ class Session:
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
+        design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         if searching:
             design = search.with_search(design, declared.search, prepared)

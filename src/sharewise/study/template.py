@@ -212,6 +212,8 @@ def _tasks(table: Table, said: Declaration) -> list[str]:
 def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
     column = table.column(task.name)
     kind = task.kind or infer.task_kind(column)
+    if kind is TaskKind.TOKEN_TAGGING and not any(i.kind is InputKind.TOKENS for i in said.inputs or ()):
+        return [_noted(f"  # - name: {scalar(task.name)}", "left out: its tags need an input of kind tokens")]
     note = (
         ""
         if not column.null_count

@@ -216,6 +216,8 @@ def _cohort(
 
 
 def _single(run: Run, prepared: Prepared, directory: Path) -> None:
+    from sharewise.study.inputs import seen_by
+
     kind = single_task_model(run.kind)
     task = prepared.tasks[run.group.tasks[0]]
     started = time.process_time()
@@ -224,7 +226,16 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     train, validation = prepared.data.parts["train"], prepared.data.parts["validation"]
     record = replace(_record(run, run.kind), n_train_rows=len(prepared.rows_of(task.name, "train")))
     try:
-        model = kind.fit(task, prepared.inputs, values, present, train, validation, run.params, run.seed)
+        model = kind.fit(
+            task,
+            seen_by(task, prepared.codec, prepared.inputs),
+            values,
+            present,
+            train,
+            validation,
+            run.params,
+            run.seed,
+        )
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
         _write(failed, {}, {}, prepared, directory)

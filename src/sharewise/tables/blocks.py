@@ -67,6 +67,11 @@ class BlockEncoder(Encoder):
         return f"{self.kind.value}:{self.name}"
 
     @property
+    def for_network(self) -> bool:
+        """Whether a network reads it; what it does not is there for its rivals."""
+        return True
+
+    @property
     @abstractmethod
     def shape(self) -> Shape:
         """What its block holds."""
@@ -92,6 +97,10 @@ class BlockEncoder(Encoder):
         """Write the block's rows and, where reading alone can tell, say which have a value; raises DataError where a
         cell cannot be read."""
         raise NotImplementedError(f"The block of a deferred input is written by a network; {self.name} is one.")
+
+    def found(self, block: Array) -> Array | None:
+        """Of a deferred encoder the rows that turned out to have a value; None where `present` says all."""
+        return None
 
     def present(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Which rows have a value, (N,) bool: all columns must have one."""

@@ -10,17 +10,19 @@ import pyarrow as pa
 
 from sharewise.tables import images, texts
 from sharewise.tables.blocks import Array, BlockEncoder
-from sharewise.tables.encoders import Encoder, Rows, encoder_from_json, fit_encoder
+from sharewise.tables.encoders import EmbeddingEncoder, Encoder, Rows, encoder_from_json, fit_encoder
 from sharewise.tables.ids import IdEncoder
+from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.images.native import PictureEncoder
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind
-from sharewise.tables.texts.ngrams import NgramsEncoder
+from sharewise.tables.texts.ngrams import Ngrams, NgramsEncoder
 from sharewise.tables.texts.transformer import TransformerEncoder
 from sharewise.tables.tokens import TokensEncoder
 
 READERS: dict[str, type[BlockEncoder]] = {
-    c.__name__: c for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, TokensEncoder)
+    c.__name__: c
+    for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, BackboneEncoder, TokensEncoder)
 }
 """Encoders with a block of their own, by the name that `codec.json` holds."""
 
@@ -30,10 +32,15 @@ def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...
     made: dict[str, Encoder] = {}
     for said in inputs:
         if said.pair is None:
-            made[said.name] = _fitted(said, said.name, [(said.name, table.column(said.name))], rows, table.folder)
-        elif said.pair not in made:
-            columns = [(i.name, table.column(i.name)) for i in inputs if i.pair == said.pair]
-            made[said.pair] = _fitted(said, said.pair, columns, rows, table.folder)
+            name, columns = said.name, [(said.name, table.column(said.name))]
+        elif said.pair in made:
+            continue
+        else:
+            name, columns = said.pair, [(i.name, table.column(i.name)) for i in inputs if i.pair == said.pair]
+        made[name] = encoder = _fitted(said, name, columns, rows, table.folder)
+        if isinstance(encoder, TransformerEncoder) and not encoder.frozen:
+            # Trees and linear models cannot read tokens: they get the same text as n-grams.
+            made[f"{name} as n-grams"] = Ngrams().fit(f"{name} as n-grams", columns, rows).aside_of_network()
     return tuple(made.values())
 
 
@@ -53,6 +60,32 @@ def _fitted(
             return IdEncoder.fit(name, columns[0][1], rows)
         case _:
             return fit_encoder(said, columns[0][1], rows)
+
+
+def places(encoders: Sequence[Encoder]) -> dict[str, dict[str, list[int]]]:
+    """Input, or pair, to block to the block's columns that come from it; an own block is its column of `present`."""
+    made: dict[str, dict[str, list[int]]] = {}
+    ends: dict[str, int] = {}
+
+    def take(name: str, block: str, width: int) -> None:
+        start = ends.get(block, 0)
+        ends[block] = start + width
+        if width:
+            made.setdefault(name, {}).setdefault(block, []).extend(range(start, start + width))
+
+    for encoder in encoders:
+        if isinstance(encoder, BlockEncoder):
+            number = ends.get("present", 0)
+            ends["present"] = number + 1
+            for name in {*encoder.columns, encoder.name} if encoder.for_network else ():
+                made.setdefault(name, {}).setdefault("present", []).append(number)
+        else:
+            take(encoder.name, encoder.block, encoder.width)
+    for encoder in encoders:
+        # Missing vectors are told by columns after all others of the numeric block.
+        if isinstance(encoder, EmbeddingEncoder) and encoder.indicator:
+            take(encoder.name, "numeric", 1)
+    return made
 
 
 def columns_of(encoder: Encoder) -> tuple[str, ...]:

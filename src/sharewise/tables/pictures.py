@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SIGNATURES = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
+
+THUMBNAIL = 8
+"""Squares a side of what is rebuilt of a picture."""
 
 MOST_BYTES = 100_000_000
 MOST_PIXELS = 100_000_000
@@ -53,6 +56,11 @@ class Shape:
     def size(self) -> int:
         """Bytes of one picture."""
         return self.height * self.width * self.channels
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
 
     @classmethod
     def of_length(cls, length: int) -> Shape | None:
@@ -224,6 +232,32 @@ def looks_like(column: pa.ChunkedArray) -> bool:
     return all(bytes(value[:12]).startswith(SIGNATURES) for value in head)
 
 
+def check_unreadable(said: str, name: str) -> None:
+    """Raise DataError where it is not said what becomes of unreadable pictures."""
+    if said not in ("refuse", "skip"):
+        rule = "'unreadable' of a picture input is refuse or skip"
+        raise DataError(Problem(rule, f"it is '{said}'", column=name))
+
+
+def raw_shape(column: pa.ChunkedArray, name: str, said: Sequence[int]) -> Shape:
+    """The shape of a column's raw pixels, said as (height, width[, channels]) or told from their number; raises
+    DataError where it does not fit."""
+    check_type(column, name)
+    length = array_length(column) or 0
+    if said:
+        sizes = (*said, 1)[:3] if len(said) == 2 else tuple(said)
+        if len(sizes) != 3 or sizes[2] not in (1, 3) or min(sizes) < 1 or int(np.prod(sizes)) != length:
+            rule = f"The shape [height, width, channels] of a picture of {length} values holds as many"
+            raise DataError(Problem(rule, f"it is {list(said)}", column=name))
+        return Shape(*sizes)
+    found = Shape.of_length(length)
+    if found is None:
+        rule = "Pixels without a shape are a square, grey or with three channels"
+        remedy = "Write encoder: {name: picture, shape: [height, width, channels]}"
+        raise DataError(Problem(rule, f"the column has {length} values in a row", remedy, column=name))
+    return found
+
+
 def located(column: pa.ChunkedArray, folder: Path) -> pa.ChunkedArray:
     """A column of paths with the relative ones taken from `folder`; another column as it is."""
     if not col.is_text(column.type):
@@ -268,6 +302,30 @@ def _raw(chunk: pa.Array, name: str, size: int) -> tuple[Pixels, npt.NDArray[np.
     pixels = np.frombuffer(chunk.buffers()[1], np.uint8)
     pixels = pixels[chunk.offset * size : (chunk.offset + len(chunk)) * size].reshape(len(chunk), size)
     return (pixels if present.all() else np.where(present[:, None], pixels, 0).astype(np.uint8)), present
+
+
+def thumbnails(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Raw pictures as the means of 8 x 8 squares, (N, 64 channels), zeros where missing, and who is there:
+    what a reconstruction task rebuilds of a picture."""
+    shape = raw_shape(column, name, ())
+    pixels = np.zeros((len(column), *shape.sizes), np.uint8)
+    write_arrays(column, name, shape, shape.height, shape.channels, pixels)
+    edges = np.linspace(0, shape.height, THUMBNAIL + 1).astype(int)
+    sums = np.add.reduceat(pixels.astype(np.float64), edges[:-1], axis=1)
+    sums = np.add.reduceat(sums, edges[:-1], axis=2)
+    area = np.diff(edges)
+    means = sums / (area[:, None, None] * area[None, :, None])
+    return means.reshape(len(column), -1), column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+
+
+def thumbnail_cells(column: pa.ChunkedArray, name: str) -> list[str]:
+    """Names of what `thumbnails` gives, in its order; raises DataError for pictures too small for it."""
+    shape = raw_shape(column, name, ())
+    if shape.height < THUMBNAIL:
+        rule = f"A picture that is rebuilt has at least {THUMBNAIL} pixels a side"
+        raise DataError(Problem(rule, f"it has {shape.height}", column=name))
+    n = range(THUMBNAIL)
+    return [f"{name}[{row},{at},{c}]" for row in n for at in n for c in range(shape.channels)]
 
 
 def write_decoded(

@@ -66,6 +66,7 @@ class _Resolver:
         inputs = self.inferred_inputs() if self.said.inputs is None else self.given_inputs(self.said.inputs)
         self.rebuildable(tasks, inputs)
         self.tagged(tasks, inputs)
+        self.read_by_tasks(inputs)
         if not inputs and not self.problems:
             self.add(
                 "A study needs an input", f"no column of {self.table.name} can be one", "Name columns under inputs"
@@ -119,7 +120,12 @@ class _Resolver:
             return Input(name, kind, own or self.said.image or images.default())
         if kind is not InputKind.TEXT:
             return Input(name, kind)
-        return Input(name, kind, own or self.said.text or texts.default(), said.pair if said is not None else None)
+        choice = own or self.said.text
+        if choice is None:
+            choice = texts.default()
+            better = "" if choice.name == "embedded" else "; the extra 'embedded' brings a stronger one"
+            self.notes.append(f"Text '{name}' is read by '{choice.name}', the default here{better}.")
+        return Input(name, kind, choice, said.pair if said is not None else None)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
@@ -147,18 +153,30 @@ class _Resolver:
             if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
         ]
 
+    def read_by_tasks(self, inputs: list[Input]) -> None:
+        """A task reads inputs of the study."""
+        known = {name for i in inputs for name in (i.name, i.pair) if name is not None}
+        for task in self.said.tasks:
+            for name in task.inputs:
+                if name not in known:
+                    fact = f"'{name}' of task '{task.name}' is none"
+                    self.add("A task reads inputs of the study", fact, nearest(name, known), task.line)
+
     def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
-        """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
+        """Reconstruction asks for numeric, boolean or embedding inputs, or pictures whose pixels the table holds."""
         kinds = {i.name: i.kind for i in inputs}
         lines = {t.name: t.line for t in self.said.tasks}
         for task in tasks:
             if task.kind is not TaskKind.RECONSTRUCTION:
                 continue
             for column in task.columns:
-                if kinds.get(column) not in REBUILDABLE:
+                pixels = kinds.get(column) is InputKind.IMAGE and not pictures.is_encoded(
+                    self.table.column(column).type
+                )
+                if kinds.get(column) not in REBUILDABLE and not pixels:
                     what = kinds[column].value if column in kinds else "no input"
                     self.add(
-                        "A reconstruction task rebuilds numeric, boolean or embedding inputs",
+                        "A reconstruction task rebuilds numeric, boolean or embedding inputs, or raw pixels",
                         f"'{column}' of task '{task.name}' is {what}",
                         "Remove it from the task's columns, or name it under inputs",
                         lines.get(task.name),
@@ -223,10 +241,10 @@ class _Resolver:
         task = Task(
             said.name, kind, names, metric, said.margin, made, said.transform, weights, said.weight, said.primary
         )
+        task = replace(task, auxiliary=said.auxiliary, at_layer=said.at_layer, parent=said.parent, inputs=said.inputs)
         if kind is TaskKind.TOKEN_TAGGING:
             longest = int(tags.lengths(self.table.column(names[0])).max(initial=1))
             task = replace(task, length=min(max(longest, 1), tags.LONGEST))
-        task = replace(task, auxiliary=said.auxiliary, at_layer=said.at_layer, parent=said.parent)
         return [task] if said.by is None else self.expanded(task, said, said.by)
 
     def outside_test(self, name: str) -> pa.ChunkedArray:

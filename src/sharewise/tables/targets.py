@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.tables import columns as col
-from sharewise.tables import tags
+from sharewise.tables import pictures, tags
 from sharewise.tables.columns import Floats
 from sharewise.tables.read import Table
 from sharewise.tasks import Task, TaskKind
@@ -68,7 +68,11 @@ def _cells(table: Table, task: Task) -> tuple[Floats, Present]:
     seen: list[Present] = []
     for name in task.columns:
         column = table.column(name)
-        if col.is_list(column.type):
+        if col.is_bytes(column.type):
+            values, present = pictures.thumbnails(column, name)
+            blocks.append(values)
+            seen.append(np.repeat(present[:, None], values.shape[1], axis=1))
+        elif col.is_list(column.type):
             width = sum(1 for c in task.classes if str(c).startswith(f"{name}["))
             values, present = col.vectors(column, name, width)
             blocks.append(values.astype(np.float64))

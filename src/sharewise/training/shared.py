@@ -20,7 +20,8 @@ def is_shared(entry: Entry) -> bool:
 class Shared:
     """The shared parameters of a stack, as a training step needs them.
 
-    Where two tasks' gradients cannot meet at the representation (`Sharing.common` False), a balancer that would
+    Where two tasks' gradients cannot meet at the representation (`Sharing.common` False, or tasks that read different
+    inputs), a balancer that would
     compare them there compares exact gradients at all shared parameters instead, one trunk backward per task, and
     `compared` are these parameters; else it is None.
     """
@@ -30,7 +31,7 @@ class Shared:
         self._rates = stack.rates()
         self._trained = stack.mask(lambda entry: not is_shared(entry))
         self.compared: list[torch.nn.Parameter] | None = None
-        if balancer.level is Level.REPRESENTATION and not model.sharing.common:
+        if balancer.level is Level.REPRESENTATION and not (model.sharing.common and model.views is None):
             balancer.level = Level.LAST_BLOCK
             self.compared = [entry.parameter for entry in stack.entries if is_shared(entry)]
 

@@ -64,7 +64,7 @@ class Residual(nn.Module):
         if self.n_new:
             m = self.first.weight.shape[0]
             b, _, h, w = same.shape
-            same = F.pad(same.view(b, m, -1, h, w), (0, 0, 0, 0, 0, self.n_new)).flatten(1, 2)
+            same = F.pad(same.reshape(b, m, -1, h, w), (0, 0, 0, 0, 0, self.n_new)).flatten(1, 2)
         return F.relu(same + self.second(F.relu(self.first(x))))
 
 
@@ -121,7 +121,7 @@ class Picture(Encoder):
         if b == 0:
             return self.mean.new_zeros(m, 0, self.n_out)
         x = self.feature_map(inputs, dropout)
-        return F.adaptive_avg_pool2d(x.flatten(0, 1), self.grid).view(m, b, -1)
+        return F.adaptive_avg_pool2d(x.flatten(0, 1), self.grid).reshape(m, b, -1)
 
     def feature_map(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         """Features of every place, (M, B, `n_channels`, h, w), h = w = side / 2^stages rounded up."""
@@ -134,7 +134,7 @@ class Picture(Encoder):
         x = F.relu(self.stem(x))
         for block in self.blocks:
             x = block(x)
-        return x.view(b, m, self.n_channels, *x.shape[2:]).transpose(0, 1)
+        return x.reshape(b, m, self.n_channels, *x.shape[2:]).transpose(0, 1)
 
 
 def augment(x: Tensor, shift: int, flip: bool, step: int) -> Tensor:

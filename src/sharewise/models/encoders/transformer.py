@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,10 @@ def _with_lora(network: nn.Module, rank: int) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, bias="none", target_modules="all-linear")
-    made: nn.Module = get_peft_model(network, config)
+    with warnings.catch_warnings():
+        # The two libraries warn each other of names that go away.
+        warnings.simplefilter("ignore", FutureWarning)
+        made: nn.Module = get_peft_model(network, config)
     return made.eval()
 
 

@@ -14,6 +14,7 @@ CATALOGUE: Catalogue[Reading] = Catalogue(
     "image encoder",
     {
         "picture": "sharewise.tables.images.native:Native",
+        "backbone": "sharewise.tables.images.backbone:Backbone",
     },
 )
 

@@ -51,12 +51,13 @@ class Native(Reading):
 
     def fit(self, name: str, column: pa.ChunkedArray, rows: Rows, folder: Path) -> PictureEncoder:
         self._check(name)
-        raw = None if pictures.is_encoded(column.type) else self._raw(column, name)
+        pictures.check_unreadable(self.unreadable, name)
+        raw = None if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape)
         skip = self.unreadable == "skip"
         own = raw or _typical(column, rows, folder, name, skip)
         side = self.side or min(min(own.height, own.width), LARGEST_SIDE)
         channels = self.channels or own.channels
-        shape = () if raw is None else (raw.height, raw.width, raw.channels)
+        shape = () if raw is None else raw.sizes
         network = (tuple(self.widths), self.depth, self.grid, self.shift, self.flip)
         return PictureEncoder(name, (name,), max(side, 8), channels, skip, shape, *network)
 
@@ -66,28 +67,8 @@ class Native(Reading):
             problems.append(Problem("The side of a picture is 8 to 512 pixels", f"it is {self.side}", column=name))
         if self.channels not in (0, 1, 3):
             problems.append(Problem("A picture has 1 or 3 channels", f"it is {self.channels}", column=name))
-        if self.unreadable not in ("refuse", "skip"):
-            rule = "'unreadable' of a picture input is refuse or skip"
-            problems.append(Problem(rule, f"it is '{self.unreadable}'", column=name))
         if problems:
             raise DataError(problems)
-
-    def _raw(self, column: pa.ChunkedArray, name: str) -> pictures.Shape:
-        """The shape of raw pixels, said or told from their number."""
-        pictures.check_type(column, name)
-        length = pictures.array_length(column) or 0
-        if self.shape:
-            sizes = (*self.shape, 1)[:3] if len(self.shape) == 2 else tuple(self.shape)
-            if len(sizes) != 3 or sizes[2] not in (1, 3) or min(sizes) < 1 or int(np.prod(sizes)) != length:
-                rule = f"The shape [height, width, channels] of a picture of {length} values holds as many"
-                raise DataError(Problem(rule, f"it is {list(self.shape)}", column=name))
-            return pictures.Shape(*sizes)
-        found = pictures.Shape.of_length(length)
-        if found is None:
-            rule = "Pixels without a shape are a square, grey or with three channels"
-            remedy = "Write encoder: {name: picture, shape: [height, width, channels]}"
-            raise DataError(Problem(rule, f"the column has {length} values in a row", remedy, column=name))
-        return found
 
 
 @dataclass(frozen=True)

@@ -100,10 +100,12 @@ def _characters(points: Array, row: Array, substring: _Substrings, shortest: int
     for n in range(shortest, longest + 1):
         at = np.arange(max(len(points) - n + 1, 0))
         # A blank may stand at either end of an n-gram, never inside it.
-        whole = (blanks[at + n - 1] - blanks[at + 1] == 0) & (points[at + n // 2] != 32)
+        inside = blanks[at + n - 1] - blanks[np.minimum(at + 1, at + n - 1)]
+        whole = (inside == 0) & (blanks[at + n] - blanks[at] < n)
         at = at[whole]
         hashes.append(_mixed(substring.between(at, at + n)))
-        rows.append(row[at + 1])
+        # A leading blank belongs to the text before.
+        rows.append(row[np.minimum(at + 1, at + n - 1)])
     return np.concatenate(hashes), np.concatenate(rows)
 
 

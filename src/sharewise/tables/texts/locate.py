@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from sharewise.errors import DataError, Problem
 from sharewise.tables.texts import CARRIER
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+PIXELS = "preprocessor_config.json"
 KEPT = ("*.json", "*.safetensors", "*.txt", "*.model")
 FAR = 100_000
 """Positions of a model that sets no limit."""
@@ -71,26 +74,59 @@ def _downloaded(name: str) -> Path:
     remedy = "Download it where there is a network, and write the folder's path as model: /path/to/folder"
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
         raise DataError(Problem("A model is a folder or a name on the hub", f"there is no folder '{name}'", remedy))
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import hf_hub_url, snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(KEPT), local_files_only=True))
     except Exception as error:  # not in the cache: whatever the library calls that
         missing = error
     try:
-        # One small file tells whether the hub answers at all; only then are the others asked for.
-        hf_hub_download(name, "config.json", etag_timeout=5)
-        return Path(snapshot_download(name, allow_patterns=list(KEPT)))
-    except HfHubHTTPError as error:
-        fact = f"'{name}' cannot be had from it ({type(error).__name__})"
-    except Exception as error:  # no network fails in as many ways as there are networks
+        # One request tells whether the hub answers at all: its own client would try for half a minute.
+        with urlopen(Request(hf_hub_url(name, "config.json"), method="HEAD"), timeout=5):
+            pass
+    except HTTPError as error:
+        if error.code == 404:
+            fact = f"there is neither a folder nor a model on the hub called '{name}'"
+            raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+    except (OSError, ValueError) as error:
         fact = f"'{name}' is no folder here, and the hub cannot be reached ({type(error).__name__})"
-    raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+        raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from missing
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(KEPT)))
+    except Exception as error:  # a download fails in as many ways as there are networks
+        fact = f"'{name}' cannot be had from the hub ({type(error).__name__})"
+        raise DataError(Problem("A model is a folder or a name on the hub", fact, remedy)) from error
 
 
-def _checked(folder: Path, name: str) -> Backbone:
-    rule = f"The model '{name}' must be a text encoder in the Hugging Face layout, as safetensors"
+@dataclass(frozen=True)
+class Vision:
+    """A vision model's folder, the SHA-256 of what is in it, its width and the side of the pictures it reads."""
+
+    folder: Path
+    digest: str
+    width: int
+    side: int
+
+
+def vision(model: str) -> Vision:
+    """The vision model at a path or of a hub name; raises DataError with a sentence for what cannot be used."""
+    need("transformers", "image")
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        folder = _downloaded(model)
+    rule = f"The model '{model}' must be a vision backbone in the Hugging Face layout, as safetensors"
+    said = _config(folder, rule)
+    width = said.get("hidden_size") or (said.get("hidden_sizes") or [None])[-1]
+    if width is None or "vocab_size" in said or said.get("num_channels", 3) != 3:
+        fact = f"a model of type '{said.get('model_type', 'unknown')}' does not fit pictures of three channels"
+        raise DataError(Problem(rule, fact, "Name a vision model, or give the input another kind"))
+    side = said.get("image_size") or 224
+    side = side[0] if isinstance(side, list) else side
+    return Vision(folder.resolve(), _digest_of(folder), int(width), int(side))
+
+
+def _config(folder: Path, rule: str) -> dict[str, Any]:
+    """A model's settings, where they and its weights can be used at all."""
     try:
         said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -100,6 +136,12 @@ def _checked(folder: Path, name: str) -> Backbone:
         raise DataError(Problem(rule, f"{folder} has no model.safetensors", remedy))
     if "auto_map" in said:
         raise DataError(Problem(rule, "its config asks to run code of its own, which is never done", "Use another"))
+    return said
+
+
+def _checked(folder: Path, name: str) -> Backbone:
+    rule = f"The model '{name}' must be a text encoder in the Hugging Face layout, as safetensors"
+    said = _config(folder, rule)
     width = next((said[k] for k in ("hidden_size", "d_model", "dim", "n_embd") if k in said), None)
     if width is None or "vocab_size" not in said or not any((folder / t).is_file() for t in TOKENIZERS):
         kind = said.get("model_type", "unknown")
@@ -109,8 +151,11 @@ def _checked(folder: Path, name: str) -> Backbone:
     positions = int(said.get("max_position_embeddings") or FAR)
     if said.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
         positions -= 2  # these count positions from the padding token's number on
-    stamp = tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(folder))
-    return Backbone(folder.resolve(), _digest(str(folder), stamp), int(width), int(layers), positions)
+    return Backbone(folder.resolve(), _digest_of(folder), int(width), int(layers), positions)
+
+
+def _digest_of(folder: Path) -> str:
+    return _digest(str(folder), tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(folder)))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -118,7 +163,15 @@ def _files(folder: Path) -> list[Path]:
     return sorted(wanted, key=lambda p: p.name)
 
 
-_READ = (*TOKENIZERS, "config.json", "tokenizer_config.json", "special_tokens_map.json", "merges.txt", WEIGHTS[1])
+_READ = (
+    *TOKENIZERS,
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "merges.txt",
+    WEIGHTS[1],
+    PIXELS,
+)
 
 
 @cache

@@ -90,11 +90,20 @@ class NgramsEncoder(BlockEncoder):
     shortest: int
     longest: int
     scale: float
+    aside: bool = False
     fitted: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shape(self) -> Shape:
         return Shape("float16", (self.features * (4 if len(self.columns) == 2 else 1),))
+
+    @property
+    def for_network(self) -> bool:
+        return not self.aside
+
+    def aside_of_network(self) -> NgramsEncoder:
+        """The same encoder for models that cannot read what the network reads."""
+        return replace(self, aside=True)
 
     @property
     def arrays(self) -> Mapping[str, Array]:
