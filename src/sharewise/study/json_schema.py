@@ -6,7 +6,7 @@ from typing import Any
 
 from sharewise import metrics
 from sharewise.catalogue import Parameter
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, TEXT, WEIGHTING, Family
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
 
@@ -26,12 +26,13 @@ def json_schema() -> dict[str, Any]:
     schema = _stripped(StudyFile.model_json_schema())
     definitions = schema["$defs"]
     definitions.pop("Choice", None)
-    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, TEXT):
+    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, READING):
         definitions[family.key] = _family(family)
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
     definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
-    definitions["EncodersSection"]["properties"]["text"] = _ref("encoder")
+    for key in ("text", "image"):
+        definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     for key in ("weighting", "aggregator", "scaling"):
         definitions["BalanceSection"]["properties"][key] = _ref(key)
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
