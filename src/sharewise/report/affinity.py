@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from markupsafe import Markup
 
 from sharewise.records import Forecast, GroupingRecord, Phase
@@ -169,19 +168,18 @@ def _frames(g: GroupingRecord, order: Sequence[int], left: float, top: float, ce
 
 def _pairs(g: GroupingRecord) -> Table:
     """The clearest pairs, strongest first."""
-    mean, sd = np.array(g.helps), np.array(g.helps_sd)
-    z = np.divide(np.abs(mean), sd, out=np.zeros_like(mean), where=sd > 0)
-    ranked = sorted(zip(*np.nonzero(z >= CLEAR), strict=True), key=lambda ij: -abs(mean[ij]))
+    cells = [(i, j) for i in range(len(g.tasks)) for j in range(len(g.tasks)) if i != j and g.helps_sd[i][j] > 0]
+    clear = [(i, j) for i, j in cells if abs(g.helps[i][j]) >= CLEAR * g.helps_sd[i][j]]
+    ranked = sorted(clear, key=lambda ij: -abs(g.helps[ij[0]][ij[1]]))
     made = []
     for i, j in ranked[:PAIRS]:
-        at = f"grouping.json#/helps/{i}/{j}"
-        low, high = mean[i, j] - CLEAR * sd[i, j], mean[i, j] + CLEAR * sd[i, j]
-        cells = (
+        at, mean, half = f"grouping.json#/helps/{i}/{j}", g.helps[i][j], CLEAR * g.helps_sd[i][j]
+        row = (
             Cell(g.tasks[i], kind="task"),
-            Cell(f"{'helped' if mean[i, j] > 0 else 'harmed'} by {g.tasks[j]}", source=at),
-            Cell(_margins(mean[i, j]), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
+            Cell(f"{'helped' if mean > 0 else 'harmed'} by {g.tasks[j]}", source=at),
+            Cell(_margins(mean), f"90 % interval {mean - half:+.2f} to {mean + half:+.2f}", at, kind="change"),
         )
-        made.append(cells)
+        made.append(row)
     more = f" ({len(made)} of {len(ranked)})" if len(ranked) > len(made) else ""
     return Table(f"Pairs that are clear of zero{more}", ("Task", "Partner", "Change when it joins"), tuple(made))
 
