@@ -39,6 +39,8 @@ def json_schema() -> dict[str, Any]:
     for key in ("weighting", "aggregator", "scaling"):
         definitions["BalanceSection"]["properties"][key] = _ref(key)
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
+    parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
+    definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
     by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}
