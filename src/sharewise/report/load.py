@@ -48,14 +48,7 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
-SEARCHED = {
-    "plans.json": "the plans that the search found, trained as candidates",
-    "grouping.json": "who helps whom, as the search measured it",
-}
-"""What a run directory holds besides where its design has a search."""
-
 SIDELINES = (
-    "plans.json", "grouping.json",
     "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json", "cost.json",
 )  # fmt: skip
 """Files without which the answer still stands."""
@@ -173,6 +166,13 @@ def _order(item: Missing) -> int:
     names = list(FILES)
     top = item.file if item.file in FILES else f"{item.file.split('/')[0]}/"
     return names.index(top) if top in names else len(names)
+
+
+SEARCHED = {
+    "plans.json": "the plans that the search found, trained as candidates",
+    "grouping.json": "who helps whom, as the search measured it",
+}
+"""What a run directory holds besides where its design has a search."""
 
 
 class _Reader:
