@@ -24,6 +24,7 @@ from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
 from sharewise.study.file import StudyFile
+from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -114,7 +115,7 @@ class Session:
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
         default = Variant(declared.architecture, _balance(declared.balance))
-        recipe = {"epochs": budget.epochs}
+        recipe = recipe_for(schema, budget.epochs)
         data_hash = preparing.content_hash(table, schema.columns)
         wanted = [Wanted("together", None)]
         for candidate in declared.candidates:
@@ -144,7 +145,9 @@ class Session:
         searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)
-        prepared = preparing.prepare(table, schema, split, design.variants, recipe)
+        fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
+        design = replace(design, reading=reading_of(schema, fusion))
+        prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         if searching:
             design = search.with_search(design, declared.search, prepared)
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)

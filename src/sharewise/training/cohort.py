@@ -62,7 +62,7 @@ class Cohort:
         if len(sizes) != 1:
             raise ValueError(f"Members of a cohort must have one batch size; however, theirs are {sorted(sizes)}.")
         self.n_train = [len(rows) for rows in train]
-        self.batches = Order(members, train, sizes.pop(), data.device)
+        self.batches = Order(members, train, sizes.pop(), data.device, data.lengths)
         per_epoch = np.array(self.batches.per_epoch)
         self.total = np.maximum(recipe.epochs * per_epoch, recipe.min_steps)
         # A member with few batches an epoch is evaluated about sixty times in all rather than after every few steps.
@@ -267,6 +267,7 @@ class Cohort:
             for (members, head), out, v, p, w in blocks:
                 p = p & mask
                 where = list(members)
+                out = head.own_rows(out, part.shape[1])
                 total[:, where] += (head.row_losses(out, v, w) * p).sum((-1, -2))
                 count[:, where] += p.sum((-1, -2))
         return total / count
