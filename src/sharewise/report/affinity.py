@@ -168,18 +168,20 @@ def _frames(g: GroupingRecord, order: Sequence[int], left: float, top: float, ce
 
 def _pairs(g: GroupingRecord) -> Table:
     """The clearest pairs, strongest first."""
-    cells = [(i, j) for i in range(len(g.tasks)) for j in range(len(g.tasks)) if i != j and g.helps_sd[i][j] > 0]
-    clear = [(i, j) for i, j in cells if abs(g.helps[i][j]) >= CLEAR * g.helps_sd[i][j]]
+    n = range(len(g.tasks))
+    clear = [(i, j) for i in n for j in n if 0 < CLEAR * g.helps_sd[i][j] <= abs(g.helps[i][j])]
     ranked = sorted(clear, key=lambda ij: -abs(g.helps[ij[0]][ij[1]]))
     made = []
     for i, j in ranked[:PAIRS]:
-        at, mean, half = f"grouping.json#/helps/{i}/{j}", g.helps[i][j], CLEAR * g.helps_sd[i][j]
-        row = (
+        mean, sd = g.helps[i][j], g.helps_sd[i][j]
+        at = f"grouping.json#/helps/{i}/{j}"
+        low, high = mean - CLEAR * sd, mean + CLEAR * sd
+        cells = (
             Cell(g.tasks[i], kind="task"),
             Cell(f"{'helped' if mean > 0 else 'harmed'} by {g.tasks[j]}", source=at),
-            Cell(_margins(mean), f"90 % interval {mean - half:+.2f} to {mean + half:+.2f}", at, kind="change"),
+            Cell(_margins(mean), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
         )
-        made.append(row)
+        made.append(cells)
     more = f" ({len(made)} of {len(ranked)})" if len(ranked) > len(made) else ""
     return Table(f"Pairs that are clear of zero{more}", ("Task", "Partner", "Change when it joins"), tuple(made))
 

@@ -43,7 +43,7 @@ def subtitle(records: StudyRecords) -> str:
 
 def missing(records: StudyRecords) -> tuple[Notices, ...]:
     """What is not in the run directory, and so not on the page."""
-    lacking = [item for item in records.missing if item.file not in {*SIDELINES, *SEARCHED}]
+    lacking = [item for item in records.missing if item.file not in SIDELINES]
     if not lacking:
         return ()
     lines = [(item.file, f"{item.fact}: {_holds(item.file)}") for item in lacking[:12]]
@@ -123,11 +123,7 @@ def _facts(records: StudyRecords) -> list[Fact]:
             )
     if d is not None:
         made.append(Fact("Root seed", str(d.seed), "design.json#/seed"))
-    made += [
-        Fact("Not on record", f"{m.file}: {m.fact}", m.file)
-        for m in records.missing
-        if m.file in {*SIDELINES, *SEARCHED}
-    ]
+    made += [Fact("Not on record", f"{m.file}: {m.fact}", m.file) for m in records.missing if m.file in SIDELINES]
     return made
 
 

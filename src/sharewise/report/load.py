@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sharewise.causes import Inquiry
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
@@ -50,7 +51,14 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
+SEARCHED = {
+    "plans.json": "the plans that the search found, trained as candidates",
+    "grouping.json": "who helps whom, as the search measured it",
+}
+"""What a run directory holds besides where its design has a search."""
+
 SIDELINES = (
+    "plans.json", "grouping.json",
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
     "calibration.json", "cost.json",
 )  # fmt: skip
@@ -88,6 +96,7 @@ class StudyRecords:
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     grouping: GroupingRecord | None = None
+    inquiry: Inquiry | None = None
     study_file: str = ""
     missing: tuple[Missing, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -152,6 +161,8 @@ def load(run_dir: Path | str) -> StudyRecords:
         calibration=reader.many("calibration.json", Calibration),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
+        # Written by `sharewise explain` alone, so that its absence is no gap.
+        inquiry=reader.one("explain.json", Inquiry) if (path / "explain.json").exists() else None,
         study_file=reader.text("study.yaml"),
         missing=tuple(sorted(reader.missing, key=_order)),
         digests=reader.digests,
@@ -171,13 +182,6 @@ def _order(item: Missing) -> int:
     names = list(FILES)
     top = item.file if item.file in FILES else f"{item.file.split('/')[0]}/"
     return names.index(top) if top in names else len(names)
-
-
-SEARCHED = {
-    "plans.json": "the plans that the search found, trained as candidates",
-    "grouping.json": "who helps whom, as the search measured it",
-}
-"""What a run directory holds besides where its design has a search."""
 
 
 class _Reader:

@@ -21,6 +21,7 @@ from sharewise.study.sections import (
     CandidateSection,
     DataSection,
     EncodersSection,
+    Flag,
     InputSection,
     Section,
     SplitSection,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 RESERVED = ("single", "together", "search", *FOUND)
 """Names of the candidates that every study has."""
+IN_MEMORY = "in memory"
+"""What stands for the path of a table that came from no file."""
 
 
 class StudyFile(Section):
@@ -58,6 +61,8 @@ class StudyFile(Section):
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None
+    revision: Annotated[Whole, Field(ge=0, description="Raise it to confirm with fresh seeds.")] = 0
+    auto_remedy: Flag = Field(default=False, description="Explain what is harmed, and run a study of the remedy.")
 
     _file: str | None = PrivateAttr(None)
     _lines: Lines = PrivateAttr(default_factory=Lines)

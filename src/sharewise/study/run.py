@@ -93,13 +93,15 @@ class Conductor:
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
-        root = self.design.record.seed
+        root, revision = self.design.record.seed, self.design.record.revision
+        # A revision keeps what was tuned and selected and draws the confirmation anew.
+        again = (revision,) if revision and phase is Phase.CONFIRM else ()
         return Run(
             phase=phase,
             arm=arm,
             kind=kind,
             group=group,
-            seed=derive(root, phase.value, number),
+            seed=derive(root, phase.value, *again, number),
             trial=trial,
             params=self._params(kind, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
@@ -165,7 +167,7 @@ class Conductor:
             rival = singles[candidate.alone or SINGLE]
             shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
             comparisons[candidate.name] = self.compared(
-                [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
+                [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
         return choose.most_promising(comparisons, len(self.judged)), singles
@@ -186,7 +188,7 @@ class Conductor:
         gains: dict[str, dict[str, float]] = {}
         for arm in ALTERNATIVES:
             tasks = [t for t in self.judged.names if (arm, t) in seen]
-            found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
+            found, _ = self.compared([self.pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
@@ -224,9 +226,8 @@ class Conductor:
 
     # --- evidence -----------------------------------------------------------------------------------------
 
-    def _pair(
-        self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str
-    ) -> Pair:
+    def pair(self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str) -> Pair:
+        """Predictions of two arms' finished runs on the rows of a part, ready to be compared."""
         truth, present = self.prepared.truth(task, part)
         ids: list[tuple[str, ...]] = []
         predictions = []
@@ -283,8 +284,8 @@ class Conductor:
             measured = self._calibrations(decisions, best, by_arm)
             return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
         shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
-        against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
-        pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
+        against_best, why = self.compared([self.pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
+        pairs = [self.pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
         prefer = self.design.record.prefer_fewer_models
@@ -360,10 +361,6 @@ class Conductor:
 
     def _alone(self, task: str, arm: str, reason: str) -> Decision:
         return Decision(task, arm, f"single:{task}", False, None, None, reason)
-
-    def pair(self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str) -> Pair:
-        """Predictions of two arms' finished runs on the rows of a part, ready to be compared."""
-        return self._pair(task, baseline, candidate, runs, part)
 
     def write(self, findings: Findings) -> None:
         """The evidence as JSON: comparisons, verdicts, decisions and what stands beside them. No time or machine is in

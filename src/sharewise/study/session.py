@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import platform
 import sys
 import time
@@ -23,7 +24,7 @@ from sharewise.study import architectures, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
-from sharewise.study.file import StudyFile
+from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
@@ -37,6 +38,11 @@ from sharewise.tables.read import Table
 from sharewise.tables.split import Split
 
 PACKAGES = ("sharewise", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow")
+
+REOPENED = (
+    "The confirmation runs have fresh seeds, but an earlier revision of this study has opened the same test rows: "
+    "what was chosen in between may have been chosen with them in mind."
+)
 
 
 class Session:
@@ -125,7 +131,8 @@ class Session:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue
             balance = None if candidate.balance is None else _balance(candidate.balance)
-            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+            own = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
+            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance, own))
         asked = [("the study", declared.architecture)]
         asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
         architectures.check(asked, tasks)
@@ -140,6 +147,7 @@ class Session:
             data_hash=data_hash,
             split_hash=preparing.split_hash(split),
             prefer_fewer_models=False,
+            revision=declared.revision,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
         searching = search.wanted(declared.search, len(tasks.judged))
@@ -180,9 +188,12 @@ class Session:
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
+        said = self.declared.to_dict()
+        if self.declared.data.path != IN_MEMORY:
+            said["data"]["path"] = os.path.relpath(self.declared.data_path, self.directory)
         yaml, text = YAML(typ="safe"), io.StringIO()
         yaml.default_flow_style = False
-        yaml.dump(self.declared.to_dict(), text)
+        yaml.dump(said, text)
         write_atomic(self.directory / "study.yaml", text.getvalue())
 
     def _budget(self) -> Budget:
@@ -238,7 +249,7 @@ class Session:
             gate=judge.no_task_is_harmed(findings.verdicts) if findings.verdicts else None,
             harmed=tuple(judge.harmed(findings.verdicts)),
             fallbacks=tuple(decision.group for decision in fallbacks(findings)),
-            notes=findings.notes,
+            notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
         )
 
 

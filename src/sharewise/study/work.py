@@ -183,7 +183,8 @@ def _cohort(
     slots = () if len(tasks) == len(runs[0].group.tasks) else tuple(range(len(tasks)))
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
-    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    recipe = Recipe(**{**prepared.recipe, **variant.recipe})
+    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
@@ -199,6 +200,7 @@ def _cohort(
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
             seconds=result.seconds,
+            balance=result.balance,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}

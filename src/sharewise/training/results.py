@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sharewise.models.build import GroupModel
 from sharewise.models.stacked import Stack
-from sharewise.records import Curve, Status
+from sharewise.records import BalanceRecord, Curve, Status
 from sharewise.training.data import TrainingData
+from sharewise.training.observers import BalanceObserver
 from sharewise.training.recipe import Tuned
 from sharewise.training.stopping import Checkpoints
 
@@ -72,6 +73,7 @@ class FitResult:
     n_train_rows: int
     epochs: int
     seconds: float
+    balance: BalanceRecord | None = None
     sharing: dict[str, float] = field(default_factory=dict)
 
 
@@ -144,17 +146,18 @@ class Collector:
         m: int,
         evaluations: Sequence[Evaluation],
         weights: Tensor,
-        status: Status,
-        message: str,
+        ended: tuple[Status, str],
         n_train_rows: int,
         seconds: float,
+        observer: BalanceObserver | None,
     ) -> FitResult:
-        """The result of member m; `weights` (S) are its mean effective weights."""
+        """The result of member m: `weights` (S) are its mean effective weights, `ended` how and why it ended."""
+        tasks = [self.data.tasks.tasks[t].name for t in self.members[m].tasks]
         member = self.members[m]
         return FitResult(
             member=member,
-            status=status,
-            message=message,
+            status=ended[0],
+            message=ended[1],
             states=tuple(self.states[m]),
             best_epoch={t: state.epoch for state in self.states[m] for t in state.tasks},
             curves=_curves(member, evaluations),
@@ -164,6 +167,7 @@ class Collector:
             n_train_rows=n_train_rows,
             epochs=max((e.epoch for e in evaluations), default=0),
             seconds=seconds,
+            balance=None if observer is None else observer.record(m, tasks),
             sharing=self.measured[m],
         )
 

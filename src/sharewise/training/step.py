@@ -14,10 +14,11 @@ from sharewise.training.data import TrainingData
 class Slots:
     """Which task each member's slots hold, as the index tensors that fetch their targets.
 
-    `numbers` (M, S) are task numbers of the study, `auxiliary` (M, S) whether they decide nothing; for every block of
-    the model, `columns` (M, S_block, K) are the target columns and `class_weights` (M, S_block, C) the class weights,
-    or None where no task has any. `busy` (M, S) says which slots are trained, None all of them: the cells of an idle
-    slot are never present.
+    `numbers` (M, S) are task numbers of the study, `auxiliary` (M, S) whether they decide nothing; `units` (M, S)
+    divide losses: each task's scale over its weight, weights having mean 1 over a member's trained slots; for every
+    block of the model, `columns` (M, S_block, K) are the target columns and `class_weights` (M, S_block, C) the class
+    weights, or None where no task has any. `busy` (M, S) says which slots are trained, None all of them: the cells of
+    an idle slot are never present.
     """
 
     def __init__(self, numbers: Tensor, model: GroupModel, data: TrainingData, busy: Tensor | None = None) -> None:
@@ -25,6 +26,10 @@ class Slots:
         self._model, self._data = model, data
         self.scales = data.scales[numbers]
         tasks = data.tasks.tasks
+        weight = torch.tensor([task.weight for task in tasks], device=data.device)[numbers]
+        trained = torch.ones_like(weight) if busy is None else busy.to(weight.dtype)
+        self.weights = weight / ((weight * trained).sum(1, keepdim=True) / trained.sum(1, keepdim=True))
+        self.units = self.scales / self.weights
         self.auxiliary = torch.tensor([task.auxiliary for task in tasks], device=data.device)[numbers]
         starts = torch.tensor([s.start for s in data.targets.slices], device=data.device)
         self.columns: list[Tensor] = []
