@@ -468,5 +468,5 @@ def _summary(
         len(runs), 0, 83.4, "2026-11-22T11:03:12", "2026-11-22T11:04:36", "bundle", pooled,
         _gate(verdicts) if verdicts else None,
         tuple(v.task for v in verdicts if v.outcome is Outcome.HARM),
-        tuple(f"single:{d.task}" for d in decisions if d.shared),
+        {d.task: f"single:{d.task}" for d in decisions if d.shared},
     )  # fmt: skip

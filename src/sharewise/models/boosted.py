@@ -29,6 +29,7 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
     """
 
     name: ClassVar[str] = "lightgbm"
+    title: ClassVar[str] = "LightGBM"
     max_cells: ClassVar[int] = 16
 
     @classmethod
@@ -56,6 +57,11 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
             "l1": float(draw.choice([0.0, 0.0, 0.1, 1.0])),
             "rounds": 1000,
         }
+
+    @classmethod
+    def seconds(cls, rows: int, width: int, outputs: int) -> float:
+        """Linear in rows, inputs and outputs."""
+        return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
 
     @classmethod
     def fit_problem(

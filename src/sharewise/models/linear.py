@@ -29,6 +29,8 @@ class Linear(SingleTaskModel[Weights]):
     """
 
     name: ClassVar[str] = "linear"
+    title: ClassVar[str] = "regularised linear model"
+    deterministic: ClassVar[bool] = True
     max_cells: ClassVar[int] = 1024
 
     @classmethod
@@ -41,6 +43,11 @@ class Linear(SingleTaskModel[Weights]):
             "bins": int(draw.choice([0, 4, 6, 12, 16, 24])),
             "embedding_scale": float(np.exp(draw.uniform(np.log(0.3), np.log(3.0)))),
         }
+
+    @classmethod
+    def seconds(cls, rows: int, width: int, outputs: int) -> float:
+        """Linear in rows and inputs."""
+        return 0.005 + rows * width * 2e-7
 
     @classmethod
     def fit_problem(cls, inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int) -> Weights:

@@ -10,15 +10,16 @@ from typing import Any
 
 from sharewise import __version__, metrics
 from sharewise.errors import ConfigError, Problem
-from sharewise.plan import Choice, Plan
+from sharewise.models.alternatives import CATALOGUE
+from sharewise.plan import Choice, Group, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
 from sharewise.tasks import TaskSet
 
 SINGLE = "single"
 """The arm that trains each task alone with the study's own architecture."""
 
-ALTERNATIVES = ("lightgbm", "linear")
-"""Single-task models of another kind that every study trains beside its own."""
+ALTERNATIVES = tuple(CATALOGUE)
+"""Models of another kind that a study trains beside its own where it names none; those made for no task train none."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def build(
     data_hash: str,
     split_hash: str,
     prefer_fewer_models: bool,
-    describe: dict[str, str],
+    alternatives: tuple[str, ...] = ALTERNATIVES,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     plan = Plan.single_task(tasks.names)
@@ -186,7 +187,11 @@ def build(
         variants[item.name] = variant
         weights = method_of(variant)
         arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone, weights))
-    arms += [Arm(n, Role.ALTERNATIVE, plan, describe[n], budget.trials) for n in ALTERNATIVES]
+    for other in alternatives:
+        kind = CATALOGUE.load(other)
+        trained = tuple(Group(group, members) for group, members in kind.groups(tasks))
+        if trained:
+            arms.append(Arm(other, Role.ALTERNATIVE, Plan(other, trained), kind.title, budget.trials))
     groups = sum(len(_trained(arm)) for arm in arms)
     record = DesignRecord(
         name=name,

@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.plan import Choice, Plan
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
@@ -26,6 +27,7 @@ from sharewise.study.sections import (
     Text,
     Whole,
     chosen,
+    known_alternatives,
     listed_inputs,
 )
 from sharewise.study.source import parse
@@ -48,6 +50,11 @@ class StudyFile(Section):
     inputs: Annotated[tuple[InputSection, ...], BeforeValidator(listed_inputs), Field(min_length=1)] | None = None
     tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     candidates: tuple[CandidateSection, ...] = ()
+    alternatives: Annotated[
+        tuple[Text, ...],
+        AfterValidator(known_alternatives),
+        Field(description="Models of another kind that sharing is measured against, tuned and judged alike."),
+    ] = tuple(ALTERNATIVES)
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     budget: BudgetSection = BudgetSection()

@@ -6,6 +6,7 @@ from typing import Any
 
 from sharewise import metrics
 from sharewise.catalogue import Parameter
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
@@ -32,6 +33,7 @@ def json_schema() -> dict[str, Any]:
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
     for key in ("weighting", "aggregator", "scaling"):
         definitions["BalanceSection"]["properties"][key] = _ref(key)
+    schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}

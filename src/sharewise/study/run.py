@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sharewise import metrics
+from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import (
     Arm,
@@ -36,12 +37,12 @@ from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
-from sharewise.study.design import ALTERNATIVES, SINGLE, Design
+from sharewise.study.design import SINGLE, Design
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
 from sharewise.study.stability import stability
-from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
+from sharewise.study.work import Run, Unit, read_predictions, read_record, units
 from sharewise.study.workers import Workers
 
 
@@ -81,12 +82,9 @@ class Conductor:
     def trained(self, arm: Arm) -> list[tuple[str, str, Group]]:
         """(kind, arm whose variant builds it, group) of every group an arm trains itself."""
         if arm.role is Role.ALTERNATIVE:
-            return [(arm.name, arm.name, g) for g in arm.plan.groups if self._applies(arm.name, g.tasks[0])]
+            return [(arm.name, arm.name, group) for group in arm.plan.groups]
         groups = [g for g in arm.plan.groups if arm.role is Role.ALONE or len(g.tasks) > 1]
         return [("neural", arm.name, group) for group in groups]
-
-    def _applies(self, kind: str, task: str) -> bool:
-        return bool(single_task_model(kind).applies_to(self.tasks[task]))
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
@@ -110,7 +108,7 @@ class Conductor:
         root = self.design.record.seed
         if kind == "neural":
             return asdict(neural_trial(trial, root))
-        return dict(single_task_model(kind).search_space(trial, root))
+        return dict(CATALOGUE.load(kind).search_space(trial, root))
 
     def tuning(self) -> list[Run]:
         """Equal trials for every group of every arm, all with one seed."""
@@ -126,7 +124,7 @@ class Conductor:
         return [
             self.run(phase, kind, arm, group, self.winners[kind, arm, group.tasks], number)
             for kind, arm, group in wanted
-            for number in range(1 if kind == "linear" else n_runs)
+            for number in range(1 if _deterministic(kind) else n_runs)
         ]
 
     # --- phases -------------------------------------------------------------------------------------------
@@ -148,7 +146,7 @@ class Conductor:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
         everything = [item for arm in self.design.record.arms for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
-        runs = self.repeated(Phase.SELECT, [w for w in everything if w[0] != "linear"], extra) if extra else []
+        runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
         seen: dict[tuple[str, str], list[Run]] = {}
         for run in [*self._winning_trials(everything), *runs]:
@@ -181,14 +179,15 @@ class Conductor:
         decide.
         """
         gains: dict[str, dict[str, float]] = {}
-        for arm in ALTERNATIVES:
+        others = [arm.name for arm in self.design.record.arms if arm.role is Role.ALTERNATIVE]
+        for arm in others:
             tasks = [t for t in self.tasks.names if (arm, t) in seen]
             found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
         for task in self.tasks:
-            rivals = [arm for arm in ALTERNATIVES if (arm, task.name) in seen]
+            rivals = [arm for arm in others if (arm, task.name) in seen]
             if all(arm in gains.get(task.name, {}) for arm in rivals):
                 ranked = {alone: 0.0, **gains.get(task.name, {})}
                 made[task.name] = max(ranked, key=lambda arm: ranked[arm])
@@ -216,7 +215,7 @@ class Conductor:
         for arm in arms:
             if arm.role is Role.ALTERNATIVE:
                 best = singles[alone]
-                wanted += [item for item in self.trained(arm) if best[item[2].tasks[0]] == arm.name]
+                wanted += [w for w in self.trained(arm) if any(best[task] == arm.name for task in w[2].tasks)]
         return self.repeated(Phase.CONFIRM, wanted, self.design.budget.confirmation_runs)
 
     # --- evidence -----------------------------------------------------------------------------------------
@@ -243,8 +242,8 @@ class Conductor:
             ids[0],
             ids[1],
             clusters=self.prepared.clusters_of(task, part),
-            baseline_deterministic=baseline == "linear",
-            candidate_deterministic=candidate == "linear",
+            baseline_deterministic=_deterministic(baseline),
+            candidate_deterministic=_deterministic(candidate),
         )
 
     def _predictions(self, record: RunRecord, part: str, task: str) -> Array:
@@ -294,7 +293,7 @@ class Conductor:
                 candidate.name,
                 candidate.plan.group_of(t).name,
                 best[t],
-                f"single:{t}",
+                self.home(best[t], t),
                 opened.get(t),
                 why.get(t, "it could not be compared on test rows"),
             )
@@ -356,7 +355,11 @@ class Conductor:
         return self.tasks.index(comparison.task)
 
     def _alone(self, task: str, arm: str, reason: str) -> Decision:
-        return Decision(task, arm, f"single:{task}", False, None, None, reason)
+        return Decision(task, arm, self.home(arm, task), False, None, None, reason)
+
+    def home(self, arm: str, task: str) -> str:
+        """The group of an arm that answers a task."""
+        return self.design.arm(arm).plan.group_of(task).name
 
     def write(self, findings: Findings) -> None:
         """The evidence as JSON: comparisons, verdicts, decisions and what stands beside them. No time or machine is in
@@ -384,3 +387,8 @@ class Conductor:
                     changes.append(0.0 if effect is None else effect)
             values.append(float(np.mean(changes)) if changes else 0.0)
         return done[int(np.argmax(values))][0]
+
+
+def _deterministic(kind: str) -> bool:
+    """Whether a kind of model, or the arm named after it, gives the same answers whatever the seed."""
+    return kind in CATALOGUE and CATALOGUE.load(kind).deterministic

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from sharewise import metrics
 from sharewise.errors import Problem, nearest
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.plan import Choice
 from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING, Family, choice
 from sharewise.tables.schema import InputKind
@@ -245,6 +246,17 @@ class AuditSection(Section):
 
     suppress: tuple[SuppressionSection, ...] = ()
     plugins: tuple[Text, ...] = Field(default=(), description="Further checks, as module:Class.")
+
+
+def known_alternatives(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the catalogue, each once."""
+    rule = "An alternative must be known"
+    problems = [Problem(rule, f"'{n}' is not", nearest(n, ALTERNATIVES)) for n in names if n not in ALTERNATIVES]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    problems += [Problem("An alternative is named once", f"'{n}' is named twice", "Remove one") for n in twice]
+    if problems:
+        raise problem_error(problems)
+    return names
 
 
 def listed_inputs(said: Any) -> Any:

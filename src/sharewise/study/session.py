@@ -118,7 +118,7 @@ class Session:
             data_hash=data_hash,
             split_hash=preparing.split_hash(split),
             prefer_fewer_models=False,
-            describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
+            alternatives=declared.alternatives,
         )
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
@@ -206,7 +206,7 @@ class Session:
             pooled=findings.pooled,
             gate=judge.no_task_is_harmed(findings.verdicts) if findings.verdicts else None,
             harmed=tuple(judge.harmed(findings.verdicts)),
-            fallbacks=tuple(decision.group for decision in fallbacks(findings)),
+            fallbacks={decision.task: decision.group for decision in fallbacks(conductor, findings)},
             notes=findings.notes,
         )
 

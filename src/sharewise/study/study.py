@@ -34,6 +34,7 @@ class Study:
         split: str | Mapping[str, Any] | None = None,
         inputs: Sequence[str | Mapping[str, Any]] | None = None,
         candidates: Sequence[Mapping[str, Any]] = (),
+        alternatives: Sequence[str] | None = None,
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
         budget: str | Mapping[str, Any] = "standard",
@@ -50,6 +51,7 @@ class Study:
             "seed": seed,
         }
         optional = {"split": split, "inputs": inputs, "candidates": [*candidates] or None, "balance": balance}
+        optional["alternatives"] = None if alternatives is None else [*alternatives]
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data
