@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
+from sharewise.models.space import Space
 from sharewise.tasks import Task, TaskSet
 
 Array = NDArray[Any]
@@ -50,6 +51,11 @@ class Alternative(ABC):
     @abstractmethod
     def search_space(cls, trial: int, seed: int) -> dict[str, Any]:
         """Parameters of a tuning trial: trial 0 the default, later ones drawn by (seed, trial) alone."""
+
+    @classmethod
+    @abstractmethod
+    def space(cls) -> Space:
+        """The same space as ranges, for a search that learns from its trials."""
 
     @classmethod
     @abstractmethod

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from sharewise.batch import Inputs
 from sharewise.models.single import Array, Loss, Problem, SingleTaskModel
+from sharewise.models.space import OneOf, Range, Space
 from sharewise.models.weights import Weights
 from sharewise.seeds import derive
 
@@ -43,6 +44,11 @@ class Linear(SingleTaskModel[Weights]):
             "bins": int(draw.choice([0, 4, 6, 12, 16, 24])),
             "embedding_scale": float(np.exp(draw.uniform(np.log(0.3), np.log(3.0)))),
         }
+
+    @classmethod
+    def space(cls) -> Space:
+        """Bins of numeric inputs and the scale of embeddings."""
+        return {"bins": OneOf((0, 4, 6, 8, 12, 16, 24)), "embedding_scale": Range(0.3, 3.0, "log")}
 
     @classmethod
     def seconds(cls, rows: int, width: int, outputs: int) -> float:

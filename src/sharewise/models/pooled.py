@@ -13,6 +13,7 @@ from sharewise.batch import Inputs
 from sharewise.models.alternative import Alternative, Array, GroupData
 from sharewise.models.boosted import Boosted
 from sharewise.models.single import CONFIG
+from sharewise.models.space import Space
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 KINDS = (TaskKind.REGRESSION, TaskKind.BINARY, TaskKind.MULTICLASS)
@@ -52,6 +53,11 @@ class Pooled(Alternative):
     def search_space(cls, trial: int, seed: int) -> dict[str, Any]:
         """That of LightGBM."""
         return Boosted.search_space(trial, seed)
+
+    @classmethod
+    def space(cls) -> Space:
+        """That of LightGBM."""
+        return Boosted.space()
 
     @classmethod
     def seconds(cls, rows: int, width: int, outputs: int) -> float:

@@ -42,13 +42,15 @@ FILES = {
     "decisions.json": "who answers each task, and why",
     "stability.json": "what each retrain alone would have decided",
     "calibration.json": "how far each model's certainty can be taken at its word",
+    "ensembles.json": "the mean of each task's single-task runs, against one run and against the shared model",
     "cost.json": "what the plan costs to train and to run, against single-task models",
     "summary.json": "what was selected, versions, time",
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
 SIDELINES = (
-    "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json", "cost.json",
+    "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json",
+    "ensembles.json", "cost.json",
 )  # fmt: skip
 """Files without which the answer still stands."""
 
@@ -80,6 +82,7 @@ class StudyRecords:
     selection: tuple[Comparison, ...] = ()
     stability: tuple[Stability, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    ensembles: tuple[Comparison, ...] = ()
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     study_file: str = ""
@@ -138,6 +141,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         selection=reader.many("selection.json", Comparison),
         stability=reader.many("stability.json", Stability),
         calibration=reader.many("calibration.json", Calibration),
+        ensembles=reader.many("ensembles.json", Comparison),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
         study_file=reader.text("study.yaml"),

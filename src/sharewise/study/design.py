@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Design:
     recipe: dict[str, Any]
     data_hash: str
     split_hash: str
+    tuning: dict[str, Any] = field(default_factory=lambda: {"sampler": "random", "objective": "mean"})
 
     @property
     def digest(self) -> str:
@@ -81,6 +82,7 @@ class Design:
                 "budget": asdict(self.budget),
                 "variants": {name: plain(v) for name, v in self.variants.items()},
                 "recipe": self.recipe,
+                "tuning": self.tuning,
                 "data_hash": self.data_hash,
                 "split_hash": self.split_hash,
             }

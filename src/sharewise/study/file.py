@@ -25,6 +25,7 @@ from sharewise.study.sections import (
     SplitSection,
     TaskSection,
     Text,
+    TuningSection,
     Whole,
     chosen,
     known_alternatives,
@@ -58,6 +59,7 @@ class StudyFile(Section):
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     budget: BudgetSection = BudgetSection()
+    tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None

@@ -19,7 +19,13 @@ JSON_TYPES = {
     "None": "null",
     "dict[str, int]": "object",
 }
-SHORT_FORMS = {"DataSection": "string", "SplitSection": "string", "TaskSection": "string", "BudgetSection": "string"}
+SHORT_FORMS = {
+    "DataSection": "string",
+    "SplitSection": "string",
+    "TaskSection": "string",
+    "BudgetSection": "string",
+    "TuningSection": "string",
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -50,6 +56,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["data"] = {"anyOf": [{"type": "string"}, _ref("DataSection")]}
     schema["properties"]["split"] = {"anyOf": [{"enum": ["auto", "random", "group", "time"]}, _ref("SplitSection")]}
     schema["properties"]["budget"] = {"anyOf": [{"enum": ["quick", "standard", "thorough"]}, _ref("BudgetSection")]}
+    schema["properties"]["tuning"] = {"anyOf": [{"enum": ["random", "tpe", "cmaes", "qmc"]}, _ref("TuningSection")]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sharewise study", **schema}
 
 

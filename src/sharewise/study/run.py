@@ -38,6 +38,7 @@ from sharewise.study.compare import Pair, compare_all
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import SINGLE, Design
+from sharewise.study.ensemble import ENSEMBLE, against_ensembles
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
@@ -65,6 +66,8 @@ class Findings:
     pooled: tuple[PooledEffect, ...] = ()
     stability: tuple[Stability, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    ensembles: tuple[Comparison, ...] = ()
+    """Of each task's ensemble of single-task runs: against one such run, and the shared model against it."""
 
 
 class Conductor:
@@ -74,6 +77,7 @@ class Conductor:
         self.design, self.prepared, self.directory, self.log = design, prepared, directory, log
         self.tasks = prepared.tasks
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self.asked: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
         self.selection: tuple[Comparison, ...] = ()
         self._kept: dict[tuple[str, str, str], Array] = {}
 
@@ -96,15 +100,19 @@ class Conductor:
             group=group,
             seed=derive(root, phase.value, number),
             trial=trial,
-            params=self._params(kind, trial),
+            params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
         )
 
-    def _params(self, kind: str, trial: int) -> dict[str, Any]:
+    def _params(self, kind: str, arm: str, group: Group, trial: int) -> dict[str, Any]:
+        """A trial's parameters: what the group's search asked for, else the built-in draw."""
         from dataclasses import asdict
 
         from sharewise.training.recipe import trial as neural_trial
 
+        asked = self.asked.get((kind, arm, group.tasks), [])
+        if trial < len(asked):
+            return asked[trial]
         root = self.design.record.seed
         if kind == "neural":
             return asdict(neural_trial(trial, root))
@@ -135,12 +143,45 @@ class Conductor:
 
     def tune(self, workers: Workers, progress: Callable[[int], None]) -> None:
         """Carry out the tuning trials and take each group's winner on validation rows."""
-        runs = self.tuning()
+        searched = self.design.tuning["sampler"] != "random"
+        runs = self._search(workers, progress) if searched else self.tuning()
         workers.carry_out(self.plan_units(runs), progress)
         by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
         for run in runs:
             by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
-        self.winners = {key: choose.best_trial(records, self.tasks) for key, records in by_group.items()}
+        self.winners = {
+            key: choose.best_trial(records, self.tasks, self.design.tuning["objective"])
+            for key, records in by_group.items()
+        }
+
+    def _search(self, workers: Workers, progress: Callable[[int], None]) -> list[Run]:
+        """The trials that each group's own search asks for, a few at a time, all groups side by side."""
+        from sharewise.study.tuning import AT_ONCE, Search
+        from sharewise.training.recipe import SPACE
+
+        wanted = [item for arm in self.design.record.arms for item in self.trained(arm)]
+        root, sampler, objective = (
+            self.design.record.seed,
+            self.design.tuning["sampler"],
+            self.design.tuning["objective"],
+        )
+        searches = []
+        for kind, arm, group in wanted:
+            space = SPACE if kind == "neural" else CATALOGUE.load(kind).space()
+            seed = derive(root, "search", kind, arm, *group.tasks)
+            searches.append(Search(self._params(kind, arm, group, 0), space, sampler, seed))
+        made: list[Run] = []
+        for start in range(0, self.design.budget.trials, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, self.design.budget.trials))
+            for (kind, arm, group), search in zip(wanted, searches, strict=True):
+                self.asked.setdefault((kind, arm, group.tasks), []).extend(search.ask(len(numbers)))
+            runs = [[self.run(Phase.TUNE, *item, n, 0) for n in range(numbers.stop)] for item in wanted]
+            workers.carry_out(self.plan_units([run for some in runs for run in some[start:]]), progress)
+            for search, some in zip(searches, runs, strict=True):
+                values = choose.trial_values([read_record(self.directory, r) for r in some], self.tasks, objective)
+                search.tell([values.get(n) for n in numbers])
+            made = [run for some in runs for run in some]
+        return made
 
     def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
@@ -276,10 +317,15 @@ class Conductor:
         if candidate is None:
             reason = "There is one task only, so there is nothing to share."
             decisions = [self._alone(t, best[t], reason) for t in self.tasks.names]
+            together = tuple(against_ensembles([self._pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
+            together = tuple(c for c in together if c.candidate == ENSEMBLE)
             measured = self._calibrations(decisions, best, by_arm)
-            return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
+            return Findings(
+                None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
+            )
         shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
-        against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
+        opened_pairs = [self._pair(t, best[t], candidate.name, by_arm, "test") for t in self.tasks.names]
+        against_best, why = self.compared([pair for pair in opened_pairs if pair.task.name in shared])
         pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
@@ -321,6 +367,7 @@ class Conductor:
             tuple(pooled(against_best, {task.name: task.family for task in self.tasks})),
             stability(options, decisions, prefer_fewer_models=prefer),
             self._calibrations(decisions, best, by_arm, candidate.name),
+            tuple(against_ensembles(opened_pairs)),
         )
 
     def _calibrations(
@@ -371,6 +418,7 @@ class Conductor:
         write_atomic(self.directory / "decisions.json", to_json(findings.decisions))
         write_atomic(self.directory / "stability.json", to_json(findings.stability))
         write_atomic(self.directory / "calibration.json", to_json(findings.calibration))
+        write_atomic(self.directory / "ensembles.json", to_json(findings.ensembles))
 
     def shipped_run(self, decision: Decision, findings: Findings) -> Run:
         """The confirmation run that answers a task: the best of its arm on validation rows, over the group's tasks."""

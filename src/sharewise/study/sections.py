@@ -232,6 +232,23 @@ class BudgetSection(Section):
         return {"level": said} if isinstance(said, str) else said
 
 
+class TuningSection(Section):
+    """How the trials of every arm are drawn and scored; how many there are is the budget's, the same for all."""
+
+    sampler: Literal["random", "tpe", "cmaes", "qmc"] = Field(
+        default="random", description="random needs nothing; the others are Optuna's (pip install 'sharewise[tune]')."
+    )
+    objective: Literal["mean", "worst"] | dict[Text, Annotated[Number, Field(gt=0)]] = Field(
+        default="mean",
+        description="Of a model with several tasks: their mean change, the worst one, or the mean by these weights.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"sampler": said} if isinstance(said, str) else said
+
+
 class SuppressionSection(Section):
     """A finding of the audit that is known and accepted."""
 

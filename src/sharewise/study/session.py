@@ -29,6 +29,7 @@ from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.sections import BalanceSection
 from sharewise.study.ship import fallbacks, ship
+from sharewise.study.tuning import available
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
@@ -120,6 +121,8 @@ class Session:
             prefer_fewer_models=False,
             alternatives=declared.alternatives,
         )
+        available(declared.tuning.sampler)
+        design = replace(design, tuning=declared.tuning.model_dump())
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
         data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
