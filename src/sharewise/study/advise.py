@@ -69,7 +69,7 @@ class Subject:
 
     def __init__(self, declared: StudyFile, table: Table, checked: Prepared) -> None:
         self.declared, self.table, self.checked = declared, table, checked
-        self.tasks = [t for t in checked.schema.tasks if t.kind is not TaskKind.RECONSTRUCTION]
+        self.tasks = [t for t in checked.schema.tasks.judged if t.kind is not TaskKind.RECONSTRUCTION]
         self.view: AuditView = view_of(table, checked.schema, checked.split, seed=declared.seed)
         self.present: dict[str, Flags] = {task.name: self.view.task_present(task) for task in self.tasks}
         self.labels: dict[str, Labels] = {}

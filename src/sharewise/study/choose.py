@@ -29,14 +29,16 @@ def trial_values(records: Sequence[RunRecord], tasks: TaskSet, objective: Object
     """What each trial of a group is worth: the mean change over its tasks, the worst one, or the mean by weights.
 
     Scores of different tasks are compared by their change against the first trial on each metric's own scale, never as
-    raw numbers. Trials that lack a score of some task count as that task's worst; those that failed are left out. Tasks
-    that `objective` gives no weight weigh nothing; where none of the group's tasks has one, all weigh the same.
+    raw numbers; auxiliary tasks do not count. Trials that lack a score of some task count as that task's worst; those
+    that failed are left out. Tasks that `objective` gives no weight weigh nothing; where none of the group's tasks has
+    one, all weigh the same.
     """
     usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
     if not usable:
         return {}
-    values = np.full((len(usable), len(usable[0].tasks)), -np.inf)
-    for t, name in enumerate(usable[0].tasks):
+    judged = [name for name in usable[0].tasks if not tasks[name].auxiliary]
+    values = np.full((len(usable), len(judged)), -np.inf)
+    for t, name in enumerate(judged):
         kind = metrics.metric(tasks[name].metric)
         reference = next((s for r in usable if (s := r.validation.get(name)) is not None), None)
         for i, record in enumerate(usable):
@@ -52,7 +54,7 @@ def trial_values(records: Sequence[RunRecord], tasks: TaskSet, objective: Object
         worth = values.min(axis=1)
     else:
         given = {} if objective == "mean" else objective
-        weights = np.array([float(given.get(name, 0.0)) for name in usable[0].tasks])
+        weights = np.array([float(given.get(name, 0.0)) for name in judged])
         worth = values @ weights / weights.sum() if weights.sum() > 0 else values.mean(axis=1)
     return {record.trial: float(value) for record, value in zip(usable, worth, strict=True)}
 

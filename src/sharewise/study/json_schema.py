@@ -41,6 +41,8 @@ def json_schema() -> dict[str, Any]:
         definitions["BalanceSection"]["properties"][key] = _ref(key)
     schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
+    parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
+    definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
     by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}

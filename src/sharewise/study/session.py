@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import judge
+from sharewise.study import architectures, judge
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
@@ -92,7 +92,9 @@ class Session:
         schema, split = checked.schema, checked.split
         tasks = schema.tasks
         aside = tuple(SetAside(name, reason) for name, reason in checked.set_aside.items())
-        for line in (*checked.notes, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
+        helpers = [task.name for task in tasks if task.auxiliary]
+        helping = (f"Task '{name}' is auxiliary: it is trained with the others and judged nowhere." for name in helpers)
+        for line in (*checked.notes, *helping, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
             self.log(line)
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
@@ -102,12 +104,15 @@ class Session:
         wanted = [Wanted("together", None)]
         for candidate in declared.candidates:
             plan = declared.plan(candidate, tasks)
-            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1)
+            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1 and set(g.tasks) & set(tasks.judged.names))
             if not groups:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue
             balance = None if candidate.balance is None else _balance(candidate.balance)
             wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+        asked = [("the study", declared.architecture)]
+        asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
+        architectures.check(asked, tasks)
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,
@@ -124,7 +129,7 @@ class Session:
         available(declared.tuning.sampler)
         design = replace(design, tuning=declared.tuning.model_dump())
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
-        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
+        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
     def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:

@@ -23,6 +23,8 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
     back = fallbacks(conductor, findings)
     spare = {one.group: conductor.shipped_run(one, findings) for one in back if one.group not in chosen}
+    auxiliary = [task.name for task in prepared.tasks if task.auxiliary]
+    codec = prepared.codec.less(auxiliary)
     plan = Plan("shipped", tuple(_answered(name, findings) for name in chosen))
     routes = [_route(decision, chosen[decision.group], summary.finished) for decision in findings.decisions]
     provenance = {
@@ -39,12 +41,12 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     save(
         path,
         plan=plan,
-        codec=prepared.codec,
+        codec=codec,
         artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
-        card=model_card(prepared.schema, design.record, data, findings.verdicts, findings.decisions, summary),
-        reference=drift_reference(prepared.table, prepared.schema, prepared.data.parts["train"]),
+        card=model_card(codec.schema, design.record, data, findings.verdicts, findings.decisions, summary),
+        reference=drift_reference(prepared.table, codec.schema, prepared.data.parts["train"]),
         overwrite=True,
     )
 

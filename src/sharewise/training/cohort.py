@@ -236,7 +236,8 @@ class Cohort:
             self.stack.bind(flat)
         train = (sums / counts)[chosen] * slots.scales
         relative = losses / slots.scales
-        criteria = relative if self.recipe.checkpoint == "task" else relative.nanmean(dim=1, keepdim=True)
+        deciding = relative.masked_fill(slots.auxiliary, float("nan"))
+        criteria = deciding if self.recipe.checkpoint == "task" else deciding.nanmean(dim=1, keepdim=True)
         ids = where[chosen]
         epochs = torch.from_numpy(
             np.ceil(step / np.array(self.batches.per_epoch)[chosen.cpu().numpy()]).astype(np.int64)

@@ -14,8 +14,9 @@ from sharewise.training.data import TrainingData
 class Slots:
     """Which task each member's slots hold, as the index tensors that fetch their targets.
 
-    `numbers` (M, S) are task numbers of the study; for every block of the model, `columns` (M, S_block, K) are the
-    target columns and `class_weights` (M, S_block, C) the class weights, or None where no task has any.
+    `numbers` (M, S) are task numbers of the study, `auxiliary` (M, S) whether they decide nothing; for every block of
+    the model, `columns` (M, S_block, K) are the target columns and `class_weights` (M, S_block, C) the class weights,
+    or None where no task has any.
     """
 
     def __init__(self, numbers: Tensor, model: GroupModel, data: TrainingData) -> None:
@@ -23,6 +24,7 @@ class Slots:
         self._model, self._data = model, data
         self.scales = data.scales[numbers]
         tasks = data.tasks.tasks
+        self.auxiliary = torch.tensor([task.auxiliary for task in tasks], device=data.device)[numbers]
         starts = torch.tensor([s.start for s in data.targets.slices], device=data.device)
         self.columns: list[Tensor] = []
         self.class_weights: list[Tensor | None] = []
