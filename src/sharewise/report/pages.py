@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, decision, figures, hero, labels, words
+from sharewise.report import book, contest, decision, figures, findings, hero, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -67,7 +67,7 @@ _BOOK: tuple[Callable[[StudyRecords, Sequence[TaskRow]], Section | None], ...] =
     contest.curves,
     contest.arms,
     labels.data,
-    labels.audit,
+    findings.audit,
     book.method,
     book.provenance,
 )
