@@ -13,7 +13,7 @@ from sharewise.batch import Inputs
 from sharewise.models.alternative import GroupData
 from sharewise.models.alternatives import CATALOGUE
 from sharewise.models.boosted import Boosted
-from sharewise.models.pooled import Pooled
+from sharewise.models.grouped import Pooled
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 GROUPS, ROWS = 30, 24

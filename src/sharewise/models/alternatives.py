@@ -18,6 +18,6 @@ CATALOGUE: Catalogue[Alternative] = Catalogue(
     {
         "lightgbm": "sharewise.models.boosted:Boosted",
         "linear": "sharewise.models.linear:Linear",
-        "pooled": "sharewise.models.pooled:Pooled",
+        "pooled": "sharewise.models.grouped:Pooled",
     },
 )

@@ -35,6 +35,10 @@ WEIGHTING = Family("weighting", "sharewise.balance.weighting")
 AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
 SCALING = Family("scaling", "sharewise.balance.scaling")
 
+READING = Family("encoder", "sharewise.tables.readings")
+TEXT = Family("encoder", "sharewise.tables.texts")
+IMAGE = Family("encoder", "sharewise.tables.images")
+
 SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),

@@ -14,12 +14,15 @@ from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.plan import Choice, Plan
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
+from sharewise.study.search_section import FOUND, SearchSection
 from sharewise.study.sections import (
     AuditSection,
     BalanceSection,
     BudgetSection,
     CandidateSection,
     DataSection,
+    EncodersSection,
+    Flag,
     InputSection,
     Section,
     SplitSection,
@@ -32,15 +35,17 @@ from sharewise.study.sections import (
     listed_inputs,
 )
 from sharewise.study.source import parse
-from sharewise.tables.schema import UNREADABLE, Declaration, InputDeclaration, TaskDeclaration
+from sharewise.tables.schema import Declaration, InputDeclaration, TaskDeclaration
 from sharewise.tasks import TaskKind, TaskSet
 
 if TYPE_CHECKING:
     from sharewise.tables.read import Table
     from sharewise.tables.split import SplitSpec
 
-RESERVED = ("single", "together")
+RESERVED = ("single", "together", "search", *FOUND)
 """Names of the candidates that every study has."""
+IN_MEMORY = "in memory"
+"""What stands for the path of a table that came from no file."""
 
 
 class StudyFile(Section):
@@ -49,6 +54,7 @@ class StudyFile(Section):
     data: DataSection
     split: SplitSection = SplitSection()
     inputs: Annotated[tuple[InputSection, ...], BeforeValidator(listed_inputs), Field(min_length=1)] | None = None
+    encoders: EncodersSection = EncodersSection()
     tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     candidates: tuple[CandidateSection, ...] = ()
     alternatives: Annotated[
@@ -58,11 +64,14 @@ class StudyFile(Section):
     ] = tuple(ALTERNATIVES)
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
+    search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
     tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None
+    revision: Annotated[Whole, Field(ge=0, description="Raise it to confirm with fresh seeds.")] = 0
+    auto_remedy: Flag = Field(default=False, description="Explain what is harmed, and run a study of the remedy.")
 
     _file: str | None = PrivateAttr(None)
     _lines: Lines = PrivateAttr(default_factory=Lines)
@@ -121,11 +130,11 @@ class StudyFile(Section):
         lines = self._lines
         inputs = None
         if self.inputs is not None:
-            inputs = tuple(InputDeclaration(i.name, i.kind, lines.of("inputs", n)) for n, i in enumerate(self.inputs))
+            inputs = tuple(made for n, i in enumerate(self.inputs) for made in self._input(n, i))
         elif own is not None and own.inputs is not None:
             predicted = [t for t in self.tasks if t.kind is not TaskKind.RECONSTRUCTION]
             targets = {c for t in predicted for c in (*t.columns, t.column or t.name)}
-            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE and i.name not in targets)
+            inputs = tuple(i for i in own.inputs if i.name not in targets)
         data = self.data
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
@@ -141,9 +150,18 @@ class StudyFile(Section):
             time=data.time or (own.time if own else None),
             group=data.group or (own.group if own else None),
             entity=data.entity,
+            text=self.encoders.text,
+            image=self.encoders.image,
             file=self._file,
             lines={role: line for role, line in roles.items() if line is not None},
         )
+
+    def _input(self, n: int, said: InputSection) -> list[InputDeclaration]:
+        """One column, or a pair's two."""
+        line = self._lines.of("inputs", n)
+        if not said.columns:
+            return [InputDeclaration(said.name, said.kind, line, said.encoder)]
+        return [InputDeclaration(c, said.kind, line, said.encoder, said.name) for c in said.columns]
 
     def _task(self, n: int, said: TaskSection) -> TaskDeclaration:
         return TaskDeclaration(
@@ -159,6 +177,7 @@ class StudyFile(Section):
             weight=said.weight,
             primary=said.primary,
             by=said.by,
+            inputs=said.inputs,
             auxiliary=said.auxiliary,
             at_layer=said.at_layer or 0,
             parent=None if said.parent is None else said.parent.task,

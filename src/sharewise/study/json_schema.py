@@ -7,7 +7,7 @@ from typing import Any
 from sharewise import metrics
 from sharewise.catalogue import Parameter
 from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SCALING, WEIGHTING, Family
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
 
@@ -25,6 +25,7 @@ SHORT_FORMS = {
     "TaskSection": "string",
     "BudgetSection": "string",
     "TuningSection": "string",
+    "SearchSection": "string",
 }
 
 
@@ -33,10 +34,13 @@ def json_schema() -> dict[str, Any]:
     schema = _stripped(StudyFile.model_json_schema())
     definitions = schema["$defs"]
     definitions.pop("Choice", None)
-    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING):
+    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, READING):
         definitions[family.key] = _family(family)
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
+    definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
+    for key in ("text", "image"):
+        definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     for key in ("weighting", "aggregator", "scaling"):
         definitions["BalanceSection"]["properties"][key] = _ref(key)
     schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
@@ -45,7 +49,8 @@ def json_schema() -> dict[str, Any]:
     definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
-    by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}
+    unnamed = {**definitions["InputSection"], "required": []}
+    by_name = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [kinds, unnamed]}}
     schema["properties"]["inputs"] = {
         "description": "Column to kind, or a list; inferred where left out.",
         "anyOf": [by_name, named],

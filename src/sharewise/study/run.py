@@ -79,6 +79,8 @@ class Conductor:
         self.judged = prepared.tasks.judged
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self.asked: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
+        self.seen: dict[tuple[str, str], list[Run]] = {}
+        """Runs by (arm, task) that the last selection compared on validation rows."""
         self.selection: tuple[Comparison, ...] = ()
         self._kept: dict[tuple[str, str, str], Array] = {}
 
@@ -93,13 +95,15 @@ class Conductor:
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
-        root = self.design.record.seed
+        root, revision = self.design.record.seed, self.design.record.revision
+        # A revision keeps what was tuned and selected and draws the confirmation anew.
+        again = (revision,) if revision and phase is Phase.CONFIRM else ()
         return Run(
             phase=phase,
             arm=arm,
             kind=kind,
             group=group,
-            seed=derive(root, phase.value, number),
+            seed=derive(root, phase.value, *again, number),
             trial=trial,
             params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
@@ -119,11 +123,11 @@ class Conductor:
             return asdict(neural_trial(trial, root))
         return dict(CATALOGUE.load(kind).search_space(trial, root))
 
-    def tuning(self) -> list[Run]:
-        """Equal trials for every group of every arm, all with one seed."""
+    def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
+        """Equal trials for every group of every arm, or of these arms, all with one seed."""
         return [
             self.run(Phase.TUNE, kind, arm, group, trial, 0)
-            for item in self.design.record.arms
+            for item in (self.design.record.arms if arms is None else arms)
             for kind, arm, group in self.trained(item)
             for trial in range(self.design.budget.trials)
         ]
@@ -142,25 +146,25 @@ class Conductor:
         """The work list of some runs."""
         return units(runs, self.prepared)
 
-    def tune(self, workers: Workers, progress: Callable[[int], None]) -> None:
-        """Carry out the tuning trials and take each group's winner on validation rows."""
+    def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
+        """Carry out the tuning trials, of all arms or of these, and take each group's winner on validation rows."""
         searched = self.design.tuning["sampler"] != "random"
-        runs = self._search(workers, progress) if searched else self.tuning()
+        runs = self._search(workers, progress, arms) if searched else self.tuning(arms)
         workers.carry_out(self.plan_units(runs), progress)
         by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
         for run in runs:
             by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
-        self.winners = {
+        self.winners |= {
             key: choose.best_trial(records, self.tasks, self.design.tuning["objective"])
             for key, records in by_group.items()
         }
 
-    def _search(self, workers: Workers, progress: Callable[[int], None]) -> list[Run]:
+    def _search(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None) -> list[Run]:
         """The trials that each group's own search asks for, a few at a time, all groups side by side."""
         from sharewise.study.tuning import AT_ONCE, Search
         from sharewise.training.recipe import SPACE
 
-        wanted = [item for arm in self.design.record.arms for item in self.trained(arm)]
+        wanted = [item for arm in (self.design.record.arms if arms is None else arms) for item in self.trained(arm)]
         root, sampler, objective = (
             self.design.record.seed,
             self.design.tuning["sampler"],
@@ -190,7 +194,7 @@ class Conductor:
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
-        seen: dict[tuple[str, str], list[Run]] = {}
+        seen = self.seen = {}
         for run in [*self._winning_trials(everything), *runs]:
             for task in run.group.tasks:
                 seen.setdefault((run.arm, task), []).append(run)
@@ -202,10 +206,10 @@ class Conductor:
             rival = singles[candidate.alone or SINGLE]
             shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
             comparisons[candidate.name] = self.compared(
-                [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
+                [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
-        return choose.most_promising(comparisons), singles
+        return choose.most_promising(comparisons, len(self.tasks)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
@@ -224,7 +228,7 @@ class Conductor:
         others = [arm.name for arm in self.design.record.arms if arm.role is Role.ALTERNATIVE]
         for arm in others:
             tasks = [t for t in self.judged.names if (arm, t) in seen]
-            found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
+            found, _ = self.compared([self.pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
@@ -262,9 +266,8 @@ class Conductor:
 
     # --- evidence -----------------------------------------------------------------------------------------
 
-    def _pair(
-        self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str
-    ) -> Pair:
+    def pair(self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str) -> Pair:
+        """Predictions of two arms' finished runs on the rows of a part, ready to be compared."""
         truth, present = self.prepared.truth(task, part)
         ids: list[tuple[str, ...]] = []
         predictions = []
@@ -318,16 +321,16 @@ class Conductor:
         if candidate is None:
             reason = "There is one task only, so there is nothing to share."
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
-            together = tuple(against_ensembles([self._pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
+            together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
             together = tuple(c for c in together if c.candidate == ENSEMBLE)
             measured = self._calibrations(decisions, best, by_arm)
             return Findings(
                 None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
             )
         shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
-        opened_pairs = [self._pair(t, best[t], candidate.name, by_arm, "test") for t in self.judged.names]
+        opened_pairs = [self.pair(t, best[t], candidate.name, by_arm, "test") for t in self.judged.names]
         against_best, why = self.compared([pair for pair in opened_pairs if pair.task.name in shared])
-        pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
+        pairs = [self.pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
         prefer = self.design.record.prefer_fewer_models

@@ -21,6 +21,7 @@ from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
+from sharewise.tasks import Task
 
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
@@ -73,14 +74,15 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
     from sharewise.models.build import placed, slots_of
+    from sharewise.study.inputs import stackable
     from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if run.kind == "neural":
-            tasks = [prepared.tasks[name] for name in run.group.tasks]
             rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
             variant = prepared.variants[run.arm]
+            tasks = layout(run, prepared)
             same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
             choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
             key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch_size_for(rows), same_tasks)
@@ -91,7 +93,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2)))
+            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))
@@ -100,6 +102,18 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     for members in small.values():
         made += _by_cost(members, prepared)
     return sorted(made, key=lambda unit: -unit.cost)
+
+
+def layout(run: Run, prepared: Prepared) -> list[Task]:
+    """The tasks of a run's slots: its group's, or all of the study's where groups of a search may stack, those that are
+    not in the group standing idle. That is where slots do not touch one another and balance has no memory of tasks."""
+    from sharewise.models import sharing
+
+    variant = prepared.variants[run.arm]
+    free = not variant.balance and sharing.CATALOGUE.load(variant.architecture.name).slots_are_independent
+    if run.phase is Phase.SEARCH and free:
+        return list(prepared.tasks)
+    return [prepared.tasks[name] for name in run.group.tasks]
 
 
 def _by_cost(runs: Sequence[Run], prepared: Prepared, most: float = 4.0) -> list[Unit]:
@@ -123,10 +137,14 @@ def cost(run: Run, prepared: Prepared) -> float:
     if run.kind != "neural":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
         return CATALOGUE.load(run.kind).seconds(rows, width, outputs)
+    from sharewise.study.inputs import seconds_a_row
+
     epochs = int(prepared.recipe["epochs"])
+    passes = max(epochs * rows, int(prepared.recipe.get("min_steps", 400)) * 64)
+    own = passes * seconds_a_row(prepared.encoder)
     steps = max(epochs * max(rows / 256, 1), 400)
     flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
-    return float(steps * (flops / 2.5e10 + 1.5e-4))
+    return float(own + steps * (flops / 2.5e10 + 1.5e-4))
 
 
 # --- carrying out -----------------------------------------------------------------------------------------
@@ -160,10 +178,12 @@ def _cohort(
     from sharewise.training.results import Member
 
     variant = prepared.variants[runs[0].arm]
-    tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
+    tasks = layout(runs[0], prepared)
+    slots = () if len(tasks) == len(runs[0].group.tasks) else tuple(range(len(tasks)))
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
-    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
-    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
+    recipe = Recipe(**{**prepared.recipe, **variant.recipe})
+    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
@@ -179,6 +199,7 @@ def _cohort(
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
             seconds=result.seconds,
+            balance=result.balance,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}
@@ -220,10 +241,12 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
 
 def _group_data(run: Run, prepared: Prepared) -> GroupData:
     """The columns of the run's tasks, and the units of those that are numbers."""
+    from sharewise.study.inputs import seen_by
+
     where = {name: prepared.targets.slices[prepared.tasks.index(name)] for name in run.group.tasks}
     scales = {name: prepared.codec.scales.get(name) for name in run.group.tasks}
     return GroupData(
-        inputs=prepared.inputs,
+        inputs=seen_by(prepared.tasks[run.group.tasks[0]], prepared.codec, prepared.inputs),
         values={name: prepared.targets.values[:, at] for name, at in where.items()},
         present={name: prepared.targets.present[:, at] for name, at in where.items()},
         units={n: None if s is None else (float(s.deviation[0]), float(s.mean[0])) for n, s in scales.items()},

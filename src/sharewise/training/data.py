@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -58,6 +59,12 @@ class TrainingData:
         """Where the tensors live."""
         return self.targets.values.device
 
+    @cached_property
+    def lengths(self) -> np.ndarray | None:
+        """Tokens of every row (N,) where a block holds sentences."""
+        blocks = [b for name, b in self.inputs.blocks.items() if name.startswith("tokens:")]
+        return (blocks[0][..., 0] != 0).sum(1).cpu().numpy() if blocks else None
+
     def rows_of(self, task: int, part: str) -> np.ndarray:
         """Row numbers of `part` with at least one labelled cell of a task, ascending as in the part."""
         return self.rows_of_any([task], part)
@@ -73,10 +80,25 @@ class TrainingData:
             labelled |= present[index, where].any(dim=1).cpu().numpy()
         return rows[labelled]
 
+    def labels(self, tasks: Sequence[int], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the tasks each row is labelled for (N, S), and the class codes (N, S), -1 where there is none."""
+        index = torch.from_numpy(rows).to(self.device)
+        present = np.empty((len(rows), len(tasks)), dtype=bool)
+        classes = np.full((len(rows), len(tasks)), -1, dtype=np.int64)
+        for s, t in enumerate(tasks):
+            task, where = self.tasks.tasks[t], self.targets.slices[t]
+            present[:, s] = self.targets.present[index, where].any(dim=1).cpu().numpy()
+            if task.is_classification and task.n_targets == 1:
+                codes = self.targets.values[index, where.start].cpu().numpy().astype(np.int64)
+                classes[:, s] = np.where(present[:, s], codes, -1)
+        return present, classes
+
     def gather(self, rows: Tensor) -> Inputs[Tensor]:
         """Inputs of the rows (M, B), block by block (M, B, ...)."""
         flat = rows.reshape(-1)
-        return Inputs({n: b.index_select(0, flat).view(*rows.shape, b.shape[1]) for n, b in self.inputs.blocks.items()})
+        return Inputs(
+            {n: b.index_select(0, flat).view(*rows.shape, *b.shape[1:]) for n, b in self.inputs.blocks.items()}
+        )
 
 
 def _scale(kind: TaskKind, n_classes: int, values: np.ndarray, present: np.ndarray) -> float:

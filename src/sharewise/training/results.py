@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sharewise.models.build import GroupModel
 from sharewise.models.stacked import Stack
-from sharewise.records import Curve, Status
+from sharewise.records import BalanceRecord, Curve, Status
 from sharewise.training.data import TrainingData
+from sharewise.training.observers import BalanceObserver
 from sharewise.training.recipe import Tuned
 from sharewise.training.stopping import Checkpoints
 
@@ -22,12 +23,27 @@ EVALUATION_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class Member:
-    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values."""
+    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values.
+
+    `slots`, where it is given, names the task of every slot instead, of which those in `tasks` are trained and the
+    others idle: without labels, whatever the table says. So groups of different tasks stack.
+    """
 
     run_id: str
     tasks: tuple[int, ...]
     seed: int
     tuned: Tuned = field(default_factory=Tuned)
+    slots: tuple[int, ...] = ()
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """The task of every slot."""
+        return self.slots or self.tasks
+
+    @property
+    def busy(self) -> tuple[tuple[int, int], ...]:
+        """(slot, task) of the tasks that are trained."""
+        return tuple((s, t) for s, t in enumerate(self.layout) if t in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class FitResult:
     n_train_rows: int
     epochs: int
     seconds: float
+    balance: BalanceRecord | None = None
     sharing: dict[str, float] = field(default_factory=dict)
 
 
@@ -74,6 +91,9 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
     rows = [data.rows_of_any(m.tasks, part) for m in members]
     if most is not None:
         rows = [r if len(r) <= most else r[np.linspace(0, len(r) - 1, most).astype(int)] for r in rows]
+    if data.lengths is not None:
+        # Sentences of like length side by side: a pass is as wide as its longest.
+        rows = [r[np.argsort(data.lengths[r], kind="stable")] for r in rows]
     longest = max((len(r) for r in rows), default=0)
     numbers = np.zeros((len(rows), longest), dtype=np.int64)
     real = np.zeros((len(rows), longest), dtype=bool)
@@ -84,7 +104,7 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
 
 def chunks(model: GroupModel, rows: Tensor) -> list[tuple[int, int]]:
     """Spans of the columns of `rows` (M, V) that one evaluation pass takes each."""
-    width = model.sharing.n_cells + model.encoder.n_out
+    width = model.sharing.n_cells + max(model.encoder.n_out, model.encoder.cells)
     size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
     return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
 
@@ -115,8 +135,9 @@ class Collector:
                     measured[name] = value
             answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
             for m, member in enumerate(self.members):
-                tasks = tuple(member.tasks[s] for s in answered)
-                self.states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
+                tasks = tuple(t for s, t in member.busy if s in answered)
+                if tasks:
+                    self.states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
             for part in parts:
                 self._predict(part, answered)
 
@@ -125,26 +146,28 @@ class Collector:
         m: int,
         evaluations: Sequence[Evaluation],
         weights: Tensor,
-        status: Status,
-        message: str,
+        ended: tuple[Status, str],
         n_train_rows: int,
         seconds: float,
+        observer: BalanceObserver | None,
     ) -> FitResult:
-        """The result of member m; `weights` (S) are its mean effective weights."""
+        """The result of member m: `weights` (S) are its mean effective weights, `ended` how and why it ended."""
+        tasks = [self.data.tasks.tasks[t].name for t in self.members[m].tasks]
         member = self.members[m]
         return FitResult(
             member=member,
-            status=status,
-            message=message,
+            status=ended[0],
+            message=ended[1],
             states=tuple(self.states[m]),
             best_epoch={t: state.epoch for state in self.states[m] for t in state.tasks},
             curves=_curves(member, evaluations),
-            weights={t: float(weights[s]) for s, t in enumerate(member.tasks)},
+            weights={t: float(weights[s]) for s, t in member.busy},
             predictions=self.predictions[m],
             n_parameters=self.stack.size,
             n_train_rows=n_train_rows,
             epochs=max((e.epoch for e in evaluations), default=0),
             seconds=seconds,
+            balance=None if observer is None else observer.record(m, tasks),
             sharing=self.measured[m],
         )
 
@@ -158,9 +181,13 @@ class Collector:
         for position, s in enumerate(answered):
             whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
             for m, member in enumerate(self.members):
-                task = member.tasks[s]
+                task = member.layout[s]
+                if task not in member.tasks:
+                    continue
                 all_rows = self.data.rows_of_any(member.tasks, part)
                 mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
+                if self.data.lengths is not None:
+                    mine = np.argsort(np.argsort(self.data.lengths[all_rows], kind="stable"))[mine]
                 self.predictions[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)
 
 
@@ -172,5 +199,4 @@ def _curves(member: Member, evaluations: Sequence[Evaluation]) -> dict[int, Curv
     epochs = tuple(e.epoch for e in evaluations)
     train, validation = [e.train for e in evaluations], [e.validation for e in evaluations]
     blank = (None,) * len(evaluations)
-    tasks = enumerate(member.tasks)
-    return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
+    return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in member.busy}
