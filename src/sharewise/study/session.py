@@ -153,7 +153,7 @@ class Session:
         )
         available(declared.tuning.sampler)
         design = replace(design, tuning=declared.tuning.model_dump())
-        searching = search.wanted(declared.search, len(tasks))
+        searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
