@@ -6,6 +6,7 @@ from typing import Any
 
 from sharewise import metrics
 from sharewise.catalogue import Parameter
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
@@ -23,6 +24,7 @@ SHORT_FORMS = {
     "SplitSection": "string",
     "TaskSection": "string",
     "BudgetSection": "string",
+    "TuningSection": "string",
     "SearchSection": "string",
 }
 
@@ -41,6 +43,7 @@ def json_schema() -> dict[str, Any]:
         definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     for key in ("weighting", "aggregator", "scaling"):
         definitions["BalanceSection"]["properties"][key] = _ref(key)
+    schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
     definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
@@ -60,6 +63,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["data"] = {"anyOf": [{"type": "string"}, _ref("DataSection")]}
     schema["properties"]["split"] = {"anyOf": [{"enum": ["auto", "random", "group", "time"]}, _ref("SplitSection")]}
     schema["properties"]["budget"] = {"anyOf": [{"enum": ["quick", "standard", "thorough"]}, _ref("BudgetSection")]}
+    schema["properties"]["tuning"] = {"anyOf": [{"enum": ["random", "tpe", "cmaes", "qmc"]}, _ref("TuningSection")]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sharewise study", **schema}
 
 
