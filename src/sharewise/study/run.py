@@ -170,7 +170,7 @@ class Conductor:
                 [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
-        return choose.most_promising(comparisons, len(self.tasks)), singles
+        return choose.most_promising(comparisons, len(self.judged)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]

@@ -150,7 +150,7 @@ class Session:
             revision=declared.revision,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
-        searching = search.wanted(declared.search, len(tasks))
+        searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
