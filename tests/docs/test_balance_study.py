@@ -9,7 +9,6 @@ from ruamel.yaml import YAML
 
 from sharewise.balance.choose import build
 from sharewise.study.file import StudyFile
-from sharewise.study.session import _balance
 
 TEXT = (Path(__file__).parents[2] / "docs" / "balance.md").read_text(encoding="utf-8")
 
@@ -21,5 +20,5 @@ def test_the_balance_section_is_accepted_and_built() -> None:
     assert [c.name for c in declared.candidates] == ["by nash", "by uncertainty"]
     for candidate in declared.candidates:
         assert candidate.balance is not None
-        built = build(_balance(candidate.balance)).balancer
+        built = build(candidate.balance.plain()).balancer
         assert type(built.method).__name__.lower() in candidate.name

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sharewise import __version__, metrics
+from sharewise.balance import choose
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Choice, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
@@ -149,6 +150,19 @@ class Wanted:
     balance: dict[str, Any] | None = None
 
 
+def swept(wanted: Wanted, said: dict[str, Any], default: Variant, seed: int) -> list[Wanted]:
+    """A sweep as candidates, one for each draw of static weights, each with the trials of any other arm.
+
+    Where the plan with equal weights is tried anyway (all tasks together, the study's own architecture), the sweep
+    does not repeat it.
+    """
+    tasks = tuple(t for group in wanted.groups or () for t in group)
+    rest = {key: value for key, value in said.items() if key != "sweep"}
+    again = len(wanted.groups or ()) == 1 and wanted.architecture is None and rest == default.balance == {}
+    draws = choose.sweep(tasks, said["sweep"] + again, seed)[int(again) :]
+    return [replace(wanted, name=f"{wanted.name} {i}", balance={**rest, **d}) for i, d in enumerate(draws, 1)]
+
+
 def build(
     *,
     name: str,
@@ -169,7 +183,9 @@ def build(
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
-        variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
+        variant = Variant(
+            item.architecture or default.architecture, default.balance if item.balance is None else item.balance
+        )
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
         made = replace(made, name=item.name)
@@ -224,11 +240,21 @@ def describe_model(variant: Variant, *, alone: bool = False) -> str:
     params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
+    if alone:
+        return text
+    extras = [variant.balance[key]["name"] for key in ("scaling", "sampler") if key in variant.balance]
+    extras += [key for key in ("rates", "freeze", "stop") if key in variant.balance]
+    with_ = f" with {', '.join(extras)}" if extras else ""
     method = method_of(variant)
-    return text if alone or method == "equal" else f"{text}, balanced by {method}"
+    weights = variant.balance.get("weighting", {}).get("params", {}).get("weights")
+    if isinstance(weights, dict) and len(weights) <= 6:
+        return f"{text}, static weights {', '.join(f'{t} {w:.2g}' for t, w in weights.items())}{with_}"
+    if method == "equal":
+        return f"{text}, equal weights{with_}" if with_ else text
+    return f"{text}, balanced by {method}{with_}"
 
 
 def method_of(variant: Variant) -> str:
     """Name of the method that weighs a variant's losses: its aggregator, else its weighting."""
-    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or "equal"
-    return str(method["name"] if isinstance(method, dict) else method)
+    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or {"name": "equal"}
+    return str(method["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.plan import Choice, Plan
+from sharewise.study import balancing
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
 from sharewise.study.sections import (
@@ -69,6 +71,7 @@ class StudyFile(Section):
         except ValidationError as error:
             problems = problems_of(error, cls, lines, file)
         problems += _across(said, lines, file)
+        problems += [] if made is None else _balanced(made, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file
@@ -167,7 +170,8 @@ class StudyFile(Section):
             families.setdefault(task.family or task.name, []).append(task.name)
             if task.family is not None:
                 families[task.name] = [task.name]
-        groups = [[t for name in group for t in families.get(name, ())] for group in candidate.groups]
+        named = candidate.groups or (tuple(families),)
+        groups = [list(dict.fromkeys(t for name in group for t in families.get(name, ()))) for group in named]
         return Plan.of(candidate.name, [g for g in groups if g], tasks.names)
 
 
@@ -210,6 +214,22 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
             found.append(Problem("Candidate names must be unique", fact, "Rename it", file, line))
         used.add(name)
         found += _groups(n, candidate, known, lines, file)
+    return found
+
+
+def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
+    """Balances speak of the study's tasks, and a sweep is a candidate."""
+    known = [task.name for task in study.tasks]
+    places: list[tuple[BalanceSection | None, tuple[str | int, ...]]] = [(study.balance, ("balance",))]
+    places += [(c.balance, ("candidates", n, "balance")) for n, c in enumerate(study.candidates)]
+    found = []
+    for section, path in places:
+        said = {} if section is None else section.plain()
+        problems = balancing.unknown_tasks(said, known)
+        if "sweep" in said and path == ("balance",):
+            remedy = "Write candidates: [{name: sweep, balance: {sweep: 5}}]"
+            problems.append(Problem("A sweep is a family of candidates", "it is the balance of all of them", remedy))
+        found += [replace(p, file=file, line=lines.of(*path)) for p in problems]
     return found
 
 
