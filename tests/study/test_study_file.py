@@ -221,6 +221,26 @@ YAML = "A study file must be valid YAML; however, "
             SOUND + "balance: {weighting: {name: static, weights: {b: 2.0}}}\n",
             "study.yaml:3: A balance names tasks of the study; however, 'b' under 'weighting: weights' is none.",
         ),
+        (
+            SOUND + "balance: {weighting: {name: static, weights: abc}}\n",
+            "Parameter 'weights' of 'static' must be a list of numbers or a mapping of tasks to numbers; however,",
+        ),
+        (
+            SOUND + "balance: {rates: {scales: {a: fast}}}\n",
+            "Parameter 'scales' of 'rates' must be a mapping of tasks to numbers; however, it is {'a': 'fast'}.",
+        ),
+        (
+            SOUND + "balance: {checkpoint: primary}\n",
+            "The primary task's checkpoint needs a primary task; however",
+        ),
+        (
+            SOUND + "balance: {aggregator: 'no:Such'}\n",
+            "An aggregator from elsewhere is module:Class; however, 'no",
+        ),
+        (
+            SOUND + "candidates: [{name: s, balance: {sweep: 2}}, {name: s 1, balance: log}]\n",
+            "Candidate names must be unique; however, the sweep 's' makes a 's 1' too.",
+        ),
         (SOUND + "balance: {rates: {scales: {aa: 2.0}}}\n", "'aa' under 'rates: scales' is none. Did you mean 'a'?"),
         (
             SOUND + "balance: {sampler: {name: class_balanced, task: x}}\n",

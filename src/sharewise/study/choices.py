@@ -44,6 +44,7 @@ SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "dict[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
     "Mapping[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
     "Mapping[str, float]": ((dict,), "a mapping of tasks to numbers"),
+    "Sequence[float]": ((list, tuple), "a list of numbers"),
 }
 """Annotations whose values are checked here; others are checked when the sibling is built."""
 
@@ -97,7 +98,9 @@ def wrong_parameters(name: str, parameter: Parameter, params: Mapping[str, objec
     if len(known) != len([w for w in words if w != "None"]) or not known:
         return []
     types = tuple(t for kinds, _ in known for t in kinds)
-    if isinstance(value, types) and (not isinstance(value, bool) or bool in types):
+    inside = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    odd = [v for v in inside if isinstance(v, bool) or not isinstance(v, int | float)]
+    if isinstance(value, types) and (not isinstance(value, bool) or bool in types) and not odd:
         return []
     wanted = " or ".join(words for _, words in known)
     return [

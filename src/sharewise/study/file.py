@@ -229,7 +229,17 @@ def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]
         if "sweep" in said and path == ("balance",):
             remedy = "Write candidates: [{name: sweep, balance: {sweep: 5}}]"
             problems.append(Problem("A sweep is a family of candidates", "it is the balance of all of them", remedy))
+        if said.get("checkpoint") == "primary" and not any(task.primary for task in study.tasks):
+            remedy = "Write primary: true on one of the tasks"
+            problems.append(Problem("The primary task's checkpoint needs a primary task", "none is declared", remedy))
         found += [replace(p, file=file, line=lines.of(*path)) for p in problems]
+    names = {candidate.name for candidate in study.candidates}
+    for n, candidate in enumerate(study.candidates):
+        points = 0 if candidate.balance is None else candidate.balance.sweep or 0
+        for made in sorted({f"{candidate.name} {i}" for i in range(1, points + 1)} & names):
+            fact = f"the sweep '{candidate.name}' makes a '{made}' too"
+            line = lines.of("candidates", n, "name")
+            found.append(Problem("Candidate names must be unique", fact, "Rename one of them", file, line))
     return found
 
 
