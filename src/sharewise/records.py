@@ -124,7 +124,8 @@ class RunRecord:
 
     `arm` is the plan or baseline it belongs to ("single", "together", "lightgbm", "linear", a user's plan);
     `group` the group of that plan; `params` the tuned parameters. Per task: `validation` is the score at the
-    chosen epoch in the metric's own unit, `best_epoch` that epoch, `curves` the way there. Per-row validation
+    chosen epoch in the metric's own unit, `best_epoch` that epoch, `curves` the way there. `sharing` holds what the
+    architecture measures of itself, say how far apart tied trunks are. Per-row validation
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
     where a model has one task.
     """
@@ -143,6 +144,7 @@ class RunRecord:
     best_epoch: dict[str, int] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
     effective_weights: dict[str, float] = field(default_factory=dict)
+    sharing: dict[str, float] = field(default_factory=dict)
     n_parameters: int = 0
     n_train_rows: int = 0
     epochs: int = 0

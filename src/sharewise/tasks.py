@@ -33,6 +33,8 @@ class Task:
     scale (relative, or points where the metric can be near zero). A task that comes from a grouped declaration
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
     `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last).
+    An `auxiliary` task is trained beside the others and neither judged nor shipped. A task with a `parent` is the
+    finer question of the two: its class c belongs to the parent's class number `under[c]`.
     """
 
     name: str
@@ -48,6 +50,9 @@ class Task:
     family: str | None = None
     where: tuple[str, str] | None = None
     at_layer: int = 0
+    auxiliary: bool = False
+    parent: str | None = None
+    under: tuple[int, ...] = ()
 
     @property
     def n_outputs(self) -> int:
@@ -108,6 +113,11 @@ class TaskSet:
     def index(self, name: str) -> int:
         """Position of a task on the T axis."""
         return self._index[name]
+
+    @property
+    def judged(self) -> TaskSet:
+        """The tasks that a study judges and ships: all but the auxiliary ones."""
+        return TaskSet(tuple(task for task in self.tasks if not task.auxiliary))
 
     def subset(self, names: Iterable[str]) -> TaskSet:
         """The named tasks, in this set's order."""

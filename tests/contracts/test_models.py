@@ -185,7 +185,7 @@ def test_piecewise_linear_encoding_is_the_papers() -> None:
 @pytest.mark.parametrize("name", heads.CATALOGUE)
 class TestHeads:
     def built(self, name: str) -> tuple[heads.base.Head, Tensor]:  # type: ignore[name-defined]
-        width = {"multiclass": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2}.get(name, 1)
+        width = {"multiclass": 3, "nested": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2}.get(name, 1)
         targets = width if name in ("multilabel", "reconstruction") else 1
         slots = [Slot(name, width, targets)] * 2
         made = GroupModel({"n_numeric": 3}, Choice("hard", {"width": 8}), slots)
@@ -195,7 +195,7 @@ class TestHeads:
         if name in ("regression", "absolute", "reconstruction"):
             values = torch.randn(1, 2, 6, targets, generator=random)
         else:
-            top = {"multiclass": 3, "ordinal": 4}.get(name, 2)
+            top = {"multiclass": 3, "nested": 3, "ordinal": 4}.get(name, 2)
             values = torch.randint(0, top, (1, 2, 6, targets), generator=random).float()
         return head, values
 
@@ -221,7 +221,7 @@ class TestHeads:
             head.losses(out, values, present, None).sum().backward()
             optimiser.step()
         predicted = head.predict(out)
-        if name in ("multiclass", "ordinal"):
+        if name in ("multiclass", "nested", "ordinal"):
             assert (predicted.argmax(-1) == values[..., 0]).float().mean() > 0.9
             torch.testing.assert_close(predicted.sum(-1), torch.ones_like(predicted[..., 0]))
         else:
@@ -232,7 +232,7 @@ class TestHeads:
         if name in ("regression", "absolute", "reconstruction"):
             pytest.skip("it has no classes")
         out = head(torch.randn(1, 6, 8))
-        classes = head.predict(out).shape[-1] if name in ("multiclass", "ordinal", "multilabel") else 2
+        classes = head.predict(out).shape[-1] if name in ("multiclass", "nested", "ordinal", "multilabel") else 2
         plain = head.row_losses(out, values, None)
         doubled = head.row_losses(out, values, torch.full((1, 2, classes), 2.0))
         expected = torch.where(values > 0.5, 2.0, 1.0) * plain if name == "multilabel" else 2 * plain

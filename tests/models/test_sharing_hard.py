@@ -86,7 +86,9 @@ def test_a_task_attached_lower_reads_that_layer() -> None:
     assert torch.equal(a[2], b[2])
     h = F.silu(rows()["embedding"] @ got(stack, "sharing.layers.0.weight") + got(stack, "sharing.layers.0.bias"))
     head = made.block_heads[0][1]
-    torch.testing.assert_close(a[1], (h @ head.weight[:, 1] + head.bias[:, 1]).detach(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        a[1], (h @ head.get_parameter("weight")[:, 1] + head.get_parameter("bias")[:, 1]).detach(), rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,8 @@ def run(
     `suppressed` with its reason. Raises KeyError for a check that does not exist and TypeError for a parameter
     that it does not have.
     """
+    # Auxiliary tasks are judged nowhere: what a check asks of test labels is not asked of them.
+    schema = schema.without([task.name for task in schema.tasks if task.auxiliary])
     view = view_of(table, schema, split, seed=seed, level=level)
     wanted: dict[str, Mapping[str, Any]] = _wanted(checks, level)
     wanted |= {name: {} for name in plugins}

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sharewise.bundle.answerer import Array
+from sharewise.bundle.hierarchy import Classes
 from sharewise.tables.columns import canonical
 from sharewise.tasks import Task, TaskKind, TaskSet
 
@@ -25,6 +26,33 @@ class Question:
         """The column that says which of the tasks a row belongs to."""
         where = self.tasks[0].where
         return None if where is None else where[0]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is said to a question: the prediction (N, W) and which rows have one (N,); for a task below a parent,
+    `below` says it consistently with the parent."""
+
+    question: Question
+    prediction: Array
+    known: Array
+    below: Classes | None = None
+
+    def answers(self) -> dict[str, pa.Array]:
+        """The answer itself under `""`, or the cells of a reconstruction."""
+        task = self.question.tasks[0]
+        if self.below is None:
+            return answers(task, self.prediction, self.known)
+        codes = self.below.codes
+        return {"": pa.array(task.classes).take(pa.array(np.maximum(codes, 0), mask=codes < 0))}
+
+    def probabilities(self) -> dict[str, pa.Array]:
+        """Probability of each class, or label, by its name; below a parent, of the two together."""
+        task = self.question.tasks[0]
+        if self.below is None:
+            return probabilities(task, self.prediction, self.known)
+        made = self.below.probabilities
+        return {canonical(label): _numbers(made[:, i], self.below.known) for i, label in enumerate(task.classes)}
 
 
 def questions(tasks: TaskSet) -> dict[str, Question]:

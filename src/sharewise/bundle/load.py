@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sharewise.batch import Inputs
 from sharewise.bundle import answers as given
-from sharewise.bundle import layout
+from sharewise.bundle import hierarchy, layout
 from sharewise.bundle.answerer import Answerer, Array
 from sharewise.bundle.answers import Question
 from sharewise.bundle.artifact import Artifact
@@ -168,7 +168,10 @@ class Bundle:
     def answer(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question]
     ) -> list[tuple[Question, Array, Array]]:
-        """For every question the prediction (N, W) and which rows have one (N,); `inputs` are the table, encoded."""
+        """For every question the prediction (N, W) and which rows have one (N,); `inputs` are the table, encoded.
+
+        A finer task's prediction is its models' own, before its parent is asked (see `answered`).
+        """
         everything = np.arange(table.n_rows)
         rows = {
             task.name: everything if task.where is None else np.flatnonzero(where(table, task))
@@ -178,6 +181,16 @@ class Bundle:
         found = self.predictions(inputs, rows)
         by_task = {task: (rows[task], prediction) for task, prediction in found.items()}
         return [(question, *given.gathered(question, table.n_rows, by_task)) for question in asked]
+
+    def answered(self, table: Table, inputs: Inputs[Array], asked: Sequence[Question]) -> list[given.Answered]:
+        """What is said to every question: a finer task is answered below its parent, so that they never disagree."""
+        names = [question.name for question in asked if question.tasks[0].family is None]
+        more = hierarchy.with_parents(self.tasks, names, self.routes.addresses())
+        everyone = [*asked, *self.asked(more)] if more else list(asked)
+        found = self.answer(table, inputs, everyone)
+        single = {q.name: (prediction, known) for q, prediction, known in found if q.tasks[0].family is None}
+        below = hierarchy.consistent(self.tasks, single)
+        return [given.Answered(q, p, known, below.get(q.name)) for q, p, known in found[: len(asked)]]
 
     def answer_table(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question], taken: Collection[str], *, proba: bool
@@ -190,12 +203,12 @@ class Bundle:
         row_id = self.codec.schema.row_id
         if row_id is not None and row_id in table.names:
             columns[row_id] = table.column(row_id)
-        for question, prediction, known in self.answer(table, inputs, asked):
-            task, name = question.tasks[0], question.name
-            for cell, values in given.answers(task, prediction, known).items():
+        for said in self.answered(table, inputs, asked):
+            name = said.question.name
+            for cell, values in said.answers().items():
                 columns[given.free_name(f"{name}__{cell}" if cell else name, [*columns, *taken])] = values
             if proba:
-                for label, values in given.probabilities(task, prediction, known).items():
+                for label, values in said.probabilities().items():
                     columns[given.free_name(f"{name}__proba_{label}", [*columns, *taken])] = values
         return pa.table(columns)
 
@@ -203,7 +216,8 @@ class Bundle:
         """One column per task, in original labels and units, after the row id: a frame of the kind that was given.
 
         A path gives an Arrow table; a pandas frame keeps its index. A grouped declaration is one column, in which each
-        row is answered by its own group's task, and rows of a group never seen are missing. Raises DataError where
+        row is answered by its own group's task, and rows of a group never seen are missing. A finer task is missing
+        where its parent's answer has no classes below it. Raises DataError where
         the table lacks an input, BundleError for a task that is not in the bundle.
         """
         asked = self.asked(tasks)
@@ -220,8 +234,8 @@ class Bundle:
         read_ = read(table)
         pieces: dict[str, list[pa.Table]] = {question.name: [] for question in asked}
         for piece in _pieces(read_):
-            for question, prediction, known in self.answer(piece, self.encode(piece, asked), asked):
-                pieces[question.name].append(pa.table(given.probabilities(question.tasks[0], prediction, known)))
+            for said in self.answered(piece, self.encode(piece, asked), asked):
+                pieces[said.question.name].append(pa.table(said.probabilities()))
         return {name: _like(table, pa.concat_tables(parts)) for name, parts in pieces.items()}
 
 

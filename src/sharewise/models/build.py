@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sharewise.batch import Inputs
 from sharewise.models import encoders, heads, sharing
 from sharewise.models.heads.base import Head
+from sharewise.models.heads.nested import Nested
 from sharewise.models.sharing.base import OFF, Dropout, Sharing
 from sharewise.models.stacked import Stack
 from sharewise.plan import Choice
@@ -28,7 +29,8 @@ from sharewise.tasks import Task, TaskKind
 class Slot:
     """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
 
-    `at_layer` is the trunk layer that its head reads, 0 for the last.
+    `at_layer` is the trunk layer that its head reads, 0 for the last. A head "nested" reads what slot `parent` says,
+    whose class `under[c]` holds its class c.
     """
 
     head: str
@@ -36,14 +38,18 @@ class Slot:
     n_targets: int
     family: int = -1
     at_layer: int = 0
+    parent: int = -1
+    under: tuple[int, ...] = ()
 
 
 def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
     """The slots of a group's tasks, in the tasks' order; families are numbered within the group.
 
     A family of one task is no family: a group trained alone has nothing to borrow from. A task alone reads the last
-    layer, wherever it is attached in company.
+    layer, wherever it is attached in company. A finer task reads its parent where the two share a model and its
+    classes lie under several of the parent's; under one class the parent's word changes nothing that is trained.
     """
+    place = {task.name: i for i, task in enumerate(tasks)}
     sizes: dict[str, int] = {}
     for task in tasks:
         if task.family is not None:
@@ -55,7 +61,11 @@ def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
         if task.family is not None and sizes[task.family] > 1:
             family = numbers.setdefault(task.family, len(numbers))
         layer = task.at_layer if len(tasks) > 1 else 0
-        made.append(Slot(head_of(task), task.n_outputs, task.n_targets, family, layer))
+        head, parent = head_of(task), place.get(task.parent or "", -1)
+        if parent < 0 or len(set(task.under)) < 2:
+            made.append(Slot(head, task.n_outputs, task.n_targets, family, layer))
+        else:
+            made.append(Slot("nested", task.n_outputs, task.n_targets, family, layer, parent, task.under))
     return tuple(made)
 
 
@@ -108,14 +118,22 @@ class GroupModel(nn.Module):
         )
         self.blocks: list[tuple[int, ...]] = []
         made: list[Head] = []
-        keys: dict[tuple[str, int, int, bool], list[int]] = {}
+        keys: dict[tuple[str, int, int, bool, tuple[int, ...]], list[int]] = {}
         for i, slot in enumerate(self.slots):
-            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0), []).append(i)
-        for (name, width, _, in_family), members in keys.items():
+            # A nested slot is a block of its own: it waits for its parent.
+            alone = (slot.parent, i, *slot.under) if slot.parent >= 0 else ()
+            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, alone), []).append(i)
+        for (name, width, _, in_family, alone), members in keys.items():
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
             families = [numbers[self.slots[i].family] for i in members] if in_family else ()
             head = heads.CATALOGUE.build(
-                name, n_in=self.sharing.n_out, n_slots=len(members), n_outputs=width, families=families
+                name,
+                n_in=self.sharing.n_out,
+                n_slots=len(members),
+                n_outputs=width,
+                families=families,
+                own=not self.sharing.one_head,
+                **({"under": alone[2:]} if alone else {}),
             )
             head.slot_numbers = tuple(members)
             made.append(head)
@@ -125,6 +143,24 @@ class GroupModel(nn.Module):
         self.register_buffer("slot_order", torch.argsort(order), persistent=False)
         # Slot numbers and head of every block, in a plain list: a ModuleList forgets the heads' type.
         self.block_heads = list(zip(self.blocks, made, strict=True))
+        self.nested = self._nested()
+
+    def _nested(self) -> list[tuple[int, Nested, int, int]]:
+        """Block and head of every nested slot, with the block and position of its parent, parents first."""
+        at = {slot: (b, position) for b, members in enumerate(self.blocks) for position, slot in enumerate(members)}
+        waiting = {b: self.slots[members[0]].parent for b, members in enumerate(self.blocks)}
+        waiting = {b: parent for b, parent in waiting.items() if parent >= 0}
+        made: list[tuple[int, Nested, int, int]] = []
+        while waiting:
+            ready = [b for b, parent in waiting.items() if at[parent][0] not in waiting]
+            if not ready:
+                raise ValueError("A hierarchy of slots has a top; however, some are below themselves.")
+            for b in ready:
+                head = self.block_heads[b][1]
+                if not isinstance(head, Nested):
+                    raise ValueError("A slot below another has a nested head; however, it has not.")
+                made.append((b, head, *at[waiting.pop(b)]))
+        return made
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         """The representation z (M, B, Z) that every task reads."""
@@ -139,6 +175,11 @@ class GroupModel(nn.Module):
             if features.dim() == 4 and len(members) != len(self.slots):
                 mine = features[:, list(members)]
             made.append(head(mine))
+        for block, nested, above, position in self.nested:
+            coarse = self.block_heads[above][1].predict(made[above])[:, position]
+            if coarse.shape[-1] == 1:
+                coarse = torch.cat([1 - coarse, coarse], dim=-1)
+            made[block] = nested.compose(made[block], coarse.clamp(min=1e-9).log())
         return made
 
     def losses(
@@ -178,7 +219,7 @@ def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any]) -> GroupModel:
     """The model that a configuration describes, with one member's worth of parameters and no weights yet."""
-    slots = [Slot(**slot) for slot in config["slots"]]
+    slots = [Slot(**{**slot, "under": tuple(slot.get("under", ()))}) for slot in config["slots"]]
     choice = Choice(config["sharing"]["name"], dict(config["sharing"]["params"]))
     return GroupModel(config["encoder"], choice, slots)
 

@@ -45,11 +45,13 @@ def kaiming(fan_in: int) -> Init:
 
 @dataclass(frozen=True)
 class Law:
-    """What is declared of a parameter: how it starts, whether it has slots, and whether those are `crossed`."""
+    """What is declared of a parameter: how it starts, whether it has slots, whether those are `crossed`, and
+    whether they start `alike`."""
 
     init: Init
     per_slot: bool
     crossed: bool
+    alike: bool
 
 
 class StackedModule(nn.Module):
@@ -58,7 +60,8 @@ class StackedModule(nn.Module):
     A parameter with `per_slot=True` has the task slots as its second axis: (M, S, ...). Each slot then starts
     from its own task's seed, so that a task's head starts alike whoever shares its group. Only the slot's own loss
     reaches its part, unless the parameter is declared `crossed`: then other tasks' losses reach it too, and it is
-    shared although every task has one.
+    shared although every task has one. Slots declared `alike` start from one draw, so that unit j means the same in
+    all of them.
     """
 
     def __init__(self) -> None:
@@ -68,17 +71,24 @@ class StackedModule(nn.Module):
         """Which of the group's slots a `per_slot` parameter holds, in order; None for all of them."""
 
     def declare(
-        self, name: str, shape: Sequence[int], law: Init, *, per_slot: bool = False, crossed: bool = False
+        self,
+        name: str,
+        shape: Sequence[int],
+        law: Init,
+        *,
+        per_slot: bool = False,
+        crossed: bool = False,
+        alike: bool = False,
     ) -> nn.Parameter:
         """Register the parameter `name` of one member's `shape`; members are given by `populate`."""
         parameter = nn.Parameter(torch.empty(1, *shape))
         self.register_parameter(name, parameter)
-        self.laws[name] = Law(law, per_slot, crossed)
+        self.laws[name] = Law(law, per_slot, crossed, alike)
         return parameter
 
 
 class Linear(StackedModule):
-    """Affine map of every member: (M, B, I) -> (M, B, O), y_m = x_m W_m + b_m."""
+    """Affine map of every member: (M, B, I) -> (M, B, O), y_m = x_m W_m + b_m; also (M, S, B, I) -> (M, S, B, O)."""
 
     weight: nn.Parameter
     bias: nn.Parameter
@@ -89,6 +99,8 @@ class Linear(StackedModule):
         self.declare("bias", (1, n_out), kaiming(n_in))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 4:
+            return self.forward(x.flatten(1, 2)).view(*x.shape[:3], -1)
         if x.shape[0] == 1:
             return torch.addmm(self.bias[0, 0], x[0], self.weight[0]).unsqueeze(0)
         return torch.baddbmm(self.bias, x, self.weight)
@@ -98,20 +110,29 @@ class Linears(StackedModule):
     """Affine maps side by side: `axes` of them (slots, experts) for every member, y_k = x_k W_k + b_k.
 
     Shapes: (M, *axes, B, I), or (M, B, I) that all of them read, -> (M, *axes, B, O). With `per_slot` the first of
-    the axes are the task slots.
+    the axes are the task slots; `law` is that of the weights, uniform as in `Linear` where it is None, and 0 for the
+    biases where it is `ZERO`.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter
 
     def __init__(
-        self, n_in: int, n_out: int, axes: Sequence[int], *, per_slot: bool = False, crossed: bool = False
+        self,
+        n_in: int,
+        n_out: int,
+        axes: Sequence[int],
+        *,
+        law: Init | None = None,
+        per_slot: bool = False,
+        crossed: bool = False,
+        alike: bool = False,
     ) -> None:
         super().__init__()
         self.axes = tuple(axes)
-        law = kaiming(n_in)
-        self.declare("weight", (*axes, n_in, n_out), law, per_slot=per_slot, crossed=crossed)
-        self.declare("bias", (*axes, 1, n_out), law, per_slot=per_slot, crossed=crossed)
+        law = law or kaiming(n_in)
+        self.declare("weight", (*axes, n_in, n_out), law, per_slot=per_slot, crossed=crossed, alike=alike)
+        self.declare("bias", (*axes, 1, n_out), law, per_slot=per_slot, crossed=crossed, alike=alike)
 
     def forward(self, x: Tensor) -> Tensor:
         m, n = self.weight.shape[0], math.prod(self.axes)
@@ -128,7 +149,7 @@ class Linears(StackedModule):
 @dataclass(frozen=True)
 class Entry:
     """One parameter's place in the flat buffer. `slots` are the slot numbers of a parameter that has slots,
-    `()` meaning all of them, None for a parameter without; `crossed` as declared."""
+    `()` meaning all of them, None for a parameter without; `crossed` and `alike` as declared."""
 
     name: str
     parameter: nn.Parameter
@@ -137,6 +158,7 @@ class Entry:
     law: Init
     slots: tuple[int, ...] | None
     crossed: bool = False
+    alike: bool = False
 
     @property
     def shared(self) -> bool:
@@ -158,7 +180,7 @@ def entries_of(module: nn.Module) -> Iterator[Entry]:
                 slots = (child.slot_numbers or ()) if law.per_slot else None
                 shape = parameter.shape[1:]
                 full = f"{path}.{name}" if path else name
-                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed)
+                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed, law.alike)
                 offset += shape.numel()
 
 
@@ -199,7 +221,7 @@ class Stack:
                     continue
                 tasks = [slots[m][i] for i in entry.slots] if entry.slots else slots[m]
                 for s, task in enumerate(tasks):
-                    generator.manual_seed(derive(seed, entry.name, task))
+                    generator.manual_seed(derive(seed, entry.name) if entry.alike else derive(seed, entry.name, task))
                     rows[m, s] = entry.law.draw(entry.shape[1:], generator)
         self.bind(flat.to(device))
 

@@ -126,16 +126,21 @@ def _arm_row(records: StudyRecords, name: str, trials: dict[str, tuple[int, int]
     kind.append(Cell(words.count(bad), source=source, kind="count"))
     kind.append(Cell(words.seconds(sum(run.seconds for run in runs)), source=source, kind="count"))
     kind.append(Cell(size or words.MISSING, source=source, kind="count"))
-    return (Cell(name, kind="task"), _what(arm), *kind)
+    return (Cell(name, kind="task"), _what(arm, runs), *kind)
 
 
-def _what(arm: Arm | None) -> Cell:
+def _what(arm: Arm | None, runs: Iterable[RunRecord]) -> Cell:
     if arm is None:
         return Cell(words.MISSING)
     groups = [group for group in arm.plan.groups if len(group.tasks) > 1]
     note = words.plural(len(arm.plan.groups), "model")
     if arm.role is Role.CANDIDATE and groups:
         note += f", the largest for {max(len(g.tasks) for g in groups)} tasks"
+    measured: dict[str, list[float]] = {}
+    for run in runs:
+        for what, value in run.sharing.items():
+            measured.setdefault(what, []).append(value)
+    note += "".join(f", {what} {sum(v) / len(v):.2f} of 1" for what, v in measured.items())
     return Cell(arm.model, f"{ROLES[arm.role]} · {note}", "design.json#/arms")
 
 

@@ -15,15 +15,16 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
     """Number of the trial whose validation scores are best on average over the group's tasks.
 
     Scores of different tasks are compared by their change against trial 0 on each metric's own scale, never as raw
-    numbers. Trials that failed or lack a score of some task count as that task's worst. Ties go to the lower number,
-    so the default stands unless a trial beats it. Trial 0 is returned where none has any score. Where the group has a
-    primary task, its scores alone count.
+    numbers; auxiliary tasks do not count. Trials that failed or lack a score of some task count as that task's worst.
+    Ties go to the lower number, so the default stands unless a trial beats it. Trial 0 is returned where none has any
+    score. Where the group has a primary task, its scores alone count.
     """
     usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
     if not usable:
         return 0
-    values = np.full((len(usable), len(usable[0].tasks)), -np.inf)
-    for t, name in enumerate(usable[0].tasks):
+    judged = [name for name in usable[0].tasks if not tasks[name].auxiliary]
+    values = np.full((len(usable), len(judged)), -np.inf)
+    for t, name in enumerate(judged):
         kind = metrics.metric(tasks[name].metric)
         reference = next((s for r in usable if (s := r.validation.get(name)) is not None), None)
         for i, record in enumerate(usable):
@@ -35,7 +36,7 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
                 effect = score - reference if kind.bigger_is_better else reference - score
             values[i, t] = effect
     values = np.where(np.isneginf(values), np.where(np.isfinite(values), values, 0).min(axis=0) - 1.0, values)
-    primary = [t for t, name in enumerate(usable[0].tasks) if tasks[name].primary]
+    primary = [t for t, name in enumerate(judged) if tasks[name].primary]
     return usable[int(np.argmax(values[:, primary or slice(None)].mean(axis=1)))].trial
 
 

@@ -13,6 +13,7 @@ from sharewise.balance import choose
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Choice, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
+from sharewise.study.choices import ARCHITECTURE
 from sharewise.tasks import TaskSet
 
 SINGLE = "single"
@@ -178,7 +179,8 @@ def build(
     describe: dict[str, str],
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
-    plan = Plan.single_task(tasks.names)
+    judged = tasks.judged
+    plan = Plan.single_task(judged.names)
     lone = Variant(_alone(default.architecture), default.balance)
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
@@ -187,7 +189,7 @@ def build(
             item.architecture or default.architecture, default.balance if item.balance is None else item.balance
         )
         together = Plan.all_together(tasks.names)
-        made = together if item.groups is None else Plan.of(item.name, item.groups, tasks.names)
+        made = together if item.groups is None else Plan.of(item.name, item.groups, judged.names)
         made = replace(made, name=item.name)
         alone = SINGLE
         own = Variant(_alone(variant.architecture), default.balance)
@@ -207,8 +209,8 @@ def build(
     record = DesignRecord(
         name=name,
         budget=budget.name,
-        tasks=tasks.tasks,
-        metrics=facts_of(tasks),
+        tasks=judged.tasks,
+        metrics=facts_of(judged),
         arms=tuple(arms),
         seed=seed,
         tuning_runs=budget.trials,
@@ -219,6 +221,19 @@ def build(
         version=__version__,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
+
+
+def _in_full(choice: Choice) -> dict[str, object]:
+    """What a choice says; for any but hard sharing its defaults too, among them how strongly tasks are tied."""
+    if choice.name == "hard":
+        return choice.params
+    known = ARCHITECTURE.parameters(choice.name)
+    return {p.name: p.default for p in known if p.default is not None} | choice.params
+
+
+def _said(value: object) -> str:
+    """A parameter's value; values by task as TASK VALUE, TASK VALUE."""
+    return " and ".join(f"{v} for {k}" for k, v in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _alone(choice: Choice) -> Choice:
@@ -237,7 +252,8 @@ def _trained(arm: Arm) -> list[str]:
 
 def describe_model(variant: Variant, *, alone: bool = False) -> str:
     """A variant in a few words."""
-    params = ", ".join(f"{k} {v}" for k, v in variant.architecture.params.items())
+    given = _in_full(variant.architecture)
+    params = ", ".join(f"{k} {_said(v)}" for k, v in given.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
     if alone:

@@ -153,6 +153,10 @@ class StudyFile(Section):
             weight=said.weight,
             primary=said.primary,
             by=said.by,
+            auxiliary=said.auxiliary,
+            at_layer=said.at_layer or 0,
+            parent=None if said.parent is None else said.parent.task,
+            parent_classes=None if said.parent is None else said.parent.classes,
             line=self._lines.of("tasks", n),
         )
 
@@ -170,8 +174,9 @@ class StudyFile(Section):
             families.setdefault(task.family or task.name, []).append(task.name)
             if task.family is not None:
                 families[task.name] = [task.name]
-        named = candidate.groups or (tuple(families),)
-        groups = [list(dict.fromkeys(t for name in group for t in families.get(name, ()))) for group in named]
+        if candidate.groups is None:
+            return Plan.all_together(tasks.names)
+        groups = [[t for name in group for t in families.get(name, ())] for group in candidate.groups]
         return Plan.of(candidate.name, [g for g in groups if g], tasks.names)
 
 

@@ -46,6 +46,8 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["CandidateSection"]["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
+    parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
+    definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
     by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}

@@ -72,6 +72,7 @@ class Conductor:
     def __init__(self, design: Design, prepared: Prepared, directory: Path, log: Callable[[str], None]) -> None:
         self.design, self.prepared, self.directory, self.log = design, prepared, directory, log
         self.tasks = prepared.tasks
+        self.judged = prepared.tasks.judged
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self.selection: tuple[Comparison, ...] = ()
         self._kept: dict[tuple[str, str, str], Array] = {}
@@ -160,7 +161,7 @@ class Conductor:
         comparisons = {}
         for candidate in self.design.candidates:
             rival = singles[candidate.alone or SINGLE]
-            shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
+            shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
             comparisons[candidate.name] = self.compared(
                 [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
@@ -183,12 +184,12 @@ class Conductor:
         """
         gains: dict[str, dict[str, float]] = {}
         for arm in ALTERNATIVES:
-            tasks = [t for t in self.tasks.names if (arm, t) in seen]
+            tasks = [t for t in self.judged.names if (arm, t) in seen]
             found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
-        for task in self.tasks:
+        for task in self.judged:
             rivals = [arm for arm in ALTERNATIVES if (arm, task.name) in seen]
             if all(arm in gains.get(task.name, {}) for arm in rivals):
                 ranked = {alone: 0.0, **gains.get(task.name, {})}
@@ -277,10 +278,10 @@ class Conductor:
         best = singles[alone]
         if candidate is None:
             reason = "There is one task only, so there is nothing to share."
-            decisions = [self._alone(t, best[t], reason) for t in self.tasks.names]
+            decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
             measured = self._calibrations(decisions, best, by_arm)
             return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
-        shared = [t for t in self.tasks.names if len(candidate.plan.group_of(t).tasks) > 1]
+        shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
         against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
         pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
@@ -304,7 +305,7 @@ class Conductor:
         routed = routes_of(options, prefer_fewer_models=prefer)
         by_task = {d.task: d for d in routed}
         lone = "The plan leaves it alone."
-        decisions = [by_task.get(t) or self._alone(t, best[t], lone) for t in self.tasks.names]
+        decisions = [by_task.get(t) or self._alone(t, best[t], lone) for t in self.judged.names]
         comparisons = [*against_best, *(c for c in isolated if c.baseline != best[c.task])]
         notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
         primary = any(task.primary for task in self.tasks)
@@ -381,6 +382,8 @@ class Conductor:
         for _, record in done:
             changes = []
             for task in record.tasks:
+                if self.tasks[task].auxiliary:
+                    continue
                 reference, score = done[0][1].validation.get(task), record.validation.get(task)
                 if reference is not None and score is not None:
                     effect = metrics.metric(self.tasks[task].metric).effect_of(reference, score)

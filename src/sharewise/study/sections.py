@@ -147,6 +147,20 @@ class InputSection(Section):
         return {"name": said} if isinstance(said, str) else said
 
 
+class ParentSection(Section):
+    """The coarser task above a task, and which of its classes each class belongs to."""
+
+    task: Text
+    classes: Annotated[dict[Any, LabelValue], Field(min_length=1)] | None = Field(
+        default=None, description="This task's label to the parent's label; learnt from train rows where left out."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"task": said} if isinstance(said, str) else said
+
+
 class TaskSection(Section):
     """One thing to predict."""
 
@@ -174,6 +188,15 @@ class TaskSection(Section):
     by: Text | None = Field(
         default=None, description="Group column: the task is a task of its own for each of its values."
     )
+    auxiliary: Flag = Field(
+        default=False, description="Trained beside the others to help them; neither judged nor in the bundle."
+    )
+    at_layer: Whole | None = Field(
+        default=None, ge=1, description="Trunk layer that the task reads where it shares (hard sharing); else the last."
+    )
+    parent: ParentSection | None = Field(
+        default=None, description="The coarser task whose classes this task's classes divide."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +218,12 @@ class TaskSection(Section):
                     "Write columns: [...]",
                 )
             )
+        if self.auxiliary and self.primary:
+            fact = f"task '{self.name}' is both"
+            problems.append(Problem("A task is primary or auxiliary", fact, "Remove one of them"))
+        if self.parent is not None and self.by is not None:
+            fact = f"task '{self.name}' has a parent too"
+            problems.append(Problem("A grouped task stands for itself", fact, "Remove parent or by"))
         if self.transform != "none" and self.kind not in (TaskKind.REGRESSION, None):
             problems.append(
                 Problem("Only regression tasks have a transform", f"task '{self.name}' is {self.kind}", "Remove it")
@@ -264,11 +293,19 @@ class CandidateSection(Section):
     """A plan to try beside "single" and "together", which are always tried."""
 
     name: Text
-    groups: tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...] = Field(
-        default=(), description="Tasks that share a model, others standing alone; left out: all tasks together."
+    groups: Annotated[tuple[Annotated[tuple[Text, ...], Field(min_length=1)], ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Tasks that share a model; tasks that no group names stand alone. All together where left out.",
     )
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] | None = None
     balance: BalanceSection | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> CandidateSection:
+        if self.groups is None and self.architecture is None and self.balance is None:
+            rule, fact = "A candidate differs from 'together'", f"'{self.name}' says no groups, architecture or balance"
+            raise problem_error([Problem(rule, fact, "Write groups: [[TASK, TASK]], or architecture: NAME")])
+        return self
 
 
 class BudgetSection(Section):

@@ -18,7 +18,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import balancing, judge
+from sharewise.study import architectures, balancing, judge
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
@@ -90,7 +90,9 @@ class Session:
         schema, split = checked.schema, checked.split
         tasks = schema.tasks
         aside = tuple(SetAside(name, reason) for name, reason in checked.set_aside.items())
-        for line in (*checked.notes, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
+        helpers = [task.name for task in tasks if task.auxiliary]
+        helping = (f"Task '{name}' is auxiliary: it is trained with the others and judged nowhere." for name in helpers)
+        for line in (*checked.notes, *helping, *(f"Task '{a.task}' is set aside: it {a.reason}." for a in aside)):
             self.log(line)
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
@@ -98,6 +100,9 @@ class Session:
         recipe = {"epochs": budget.epochs}
         data_hash = preparing.content_hash(table, schema.columns)
         wanted = [Wanted("together", None), *self._wanted(tasks, default)]
+        asked = [("the study", declared.architecture)]
+        asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
+        architectures.check(asked, tasks)
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,
@@ -113,7 +118,7 @@ class Session:
         )
         prepared = preparing.prepare(table, schema, split, design.variants, recipe)
         balancing.check(design, prepared)
-        data = preparing.summarise(table, tasks, schema, split, truth, data_hash, aside, checked.notes)
+        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
     def _wanted(self, tasks: TaskSet, default: Variant) -> list[Wanted]:
@@ -121,7 +126,7 @@ class Session:
         made = []
         for candidate in self.declared.candidates:
             plan = self.declared.plan(candidate, tasks)
-            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1)
+            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1 and set(g.tasks) & set(tasks.judged.names))
             if not groups:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue

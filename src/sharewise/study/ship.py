@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     for decision in findings.decisions:
         chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
     spare = {one.group: conductor.shipped_run(one, findings) for one in fallbacks(findings)}
-    plan = Plan("shipped", tuple(Group(name, run.group.tasks) for name, run in _disjoint(chosen)))
+    auxiliary = [task.name for task in prepared.tasks if task.auxiliary]
+    codec = prepared.codec.less(auxiliary)
+    plan = Plan("shipped", tuple(Group(name, run.group.tasks) for name, run in _disjoint(chosen, auxiliary)))
     routes = [_route(decision, chosen[decision.group], summary.finished) for decision in findings.decisions]
     provenance = {
         "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
@@ -40,12 +43,12 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     save(
         path,
         plan=plan,
-        codec=prepared.codec,
+        codec=codec,
         artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
-        card=model_card(prepared.schema, design.record, data, findings.verdicts, findings.decisions, summary),
-        reference=drift_reference(prepared.table, prepared.schema, prepared.data.parts["train"]),
+        card=model_card(codec.schema, design.record, data, findings.verdicts, findings.decisions, summary),
+        reference=drift_reference(prepared.table, codec.schema, prepared.data.parts["train"]),
         overwrite=True,
     )
 
@@ -59,10 +62,10 @@ def fallbacks(findings: Findings) -> list[Decision]:
     ]
 
 
-def _disjoint(chosen: dict[str, Run]) -> list[tuple[str, Run]]:
+def _disjoint(chosen: dict[str, Run], auxiliary: Sequence[str]) -> list[tuple[str, Run]]:
     """Groups with the tasks that no larger group has: a plan is a partition, while a task that went back to its
     single model is also trained in the shared one."""
-    taken: set[str] = set()
+    taken: set[str] = set(auxiliary)
     made = []
     for name, run in sorted(chosen.items(), key=lambda item: (len(item[1].group.tasks), item[0])):
         own = tuple(task for task in run.group.tasks if task not in taken)

@@ -251,6 +251,7 @@ def _rest(said: Declaration) -> list[str]:
         "# Every task is tried alone and all tasks together. Your own plans:",
         "# candidates:",
         f"#   - {{name: mine, groups: [[{names}]]}}",
+        "#   - {name: split, architecture: {name: hard, split: 1}}    # the upper layer each task's own",
         "",
         "# A change that counts as harm is 2 % of a task's metric; another margin stands beside the task:",
         "#     margin: 0.05",

@@ -175,6 +175,7 @@ def _cohort(
             best_epoch={names[t]: e for t, e in result.best_epoch.items()},
             curves={names[t]: c for t, c in result.curves.items()},
             effective_weights={names[t]: w for t, w in result.weights.items()},
+            sharing=result.sharing,
             n_parameters=result.n_parameters,
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
@@ -188,7 +189,7 @@ def _cohort(
         files: dict[str, bytes] = {}
         if run.phase is Phase.CONFIRM:
             for i, state in enumerate(result.states):
-                answers = [names[t] for t in state.tasks]
+                answers = [names[t] for t in state.tasks if not prepared.tasks.tasks[t].auxiliary]
                 config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
                 files[f"{run.run_id}/{i}.safetensors"] = save(state.parameters, {"config": json.dumps(config)})
         _write(record, predictions, files, prepared, directory)

@@ -183,8 +183,10 @@ def _unusable_targets(table: Table, schema: Schema, found: _Findings) -> None:
 def _labels(table: Table, schema: Schema, split: Split | None, found: _Findings) -> None:
     """Labels per task and part, and which tasks they are too few for."""
     n_labels = np.zeros(table.n_rows, dtype=np.int32)
-    parts = {} if split is None else dict(zip(PARTS, (split.train, split.validation, split.test), strict=True))
+    every = {} if split is None else dict(zip(PARTS, (split.train, split.validation, split.test), strict=True))
     for task in schema.tasks:
+        # An auxiliary task is only trained: it needs no labels to be judged by.
+        parts = {"train": every["train"]} if every and task.auxiliary else every
         values, present = targets.raw(table, task)
         labelled: npt.NDArray[np.bool_] = np.any(present, axis=1)
         reason = _degenerate(task, values, present)
@@ -196,7 +198,7 @@ def _labels(table: Table, schema: Schema, split: Split | None, found: _Findings)
             continue
         if task.kind is not TaskKind.RECONSTRUCTION:
             n_labels += labelled
-        if parts:
+        if parts and not task.auxiliary:
             found.notes += _unlearned(task, values, present, parts)
     n_used = int((n_labels > 0).sum())
     n_real = sum(1 for t in schema.tasks if t.kind is not TaskKind.RECONSTRUCTION and t.name not in found.set_aside)
@@ -231,7 +233,7 @@ def _too_few(labelled: npt.NDArray[np.bool_], parts: Mapping[str, npt.NDArray[np
     poor = [
         f"{counts[name] or 'none'} in {name} (at least {least} needed)"
         for name, least in MIN_LABELS.items()
-        if counts[name] < least
+        if name in counts and counts[name] < least
     ]
     if not poor:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -88,6 +88,12 @@ class Codec:
         flags = tuple(f"{e.name} is missing" for e in self.encoders if isinstance(e, EmbeddingEncoder) and e.indicator)
         blocks["numeric"] += flags
         return {b: names for b, names in blocks.items() if names}
+
+    def less(self, tasks: Iterable[str]) -> Codec:
+        """The same codec without some tasks."""
+        schema = self.schema.without(tasks)
+        scales = {name: scale for name, scale in self.scales.items() if name in schema.tasks}
+        return replace(self, schema=schema, scales=scales)
 
     # --- encoding -------------------------------------------------------------------------------------------
 

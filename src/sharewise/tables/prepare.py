@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sharewise.errors import DataError, Problem
+from sharewise.tables import hierarchy
 from sharewise.tables.check import check, role_problems
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import resolve
@@ -45,8 +46,9 @@ def prepare(table: Table, declaration: Declaration, spec: SplitSpec, seed: int) 
     checked = check(table, schema, made)
     if checked.problems:
         raise DataError(checked.problems)
-    notes = (*resolution.notes, *made.notes, *checked.notes)
-    return Prepared(schema.without(checked.set_aside), made, notes, checked.set_aside)
+    placed = hierarchy.place(table, schema.without(checked.set_aside), made, declaration)
+    notes = (*resolution.notes, *made.notes, *checked.notes, *placed.notes)
+    return Prepared(placed.schema, made, notes, checked.set_aside)
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

@@ -12,7 +12,7 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import infer, suspicion
+from sharewise.tables import hierarchy, infer, suspicion
 from sharewise.tables.read import Table
 from sharewise.tables.schema import (
     UNREADABLE,
@@ -165,6 +165,9 @@ class _Resolver:
             if task.name in seen:
                 self.add("Task names must be unique", f"'{task.name}' occurs twice", "Rename one of them")
             seen.add(task.name)
+        if made and all(task.auxiliary for task in made):
+            self.add("A study judges a task", "all its tasks are auxiliary", "Remove auxiliary from one of them")
+        self.problems += hierarchy.problems(made, self.said)
         return made
 
     def tasks_of(self, said: TaskDeclaration) -> list[Task]:
@@ -192,6 +195,7 @@ class _Resolver:
         task = Task(
             said.name, kind, names, metric, said.margin, made, said.transform, weights, said.weight, said.primary
         )
+        task = replace(task, auxiliary=said.auxiliary, at_layer=said.at_layer, parent=said.parent)
         return [task] if said.by is None else self.expanded(task, said, said.by)
 
     def outside_test(self, name: str) -> pa.ChunkedArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from sharewise.tasks import Label, TaskKind, TaskSet
 
@@ -71,7 +72,8 @@ class TaskDeclaration:
 
     `classes` fixes labels and their order, `positive` the label that a binary task predicts the probability of;
     `class_weights` maps labels to weights, or is "balanced" (inverse class frequency). `by` names a column for
-    each of whose values the task is a task of its own. `line` is where in the study file it stands.
+    each of whose values the task is a task of its own. `parent` is the coarser task above it, `parent_classes` maps
+    its labels to the parent's, where that is not to be learnt. `line` is where in the study file it stands.
     """
 
     name: str
@@ -86,6 +88,10 @@ class TaskDeclaration:
     weight: float = 1.0
     primary: bool = False
     by: str | None = None
+    auxiliary: bool = False
+    at_layer: int = 0
+    parent: str | None = None
+    parent_classes: Mapping[Any, Label] | None = None
     line: int | None = None
 
 

@@ -262,14 +262,15 @@ class Cohort:
             self.stack.bind(flat)
         train = (sums / counts)[chosen] * slots.units
         relative = losses / slots.scales
-        criteria = self._criteria(relative, slots.weights)
+        deciding = relative.masked_fill(slots.auxiliary, float("nan"))
+        criteria = self._criteria(deciding, slots.weights)
         ids = where[chosen]
         epochs = torch.from_numpy(
             np.ceil(step / np.array(self.batches.per_epoch)[chosen.cpu().numpy()]).astype(np.int64)
         ).to(flat.device)
         self.checkpoints.update(ids, criteria, epochs, flat[chosen])
         if not self.tempo.idle:
-            self.tempo.evaluated(relative, int(epochs.max()))
+            self.tempo.evaluated(deciding, int(epochs.max()))
         if self.observer is not None:
             self.observer.evaluated(chosen, epochs.tolist(), self.tempo.frozen)
         finite = torch.isfinite(flat[chosen]).all(dim=1) & ~torch.isinf(losses).any(dim=1)

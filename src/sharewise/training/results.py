@@ -43,7 +43,8 @@ class State:
 @dataclass(frozen=True)
 class FitResult:
     """What became of a member. `predictions[part][task]` are the rows of `TrainingData.rows_of(task, part)`,
-    (n, W) as the head predicts them; `weights` the mean effective weight of each task's loss."""
+    (n, W) as the head predicts them; `weights` the mean effective weight of each task's loss; `sharing` what the
+    architecture measures of itself."""
 
     member: Member
     status: Status
@@ -57,6 +58,7 @@ class FitResult:
     n_train_rows: int
     epochs: int
     seconds: float
+    sharing: dict[str, float] = field(default_factory=dict)
     balance: BalanceRecord | None = None
 
 
@@ -84,9 +86,14 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
 
 def chunks(model: GroupModel, rows: Tensor) -> list[tuple[int, int]]:
     """Spans of the columns of `rows` (M, V) that one evaluation pass takes each."""
-    width = model.sharing.n_out + model.encoder.n_out
+    width = model.sharing.n_cells + model.encoder.n_out
     size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
     return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
+
+
+def model_measures(model: GroupModel) -> dict[str, list[float]]:
+    """What the architecture measures of the members bound now, by name."""
+    return {name: [float(v) for v in values] for name, values in model.sharing.measured().items()}
 
 
 class Collector:
@@ -94,6 +101,7 @@ class Collector:
 
     def __init__(self, members: Sequence[Member], model: GroupModel, stack: Stack, data: TrainingData) -> None:
         self.members, self.model, self.stack, self.data = list(members), model, stack, data
+        self.measured: list[dict[str, float]] = [{} for _ in members]
         self.states: list[list[State]] = [[] for _ in members]
         self.predictions: list[dict[str, dict[int, np.ndarray]]] = [{} for _ in members]
 
@@ -104,6 +112,9 @@ class Collector:
         n_criteria = checkpoints.value.shape[1]
         for c in range(n_criteria):
             self.stack.bind(checkpoints.flat[:, c].clone())
+            for name, values in model_measures(self.model).items():
+                for measured, value in zip(self.measured, values, strict=True):
+                    measured[name] = value
             answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
             for m, member in enumerate(self.members):
                 tasks = tuple(member.tasks[s] for s in answered)
@@ -137,6 +148,7 @@ class Collector:
             n_train_rows=n_train_rows,
             epochs=max((e.epoch for e in evaluations), default=0),
             seconds=seconds,
+            sharing=self.measured[m],
             balance=None if observer is None else observer.record(m, tasks),
         )
 

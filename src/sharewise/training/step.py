@@ -14,9 +14,10 @@ from sharewise.training.data import TrainingData
 class Slots:
     """Which task each member's slots hold, as the index tensors that fetch their targets.
 
-    `numbers` (M, S) are task numbers of the study; `units` (M, S) divide losses: each task's scale over its weight,
-    weights having mean 1 in a member; for every block of the model, `columns` (M, S_block, K) are the
-    target columns and `class_weights` (M, S_block, C) the class weights, or None where no task has any.
+    `numbers` (M, S) are task numbers of the study, `auxiliary` (M, S) whether they decide nothing; `units` (M, S)
+    divide losses: each task's scale over its weight, weights having mean 1 in a member; for every block of the model,
+    `columns` (M, S_block, K) are the target columns and `class_weights` (M, S_block, C) the class weights, or None
+    where no task has any.
     """
 
     def __init__(self, numbers: Tensor, model: GroupModel, data: TrainingData) -> None:
@@ -24,6 +25,7 @@ class Slots:
         self._model, self._data = model, data
         self.scales = data.scales[numbers]
         tasks = data.tasks.tasks
+        self.auxiliary = torch.tensor([task.auxiliary for task in tasks], device=data.device)[numbers]
         weight = torch.tensor([task.weight for task in tasks], device=data.device)[numbers]
         self.weights = weight / weight.mean(dim=1, keepdim=True)
         self.units = self.scales / self.weights

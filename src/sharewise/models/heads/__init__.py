@@ -14,6 +14,7 @@ CATALOGUE: Catalogue[Head] = Catalogue(
     {
         "binary": "sharewise.models.heads.binary:Binary",
         "multiclass": "sharewise.models.heads.multiclass:Multiclass",
+        "nested": "sharewise.models.heads.nested:Nested",
         "ordinal": "sharewise.models.heads.ordinal:Ordinal",
         "multilabel": "sharewise.models.heads.multilabel:Multilabel",
         "regression": "sharewise.models.heads.regression:Regression",
@@ -21,4 +22,4 @@ CATALOGUE: Catalogue[Head] = Catalogue(
         "reconstruction": "sharewise.models.heads.reconstruction:Reconstruction",
     },
 )
-"""Keyed by task kind; `absolute` is regression judged by its absolute error."""
+"""Keyed by task kind; `absolute` is regression judged by its absolute error, `nested` multiclass below a parent."""

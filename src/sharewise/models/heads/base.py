@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sharewise.models.stacked import ZERO, StackedModule, kaiming
+from sharewise.models.stacked import ZERO, Init, StackedModule, kaiming
 
 
 class Head(StackedModule, ABC):
@@ -17,41 +17,60 @@ class Head(StackedModule, ABC):
     outputs_s = h W_s + b_s. Slots of one family (a grouped task: a school, a mine field) share a family map that
     is learnt beside their own: W_s = W_family + V_s with V_s started at zero, the mean-regularised form of
     Evgeniou and Pontil 2004 ("Regularized multi-task learning", eq. 1), so that a group with few labels starts
-    from what its family knows.
+    from what its family knows. With `own` False a family's slots have the family's map and bias and nothing of their
+    own: their features must tell them apart.
 
     Shapes: features (M, B, D) or (M, S, B, D) -> outputs (M, S, B, C); losses (M, S).
     """
 
-    weight: torch.nn.Parameter
-    bias: torch.nn.Parameter
     member_of: Tensor
 
-    def __init__(self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = ()) -> None:
+    def __init__(
+        self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = (), own: bool = True
+    ) -> None:
         super().__init__()
         self.n_slots, self.n_outputs = n_slots, n_outputs
         families = tuple(families) or (-1,) * n_slots
         self.n_families = max(families, default=-1) + 1
-        self.declare("weight", (n_slots, n_in, n_outputs), ZERO if self.n_families else kaiming(n_in), per_slot=True)
-        self.declare("bias", (n_slots, 1, n_outputs), ZERO, per_slot=True)
+        self.own = own or not self.n_families
+        if self.own:
+            law = ZERO if self.n_families else kaiming(n_in)
+            self.declare("weight", (n_slots, n_in, n_outputs), law, per_slot=True)
+        self.declare_each("bias", (1, n_outputs), ZERO)
         if self.n_families:
             if min(families) < 0:
                 raise ValueError("The slots of one head are all of families or none is; however, they are mixed.")
             self.register_buffer("member_of", torch.tensor(families), persistent=False)
             self.declare("family", (self.n_families, n_in, n_outputs), kaiming(n_in))
 
+    def declare_each(self, name: str, shape: Sequence[int], law: Init) -> None:
+        """Declare a parameter that every slot has, or every family where slots have nothing of their own."""
+        if self.own:
+            self.declare(name, (self.n_slots, *shape), law, per_slot=True)
+        else:
+            self.declare(name, (self.n_families, *shape), law)
+
+    def each(self, name: str) -> Tensor:
+        """That parameter of every slot, (M, S, ...)."""
+        value: Tensor = self.get_parameter(name)
+        return value if self.own else value[:, self.member_of]
+
     def forward(self, features: Tensor) -> Tensor:
         """Raw outputs (M, S, B, C)."""
-        weight: Tensor = self.weight
-        if self.n_families:
-            weight = weight + self.get_parameter("family")[:, self.member_of]
+        bias = self.each("bias")
+        if not self.n_families:
+            weight: Tensor = self.get_parameter("weight")
+        else:
+            weight = self.get_parameter("family")[:, self.member_of]
+            weight = weight + self.get_parameter("weight") if self.own else weight
         m, s, d, c = weight.shape
         if features.dim() == 4:
             out = torch.bmm(features.reshape(m * s, -1, d), weight.reshape(m * s, d, c))
-            return out.view(m, s, -1, c) + self.bias
+            return out.view(m, s, -1, c) + bias
         if s == 1:
-            return torch.bmm(features, weight[:, 0]).unsqueeze(1) + self.bias
+            return torch.bmm(features, weight[:, 0]).unsqueeze(1) + bias
         wide = weight.permute(0, 2, 1, 3).reshape(m, d, s * c)
-        return torch.bmm(features, wide).view(m, -1, s, c).transpose(1, 2) + self.bias
+        return torch.bmm(features, wide).view(m, -1, s, c).transpose(1, 2) + bias
 
     @abstractmethod
     def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:

@@ -26,15 +26,15 @@ class Ordinal(Head):
     number per row; `n_outputs` counts the classes.
     """
 
-    thresholds: torch.nn.Parameter
-
-    def __init__(self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = ()) -> None:
-        super().__init__(n_in=n_in, n_slots=n_slots, n_outputs=1, families=families)
+    def __init__(
+        self, *, n_in: int, n_slots: int, n_outputs: int, families: Sequence[int] = (), own: bool = True
+    ) -> None:
+        super().__init__(n_in=n_in, n_slots=n_slots, n_outputs=1, families=families, own=own)
         self.n_classes = n_outputs
-        self.declare("thresholds", (n_slots, n_outputs - 1), Init("constant", START), per_slot=True)
+        self.declare_each("thresholds", (n_outputs - 1,), Init("constant", START))
 
     def _cumulative(self, outputs: Tensor) -> Tensor:
-        t = self.thresholds
+        t = self.each("thresholds")
         first = t[..., :1] - START - 0.5 * SPACING * (self.n_classes - 2)
         theta = torch.cat([first, F.softplus(t[..., 1:])], dim=-1).cumsum(-1)
         return theta.unsqueeze(2) - outputs

@@ -26,12 +26,18 @@ class Sharing(StackedModule, ABC):
     """
 
     n_out: int
+    n_cells: int
+    """Numbers that a row takes at its widest, in z or for all slots."""
+
     common: bool = True
     freeze_after: float | None = None
     """Share of the training steps after which shared parameters, the encoder's among them, stay as they are."""
 
     by_task: ClassVar[frozenset[str]] = frozenset()
     """Parameters that may be a mapping from task names to values, placed on slots before the model is built."""
+
+    one_head: ClassVar[bool] = False
+    """Whether tasks of one grouped declaration share their head outright."""
 
     @classmethod
     def alone(cls, choice: Choice) -> Choice:
@@ -49,6 +55,22 @@ class Sharing(StackedModule, ABC):
     def penalty(self) -> Tensor | None:
         """What is added to every member's objective beside the tasks' losses, (M,); None for nothing."""
         return None
+
+    def measured(self) -> dict[str, Tensor]:
+        """What the trained model says about how much is shared: numbers in [0, 1] by name, (M,) each."""
+        return {}
+
+
+def check_freeze(share: float | None) -> float | None:
+    """`share` itself; raises ValueError where it is no share of the steps."""
+    if share is not None and not 0 <= share < 1:
+        raise ValueError(f"'freeze_after' is a share of the steps in [0, 1); however, it is {share}.")
+    return share
+
+
+def parts_of(z: Tensor, n: int) -> Tensor:
+    """The `n` equal parts that the last axis holds side by side: (..., n W) -> (..., n, W)."""
+    return z.reshape(*z.shape[:-1], n, -1)
 
 
 class Dropout:

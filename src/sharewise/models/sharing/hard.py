@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.base import Dropout, Sharing
+from sharewise.models.sharing.base import Dropout, Sharing, check_freeze
 from sharewise.models.stacked import Linear, Linears
 from sharewise.plan import Choice
 
@@ -51,9 +51,7 @@ class Hard(Sharing):
         super().__init__()
         if width < 1 or depth < 1:
             raise ValueError(f"A trunk needs a width and a depth of at least 1; however, they are {width} and {depth}.")
-        if freeze_after is not None and not 0 <= freeze_after < 1:
-            raise ValueError(f"'freeze_after' is a share of the steps in [0, 1); however, it is {freeze_after}.")
-        self.freeze_after = freeze_after
+        self.freeze_after = check_freeze(freeze_after)
         tops = [layer or depth for layer in at_layer] or [depth] * n_slots
         bottoms = _bottoms(_listed(split, n_slots, depth), tops, depth)
         sizes = [n_in, *[width] * depth]
@@ -80,6 +78,7 @@ class Hard(Sharing):
             s for _, s in sorted(zip((s for p in self.paths for s in p[0]), range(n_slots), strict=True))
         ]
         self.n_out = width
+        self.n_cells = max(sum(widths), width if self.plain else n_slots * width)
 
     @classmethod
     def alone(cls, choice: Choice) -> Choice:
