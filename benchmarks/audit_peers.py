@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests" / "contracts")]
 
-from audit_planted import cases  # noqa: E402
+from audit_planted import case_of  # noqa: E402
 
 from sharewise.audit.forecasts import forecast  # noqa: E402
 from sharewise.audit.noise import confident_learning, error_floor, residual_noise  # noqa: E402
@@ -84,11 +84,10 @@ def main() -> None:
     parser.add_argument("--cleanlab", required=True)
     parser.add_argument("--deepchecks")
     given_args = parser.parse_args()
-    tables = cases()
     errors: dict[str, list[float]] = {"ours": [], "cleanlab": []}
     print(f"{'table':<14}{'task':<26}{'planted':>8}{'ours':>8}{'cleanlab':>10}{'ours P/R':>12}{'cleanlab P/R':>14}")
     for name, column in TASKS:
-        case = tables[name]
+        case = case_of(name)
         labels = next(k for k in case.view().labels if k.column == column)
         for share in SHARES:
             rng = np.random.default_rng(int(100 * share))

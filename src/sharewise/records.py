@@ -55,6 +55,64 @@ class Finding:
     threshold: float | None = None
 
 
+@dataclass(frozen=True)
+class Suppression:
+    """The user's wish not to hear of a finding: every field that is given must match; `reason` is shown."""
+
+    check: str
+    reason: str
+    tasks: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def covers(self, finding: Finding) -> bool:
+        """True where check, and the tasks and columns as far as they are named, are those of `finding`."""
+        return (
+            self.check == finding.check
+            and set(self.tasks) <= set(finding.tasks)
+            and set(self.columns) <= set(finding.columns)
+        )
+
+
+@dataclass(frozen=True)
+class Suppressed:
+    """A finding that the user chose not to hear of, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that raised: its name and the error in one line. The other checks went on."""
+
+    check: str
+    error: str
+
+
+@dataclass(frozen=True)
+class NotComputable:
+    """Something a check could not say, and why ("not computable" instead of silence)."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AuditDetails:
+    """An audit without its findings and rows: how much was looked at, what was suppressed (with reasons), failed or
+    could not be computed, and `details`, plain JSON by check, from which the report's plots are drawn."""
+
+    n_rows: int
+    n_columns: int
+    level: str
+    suppressed: tuple[Suppressed, ...] = ()
+    unused_suppressions: tuple[Suppression, ...] = ()
+    failed: tuple[FailedCheck, ...] = ()
+    not_computable: tuple[NotComputable, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+
+
 # --- training ---------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from sharewise.audit.checks.base import Check
 from sharewise.audit.files import write
 from sharewise.audit.fix import FIXES, mend
 from sharewise.audit.fix import write as write_table
-from sharewise.audit.result import CheckResult
+from sharewise.audit.result import CheckResult, Found, Listed
 from sharewise.audit.run import view_of
 from sharewise.audit.summary import headline, lines
 from sharewise.audit.view import AuditView
@@ -108,6 +108,46 @@ def test_the_other_levels_hold_what_quick_finds() -> None:
     full = run(table(), SCHEMA, SPLIT)
     assert set(quick.findings) <= set(full.findings)
     assert set(quick.checks) < set(full.checks)
+
+
+@dataclass(frozen=True)
+class Unsound(Check):
+    """A check whose result no report could be made of."""
+
+    how: str = "nothing"
+
+    def run(self, view: AuditView) -> CheckResult:
+        """What it was told to return."""
+        rows = np.array([N + 7])
+        found = Found(Severity.INFO, "Odd.", "Why.", "look", 1.0, 0.0, rows=rows)
+        results = {
+            "nothing": None,
+            "rows": CheckResult((found,)),
+            "listed": CheckResult(listed=(Listed((), -rows),)),
+            "details": CheckResult(details={"a": object()}),
+        }
+        return results[self.how]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("how", ["nothing", "rows", "listed", "details"])
+def test_a_check_that_returns_nonsense_has_failed_and_the_others_go_on(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unsound.__init__, "__defaults__", (how,))
+    name = f"{__name__}:Unsound"
+    report = run(table(), SCHEMA, SPLIT, checks=["constant_columns"], plugins=[name])
+    assert [f.check for f in report.failed] == [name]
+    assert [f.check for f in report.findings] == ["constant_columns"]
+    write(report, tmp_path)
+
+
+def test_plugins_that_cannot_be_made_are_told_all_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(table(), SCHEMA, SPLIT, plugins=["nowhere.at_all:Thing", "json:JSONDecoder", "json:Nothing", "odd"])
+    assert [p.fact.split("'")[1] for p in caught.value.problems] == [
+        "nowhere.at_all:Thing", "json:JSONDecoder", "json:Nothing", "odd",
+    ]  # fmt: skip
+    assert "No module named 'nowhere'" in str(caught.value)
 
 
 def mended(*names: str) -> tuple[pa.Table, dict[str, int]]:

@@ -54,6 +54,36 @@ def test_prints_the_worst_first_and_writes_three_files(
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"audit.json", "audit_details.json", "audit_rows.parquet"}
 
 
+def test_a_page_and_all_rows_are_written_on_request(study: Path, tmp_path: Path) -> None:
+    page, rows = tmp_path / "audit.html", tmp_path / "rows.csv"
+    assert answer(["audit", str(study), "--quick", "-q", "--report", str(page), "--rows", str(rows)]) == 0
+    assert "30 test rows (30.00%)" in page.read_text(encoding="utf-8")
+    assert "<title>table.parquet: 3 errors and" in page.read_text(encoding="utf-8")
+    assert rows.read_text(encoding="utf-8").startswith('"finding","check","severity","tasks","row","row_id"\n')
+
+
+def test_rows_of_another_format_are_refused_before_the_table_is_read(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.parquet").unlink()
+    assert answer(["audit", str(study), "--rows", str(tmp_path / "rows.xlsx")]) == 2
+    assert "End it in .csv or .parquet" in capsys.readouterr().err
+
+
+def test_nothing_that_is_read_is_written_over(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (tmp_path / "table.parquet").read_bytes()
+    args = ["--rows", str(tmp_path / "table.parquet"), "--report", str(study), "--out", str(study)]
+    assert answer(["audit", str(study), "--quick", "-q", *args]) == 2
+    said = capsys.readouterr().err
+    assert said.count("never changes what it reads") == 2
+    assert "is a file" in said
+    assert (tmp_path / "table.parquet").read_bytes() == before
+    assert (
+        answer(["audit", str(study), "-c", "constant_columns", "-q", "--report", str(tmp_path / "new" / "a.html")]) == 0
+    )
+    assert (tmp_path / "new" / "a.html").exists()
+
+
 def test_json_is_the_list_of_findings(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(["audit", str(study), "--json", "-c", "constant_columns"]) == 0
     (finding,) = json.loads(capsys.readouterr().out)

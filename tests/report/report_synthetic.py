@@ -12,6 +12,7 @@ from pathlib import Path
 from sharewise.plan import Plan
 from sharewise.records import (
     Arm,
+    AuditDetails,
     BalanceRecord,
     Calibration,
     ClassCounts,
@@ -20,9 +21,11 @@ from sharewise.records import (
     DataSummary,
     Decision,
     DesignRecord,
+    FailedCheck,
     Finding,
     Gate,
     MetricFacts,
+    NotComputable,
     Outcome,
     PartCounts,
     Phase,
@@ -36,6 +39,8 @@ from sharewise.records import (
     Stability,
     Status,
     StudySummary,
+    Suppressed,
+    Suppression,
     TargetSpread,
     TaskData,
     Verdict,
@@ -140,6 +145,7 @@ def study(
         design=design,
         data=_data(name, made, n_rows, luck, aside),
         audit=_findings(made),
+        audit_details=audit_details([m.name for m in made]),
         runs=runs,
         comparisons=(*pairs, *alone),
         verdicts=verdicts,
@@ -189,6 +195,7 @@ def write(records: StudyRecords, path: Path) -> Path:
         (path / "runs" / f"{run.run_id}.json").write_text(to_json(run), encoding="utf-8")
     named = {
         "design.json": records.design, "data.json": records.data, "audit.json": records.audit,
+        "audit_details.json": records.audit_details,
         "comparisons.json": records.comparisons, "verdicts.json": records.verdicts, "isolated.json": records.isolated,
         "decisions.json": records.decisions, "selection.json": records.selection, "stability.json": records.stability,
         "calibration.json": records.calibration, "cost.json": records.cost, "summary.json": records.summary,
@@ -316,7 +323,8 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
         f"{phase.value}-{arm.name}-{safe}-s{i}", arm.name, group, phase, tuple(m.name for m in made),
         luck.getrandbits(40), i if phase is Phase.TUNE else 0, {"learning_rate": 0.0021, "dropout": 0.15},
         Status.DONE, "", validation, best, curves,
-        _weights(arm, made), 71_234 if neural else 0, 1500, epochs, luck.uniform(0.2, 1.4),
+        _weights(arm, made), n_parameters=71_234 if neural else 0, n_train_rows=1500, epochs=epochs,
+        seconds=luck.uniform(0.2, 1.4),
         balance=balanced(tuple(made)) if arm.role is Role.CANDIDATE and len(made) > 1 else None,
     )  # fmt: skip
 
@@ -430,6 +438,59 @@ def _findings(made: Sequence[Made]) -> tuple[Finding, ...]:
             measured=14.0,
             threshold=0.0,
         ),
+    )
+
+
+def audit_details(names: Sequence[str], *, timed: bool = True) -> AuditDetails:
+    """What an audit of tasks called `names` measures, in the shape of the checks' own details."""
+    n = len(names)
+    windows = [{"start": 86400.0 * i, "end": 86400.0 * i + 80000, "train": 60 - 5 * i, "validation": 0, "test": 5 * i}
+               for i in range(12)]  # fmt: skip
+    told = {
+        name: {"task": name, "quartiles": [None if j == 3 else [j - 1.0, j + 0.5, j + 2.0] for j in range(12)]}
+        if i % 2
+        else {"task": name, "classes": ["no", "<b>yes"], "shares": [[0.9 - j / 30, 0.1 + j / 30] for j in range(12)]}
+        for i, name in enumerate(names)
+    }
+    details = {
+        "label_noise": {
+            "noise": {
+                name: {"rate": 0.02 * i, "low": 0.015 * i, "high": 0.03 * i, "plateau": i != 1, "suspects": 7 * i,
+                       "worst": [f"r{j}" for j in range(min(i, 12))]}
+                for i, name in enumerate(names)
+            },
+            "limits": {"warning": 0.05, "error": 0.15},
+        },
+        "input_leaks": {"best": {name: {"x": 0.99 - i / 10 / n, "y": 0.2} for i, name in enumerate(names)},
+                        "limits": {"warning": 0.8, "error": 0.95}},
+        "target_copies": {"labels": list(names),
+                          "skill": [[None if i == j else 0.3 for j in range(n)] for i in range(n)]},
+        "task_overlap": {"tasks": list(names), "rows": [[100] * n for _ in range(n)]},
+        "task_volumes": {"parts": ["train", "validation", "test"], "labels": {name: [60, 20, 20] for name in names}},
+        "missing_labels": {"auc": {name: 0.5 + 0.4 / (i + 1) for i, name in enumerate(names)}, "limit": 0.65},
+        "test_power": {"labels": {name: {"test_rows": 20, "half_width": 0.01 * i, "margin": 0.02, "needed": 5 * i}
+                                  for i, name in enumerate(names)}},
+    }  # fmt: skip
+    if timed:
+        details["label_drift"] = {
+            "within_train": dict.fromkeys(names, 0.1), "train_to_test": dict.fromkeys(names, 0.2), "is_date": True,
+            "limits": {"within_train": 0.15, "train_to_test": 0.15}, "windows": windows, "labels": told,
+        }  # fmt: skip
+        details["task_periods"] = {
+            "window_start": [w["start"] for w in windows], "window_end": [w["end"] for w in windows],
+            "label_rate": {name: [i / 12] * 6 + [0.0] * 6 for i, name in enumerate(names)},
+        }  # fmt: skip
+    hidden = Finding("constant_columns", Severity.WARNING, "Column 'b' is constant.", "Why.", "drop it", columns=("b",))
+    return AuditDetails(
+        n_rows=100,
+        n_columns=5,
+        level="quick",
+        suppressed=(Suppressed(hidden, "bought for <next> year"),),
+        unused_suppressions=(Suppression("heavy_tails", "never seen", ("x",)),),
+        failed=(FailedCheck("mixed_units", "ValueError: <i>odd</i>"),),
+        not_computable=(NotComputable("near_duplicates", "too coarse"),),
+        details=details,
+        checks=("constant_columns", "mixed_units"),
     )
 
 

@@ -102,7 +102,8 @@ class _Trees:
 
         classes = np.unique(y) if width > 1 else y[:0]
         params: dict[str, Any] = {
-            "objective": "regression" if width == 1 else "binary" if len(classes) == 2 else "multiclass",
+            # The wrong labels that are looked for must not pull the model that looks: absolute, not squared, errors.
+            "objective": "regression_l1" if width == 1 else "binary" if len(classes) == 2 else "multiclass",
             "learning_rate": 0.1, "num_leaves": 31 if len(train) > 2000 else 7, "min_data_in_leaf": 10,
             "feature_fraction": min(1.0, max(0.1, 50 / self.matrix.shape[1])), "max_bin": 63,
             "seed": self.seed % (1 << 31),
@@ -234,11 +235,12 @@ def _narrowed(view: AuditView, vectors: npt.NDArray[np.float32], name: str) -> n
 
 
 def coarse_pictures(view: AuditView, name: str, size: int = 12) -> npt.NDArray[np.float32]:
-    """(N, size^2) mean brightness of the cells of a grid over square pictures of one byte a pixel; (N, bytes) as they
-    are where the width is no square."""
+    """(N, size^2) mean brightness of the cells of a grid over square pictures of one byte a pixel, or of three (colours
+    stand last); (N, bytes) as they are where the width is neither."""
     column = view.arrow.column(name)
     width = column.type.byte_width
-    side = int(np.sqrt(width))
+    channels = 3 if round((width / 3) ** 0.5) ** 2 * 3 == width else 1
+    side = round((width / channels) ** 0.5)
     edges = np.unique(np.linspace(0, side, size + 1).astype(np.int64))
     out = []
     for start in range(0, len(column), 4096):
@@ -246,8 +248,8 @@ def coarse_pictures(view: AuditView, name: str, size: int = 12) -> npt.NDArray[n
         block = np.zeros((len(offsets) - 1, width), dtype=np.float32)
         full = np.diff(offsets) == width
         block[full] = data.reshape(-1, width)
-        if side * side == width:
-            square = block.reshape(-1, side, side)
+        if side * side * channels == width:
+            square = block.reshape(-1, side, side, channels).mean(3)
             sums = np.add.reduceat(np.add.reduceat(square, edges[:-1], axis=1), edges[:-1], axis=2)
             block = (sums / np.outer(np.diff(edges), np.diff(edges))).reshape(len(block), -1)
         out.append(block)

@@ -174,18 +174,31 @@ def _standardised(view: AuditView) -> tuple[npt.NDArray[np.float32] | None, Hash
         elif is_list(kind) and is_number(kind.value_type):
             block = np.nan_to_num(view.vectors(name))
         elif pa.types.is_fixed_size_binary(kind):
-            block = coarse_pictures(view, name, 8)
+            blocks.append(_looks(coarse_pictures(view, name, 8)))
+            continue
         elif view.kind(name) in (InputKind.TEXT, InputKind.TOKENS) and (is_text(kind) or is_list(kind)):
             continue  # beside numbers a text is told apart by them
         else:
             key += view.hashes(name)
             continue
-        # In a wide block a direction that hardly moves (the rim of a picture) must not count as much as the others.
+        # In a wide block a direction that hardly moves must not count as much as the others.
         spread = np.maximum(block.std(0), 0.1 * np.median(block.std(0)))
         scaled = (block - block.mean(0)) / np.where(spread > 0, spread, 1)
         # A wide block weighs as one column, else a fingerprint would drown the numbers beside it.
         blocks.append((scaled / np.sqrt(block.shape[1])).astype(np.float32))
     return (np.concatenate(blocks, axis=1) if blocks else None), key
+
+
+def _looks(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Coarse pictures without their brightness and contrast, which copies lose first; all cells share a unit, so that
+    a rim that hardly changes does not count as much as what is shown. Flat pictures (under 2 of 255) are all zeros."""
+    centred = pictures - pictures.mean(1, keepdims=True)
+    contrast = centred.std(1, keepdims=True)
+    looks = np.where(contrast >= 2, centred / np.maximum(contrast, 2), 0)
+    looks -= looks.mean(0)
+    spread = float(np.sqrt((looks**2).sum(1).mean()))
+    made: npt.NDArray[np.float32] = (looks / (spread if spread > 0 else 1)).astype(np.float32)
+    return made
 
 
 def _nearest(view: AuditView, matrix: npt.NDArray[np.float32], rows: Rows) -> float:

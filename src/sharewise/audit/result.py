@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sharewise.records import Finding, Severity, to_json
+from sharewise.records import (
+    AuditDetails,
+    FailedCheck,
+    Finding,
+    NotComputable,
+    Severity,
+    Suppressed,
+    Suppression,
+    to_json,
+)
+
+__all__ = [
+    "AuditReport",
+    "CheckResult",
+    "FailedCheck",
+    "Found",
+    "Listed",
+    "NotComputable",
+    "Rows",
+    "Suppressed",
+    "Suppression",
+    "no_rows",
+]
 
 Rows = npt.NDArray[np.int64]
 
@@ -40,54 +62,22 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Rows worth a look that make no finding: they go to the audit's rows, the worst first, and nowhere else."""
+
+    tasks: tuple[str, ...]
+    rows: Rows
+
+
+@dataclass(frozen=True)
 class CheckResult:
-    """All that one check says: what it found, plain JSON for the report's plots, and what it could not compute."""
+    """All that one check says: what it found, plain JSON for the report's plots, what it could not compute, and rows
+    worth a look beside those of the findings."""
 
     found: tuple[Found, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     not_computable: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Suppression:
-    """The user's wish not to hear of a finding: every field that is given must match; `reason` is shown."""
-
-    check: str
-    reason: str
-    tasks: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-
-    def covers(self, finding: Finding) -> bool:
-        """True where check, and the tasks and columns as far as they are named, are those of `finding`."""
-        return (
-            self.check == finding.check
-            and set(self.tasks) <= set(finding.tasks)
-            and set(self.columns) <= set(finding.columns)
-        )
-
-
-@dataclass(frozen=True)
-class Suppressed:
-    """A finding that the user chose not to hear of, and why."""
-
-    finding: Finding
-    reason: str
-
-
-@dataclass(frozen=True)
-class FailedCheck:
-    """A check that raised: its name and the error in one line. The other checks went on."""
-
-    check: str
-    error: str
-
-
-@dataclass(frozen=True)
-class NotComputable:
-    """Something a check could not say, and why ("not computable" instead of silence)."""
-
-    check: str
-    reason: str
+    listed: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,8 @@ class AuditReport:
 
     `findings` are sorted by severity, then by check; `rows` holds one line for each (finding, row):
     `finding` (position in `findings`), `check`, `severity`, `tasks`, `row` (position in the table from 0) and
-    `row_id`, the worst row of a finding first. `details` is plain JSON by check name, for plots.
+    `row_id`, the worst row of a finding first; after them the rows that a check lists without a finding, whose
+    `finding` is null and whose `severity` is "listed". `details` is plain JSON by check name, for plots.
     """
 
     n_rows: int
@@ -123,6 +114,11 @@ class AuditReport:
         if self.count(Severity.WARNING) or self.failed:
             return Severity.WARNING
         return Severity.INFO if self.findings else None
+
+    def without_findings(self) -> AuditDetails:
+        """The record of everything but the findings and the rows, as the report reads it."""
+        named = {f.name: getattr(self, f.name) for f in fields(AuditDetails)}
+        return AuditDetails(**named)
 
     def details_json(self) -> str:
         """All but the findings and the rows, as JSON."""

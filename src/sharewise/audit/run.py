@@ -19,14 +19,18 @@ from sharewise.audit.result import (
     FailedCheck,
     Found,
     NotComputable,
+    Rows,
     Suppressed,
     Suppression,
 )
 from sharewise.audit.view import AuditView, Level
-from sharewise.records import Finding, Severity
+from sharewise.errors import ConfigError, Problem
+from sharewise.records import Finding, Severity, to_json
 from sharewise.tables.schema import Schema
 
 MAX_ROWS_SHOWN = 200
+LISTED = "listed"
+"""The severity, in the table of rows, of a row that belongs to no finding."""
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -93,15 +97,14 @@ def run(
 
     `checks` names the checks to run (default: all of the level), as a mapping with parameters of their own;
     `plugins` adds checks of the user as "module:Class". A finding that a suppression covers is moved to
-    `suppressed` with its reason. Raises KeyError for a check that does not exist and TypeError for a parameter
-    that it does not have.
+    `suppressed` with its reason. Raises KeyError for a check that does not exist, TypeError for a parameter
+    that it does not have, and ConfigError for plug-ins that cannot be made.
     """
     # Auxiliary tasks are judged nowhere: what a check asks of test labels is not asked of them.
     schema = schema.without([task.name for task in schema.tasks if task.auxiliary])
     view = view_of(table, schema, split, seed=seed, level=level)
-    wanted: dict[str, Mapping[str, Any]] = _wanted(checks, level)
-    wanted |= {name: {} for name in plugins}
-    built = {name: CATALOGUE.build(name, **params) for name, params in wanted.items()}
+    built = {name: CATALOGUE.build(name, **params) for name, params in _wanted(checks, level).items()}
+    built |= made_plugins(plugins)
     results: dict[str, CheckResult] = {}
     failed: list[FailedCheck] = []
     seconds: dict[str, float] = {}
@@ -110,11 +113,45 @@ def run(
             progress(Progress(done, len(built), name))
         start = time.perf_counter()
         try:
-            results[name] = check.run(view)
+            results[name] = _sound(check.run(view), view)
         except Exception as error:  # the audit must say what the other checks found
             failed.append(FailedCheck(name, f"{type(error).__name__}: {error}".splitlines()[0]))
         seconds[name] = time.perf_counter() - start
     return _report(view, results, failed, seconds, suppress)
+
+
+def made_plugins(names: Sequence[str]) -> dict[str, Check]:
+    """The user's own checks by name; raises ConfigError that says of each that cannot be made why."""
+    made: dict[str, Check] = {}
+    wrong = []
+    for name in names:
+        fact = ""
+        try:
+            check: object = CATALOGUE.build(name)
+            if isinstance(check, Check):
+                made[name] = check
+            else:
+                fact = f"'{name}' is no sharewise.audit.checks.base.Check"
+        except Exception as error:  # whatever a stranger's module does when it is imported
+            fact = f"'{name}' cannot be made ({type(error).__name__}: {str(error).strip() or 'no reason given'})"
+        if fact:
+            wrong.append(Problem("A plug-in check must be module:Class", fact.splitlines()[0], "Mend audit.plugins"))
+    if wrong:
+        raise ConfigError(wrong)
+    return made
+
+
+def _sound(result: object, view: AuditView) -> CheckResult:
+    """The result as it is; raises where the report could not be made of it, so that the check counts as failed."""
+    if not isinstance(result, CheckResult):
+        raise TypeError(f"it returned {type(result).__name__} instead of CheckResult")
+    for rows in (*(f.rows for f in result.found), *(x.rows for x in result.listed)):
+        if len(rows) and not 0 <= int(np.min(rows)) <= int(np.max(rows)) < view.n_rows:
+            raise ValueError(f"it names rows that the table of {view.n_rows:,} rows does not have")
+    for found in result.found:
+        _finding(view, "", found)
+    to_json(result.details)
+    return result
 
 
 def _wanted(
@@ -164,7 +201,7 @@ def _report(
         details={name: dict(result.details) for name, result in results.items() if result.details},
         checks=tuple(seconds),
         seconds=seconds,
-        rows=_row_table(view, kept),
+        rows=_row_table(view, kept, results),
     )
 
 
@@ -184,10 +221,23 @@ def _finding(view: AuditView, check: str, found: Found) -> Finding:
     )
 
 
-def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]]) -> pa.Table:
-    parts = [(i, f, found.rows) for i, (f, found) in enumerate(kept) if len(found.rows)]
-    rows = np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, dtype=np.int64)
-    sizes = [len(r) for _, _, r in parts]
+@dataclass(frozen=True)
+class _Lines:
+    """Rows that belong together in the table of rows; `finding` is None for those that are only listed."""
+
+    finding: int | None
+    check: str
+    severity: str
+    tasks: tuple[str, ...]
+    rows: Rows
+
+
+def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]], results: Mapping[str, CheckResult]) -> pa.Table:
+    parts = [_Lines(i, f.check, f.severity.value, f.tasks, found.rows) for i, (f, found) in enumerate(kept)]
+    parts += [_Lines(None, name, LISTED, x.tasks, x.rows) for name, said in results.items() for x in said.listed]
+    parts = [part for part in parts if len(part.rows)]
+    rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
+    sizes = [len(part.rows) for part in parts]
     # Dictionary columns: a million lines cost a few bytes each.
     which = np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
 
@@ -196,10 +246,10 @@ def _row_table(view: AuditView, kept: Sequence[tuple[Finding, Found]]) -> pa.Tab
 
     return pa.table(
         {
-            "finding": pa.array(np.array([i for i, _, _ in parts], dtype=np.int32)[which] if parts else which),
-            "check": text([f.check for _, f, _ in parts]),
-            "severity": text([f.severity.value for _, f, _ in parts]),
-            "tasks": text([", ".join(f.tasks) for _, f, _ in parts]),
+            "finding": pa.array([part.finding for part in parts], pa.int32()).take(pa.array(which)),
+            "check": text([part.check for part in parts]),
+            "severity": text([part.severity for part in parts]),
+            "tasks": text([", ".join(part.tasks) for part in parts]),
             "row": pa.array(rows),
             "row_id": pa.array(view.row_ids(rows), pa.string()),
         }

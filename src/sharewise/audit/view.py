@@ -62,6 +62,11 @@ class Labels:
         return bool(self.classes)
 
     @property
+    def key(self) -> str:
+        """What names it in an audit's details: the task, or the label where a task has several."""
+        return self.column if self.kind is TaskKind.MULTILABEL else self.task
+
+    @property
     def title(self) -> str:
         """The task's name, with the label's name where the task has several."""
         return f"'{self.task}'" if self.kind is not TaskKind.MULTILABEL else f"'{self.column}' of '{self.task}'"

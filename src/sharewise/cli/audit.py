@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for audit.json, audit_details.json and "
               "audit_rows.parquet [default: nothing is written].")  # fmt: skip
+@click.option("--report", "page", type=click.Path(path_type=Path), help="Write a page with small plots, as audit.html.")
+@click.option("--rows", type=click.Path(path_type=Path), help="Write all rows worth a look to a .csv or .parquet file.")
 @click.option("--quick", is_flag=True, help="Leave out the checks that fit models.")
 @click.option("--check", "-c", "checks", multiple=True, help="Run this check only (may be given several times).")
 @click.option("--fail-on", type=click.Choice(["error", "warning"]), help="Exit with 3 on a finding this bad or worse.")
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 def command(
     study: Path,
     out: Path | None,
+    page: Path | None,
+    rows: Path | None,
     quick: bool,
     checks: tuple[str, ...],
     fail_on: str | None,
@@ -43,10 +47,13 @@ def command(
     The table itself is never changed; --fix writes a new one.
     """
     from sharewise.audit import run
-    from sharewise.audit.files import write
+    from sharewise.audit.files import check_targets, rows_format, write, write_rows
 
     _known(checks, fix)
+    if rows is not None:
+        rows_format(rows)
     subject = _subject(study)
+    check_targets([study, Path(subject.path)], out, [path for path in (page, rows) if path is not None])
     report = run(
         subject.table,
         subject.schema,
@@ -60,10 +67,20 @@ def command(
     )
     if out is not None:
         write(report, out)
+    if rows is not None:
+        write_rows(report, rows)
+    if page is not None:
+        _page(report, subject, page)
     _print(report, as_json)
     if fix is not None:
         _fix(subject, _names(fix), fixed, quiet)
     _gate(report, fail_on)
+
+
+def _page(report: AuditReport, subject: Subject, path: Path) -> None:
+    from sharewise.report.audit_page import write_audit
+
+    write_audit(Path(subject.path).name, report.findings, report.without_findings(), path)
 
 
 def _subject(path: Path) -> Subject:

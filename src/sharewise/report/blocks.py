@@ -39,6 +39,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    block: str = "heading"
+
+
+@dataclass(frozen=True)
 class Paragraph:
     """Sentences in a row, each with its sources."""
 
@@ -212,7 +220,20 @@ class References:
 
 
 Block = (
-    Table | Paragraph | Figure | Grid | Legend | Tiles | Teams | Notices | Facts | Code | Fold | Question | References
+    Table
+    | Heading
+    | Paragraph
+    | Figure
+    | Grid
+    | Legend
+    | Tiles
+    | Teams
+    | Notices
+    | Facts
+    | Code
+    | Fold
+    | Question
+    | References
 )
 
 

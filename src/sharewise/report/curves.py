@@ -228,7 +228,7 @@ def overlap_map(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup
     for i, name in enumerate(names):
         y = top + i * cell
         children.append(text(f"{i + 1}", {"x": left + (i + 0.5) * cell, "y": top - 8, "text-anchor": "middle"}))
-        children.append(text(f"{_short(name)}  {i + 1}", {"x": left - 8, "y": y + cell / 2 + 4, "text-anchor": "end"}))
+        children.append(text(f"{short(name)}  {i + 1}", {"x": left - 8, "y": y + cell / 2 + 4, "text-anchor": "end"}))
         for j in range(n):
             children += _cell(names, counts, i, j, (left + j * cell, y, cell))
     lowest = _least(names, counts)
@@ -241,20 +241,25 @@ def _cell(
     x, y, size = place
     fewer = min(counts[i][i], counts[j][j])
     share = counts[i][j] / fewer if fewer else 0.0
-    level = min(int(share * 9.999), 9) if share > 0 else 0
     both = f"{names[i]} and {names[j]}" if i != j else names[i]
-    title = text(f"{both}: {words.plural(counts[i][j], 'row')}, {words.percent(share)} of the smaller", {}, "title")
-    kind = f"h{level}" if share else "hnone"
-    box: dict[str, Attribute] = {"x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3, "class": kind}
-    made = [element("rect", box, title)]
-    if len(names) <= 16:
-        shown: dict[str, Attribute] = {
-            "x": x + size / 2,
-            "y": y + size / 2 + 4,
-            "text-anchor": "middle",
-            "class": f"t{level}",
-        }
-        made.append(text(_compact(counts[i][j]), shown))
+    tip = f"{both}: {words.plural(counts[i][j], 'row')}, {words.percent(share)} of the smaller"
+    return heat_cell(tip, share, _compact(counts[i][j]) if len(names) <= 16 else "", (x, y, size, size))
+
+
+def heat_cell(tip: str, share: float, shown: str, place: tuple[float, float, float, float]) -> list[Markup]:
+    """A cell of a map: the darker, the larger its share of 1; `place` is x, y, width and height."""
+    x, y, width, height = place
+    level = min(int(share * 9.999), 9) if share > 0 else 0
+    kind = f"h{level}" if share > 0 else "hnone"
+    box: dict[str, Attribute] = {
+        "x": x + 1, "y": y + 1, "width": width - 2, "height": height - 2, "rx": 3, "class": kind
+    }  # fmt: skip
+    made = [element("rect", box, text(tip, {}, "title"))]
+    if shown:
+        at: dict[str, Attribute] = {
+            "x": x + width / 2, "y": y + height / 2 + 4, "text-anchor": "middle", "class": f"t{level}"
+        }  # fmt: skip
+        made.append(text(shown, at))
     return made
 
 
@@ -272,5 +277,6 @@ def _compact(n: int) -> str:
     return f"{n / 1000:.0f}k" if n < 1_000_000 else f"{n / 1e6:.1f}M"
 
 
-def _short(name: str, limit: int = 20) -> str:
+def short(name: str, limit: int = 20) -> str:
+    """A name cut to `limit` letters."""
     return name if len(name) <= limit else f"{name[: limit - 1]}…"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from sharewise.records import write_atomic
 from sharewise.report import figures, words
 from sharewise.report.load import StudyRecords, load
-from sharewise.report.pages import page
+from sharewise.report.pages import Page, page
 
 _HERE = Path(__file__).parent
 REPORT = "report.html"
@@ -24,9 +24,14 @@ REPORT = "report.html"
 
 def render(records: StudyRecords) -> str:
     """The report of a study as one self-contained HTML document; everything from the data is escaped."""
+    return to_html(page(records))
+
+
+def to_html(made: Page) -> str:
+    """A page as one self-contained HTML document."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    html = _template().render(page=page(records), style=Markup(style), digest=digest, symbols=figures.symbols())
+    html = _template().render(page=made, style=Markup(style), digest=digest, symbols=figures.symbols())
     return html if html.endswith("\n") else html + "\n"
 
 

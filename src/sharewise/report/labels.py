@@ -1,10 +1,10 @@
-"""The data as the study saw it: rows, split, labels of each task, their overlap, and the audit's findings."""
+"""The data as the study saw it: rows, split, labels of each task and their overlap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sharewise.records import Finding, PartCounts, Severity, TaskData
+from sharewise.records import PartCounts, TaskData
 from sharewise.report import curves as drawings
 from sharewise.report import words
 from sharewise.report.blocks import (
@@ -16,8 +16,6 @@ from sharewise.report.blocks import (
     Fold,
     Legend,
     LegendItem,
-    Notice,
-    Notices,
     Section,
     Table,
     paragraph,
@@ -131,7 +129,7 @@ def _overlap(records: StudyRecords) -> list[Block]:
     if n <= _CELLS and pairs[-1] > 0:
         names = [task.task for task in d.tasks]
         caption = (
-            "Rows labelled for both of two tasks; the darker, the larger their share of the task with fewer labels."
+            "Rows labelled for both of two tasks; the stronger the colour, the larger their share of the smaller task."
         )
         blocks.append(Figure(drawings.overlap_map(names, d.overlap), caption, "data.json#/overlap", scroll=True))
     return blocks
@@ -152,36 +150,3 @@ def _pairs_text(pairs: int, empty: int, median: int) -> str:
     else:
         some = f"Each of the {words.count(pairs)} pairs of tasks has rows labelled for both"
     return f"{some}; the median pair has {words.count(median)}."
-
-
-# --- audit ------------------------------------------------------------------------------------------------
-
-_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
-
-
-def audit(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
-    """What the audit found in the data, the worst first."""
-    aside = () if records.data is None else records.data.set_aside
-    if not records.audit and not aside:
-        return None
-    made = [
-        Notice("warning", f"Set aside: {item.task}", (("Why", f"it {item.reason}"),), f"data.json#/set_aside/{i}")
-        for i, item in enumerate(aside)
-    ]
-    order = sorted(range(len(records.audit)), key=lambda i: (_RANK[records.audit[i].severity], i))
-    found = [_notice(records.audit[i], f"audit.json#/{i}") for i in order]
-    blocks: list[Block] = [Notices(tuple([*made, *found][:12]))]
-    rest = [*made, *found][12:]
-    if rest:
-        blocks.append(Fold(f"{words.plural(len(rest), 'more finding')}", (Notices(tuple(rest)),)))
-    return Section("audit", "What the audit found", "Findings about the data that bear on sharing.", tuple(blocks))
-
-
-def _notice(finding: Finding, source: str) -> Notice:
-    lines = [("Why it matters", finding.why), ("What to do", finding.remedy)]
-    if finding.tasks:
-        lines.append((words.verb(len(finding.tasks), "Task", "Tasks"), words.listing(finding.tasks, 6)))
-    if finding.measured is not None:
-        bound = "" if finding.threshold is None else f"; threshold {words.score(finding.threshold)}"
-        lines.append(("Measured", f"{words.score(finding.measured)}{bound}"))
-    return Notice(finding.severity.value, finding.message, tuple(line for line in lines if line[1]), source)

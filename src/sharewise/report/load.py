@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
+    AuditDetails,
     Calibration,
     Comparison,
     DataSummary,
@@ -34,6 +35,7 @@ FILES = {
     "design.json": "tasks, arms, metrics, margins and seeds, frozen before the first run",
     "data.json": "rows, split, labels and their overlap",
     "audit.json": "what the audit found in the data",
+    "audit_details.json": "what the audit measured, suppressed and could not compute",
     "runs/": "one record for each trained model",
     "selection.json": "changes on validation rows, by which the plan was chosen",
     "comparisons.json": "changes with their intervals",
@@ -48,7 +50,8 @@ FILES = {
 """What a finished run directory holds for a reader, in the order it is written."""
 
 SIDELINES = (
-    "study.yaml", "audit.json", "isolated.json", "selection.json", "stability.json", "calibration.json", "cost.json",
+    "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
+    "calibration.json", "cost.json",
 )  # fmt: skip
 """Files without which the answer still stands."""
 
@@ -72,6 +75,7 @@ class StudyRecords:
     design: DesignRecord | None = None
     data: DataSummary | None = None
     audit: tuple[Finding, ...] = ()
+    audit_details: AuditDetails | None = None
     runs: tuple[RunRecord, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -130,6 +134,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         design=reader.one("design.json", DesignRecord),
         data=reader.one("data.json", DataSummary),
         audit=reader.many("audit.json", Finding),
+        audit_details=reader.one("audit_details.json", AuditDetails),
         runs=reader.runs(),
         comparisons=reader.many("comparisons.json", Comparison),
         verdicts=reader.many("verdicts.json", Verdict),

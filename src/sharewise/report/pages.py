@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import balance, book, contest, decision, figures, hero, labels, words
+from sharewise.report import balance, book, contest, decision, figures, findings, hero, labels, words
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -68,7 +68,7 @@ _BOOK: tuple[Callable[[StudyRecords, Sequence[TaskRow]], Section | None], ...] =
     balance.balancing,
     contest.arms,
     labels.data,
-    labels.audit,
+    findings.audit,
     book.method,
     book.provenance,
 )

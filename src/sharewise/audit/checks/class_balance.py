@@ -36,7 +36,7 @@ class ClassBalance(Check):
                 shares[labels] = float(np.unique(values, return_counts=True)[1].max() / len(values))
                 continue
             counts = np.bincount(values[values >= 0].astype(np.int64), minlength=len(labels.classes))
-            details[labels.column] = {str(c): int(n) for c, n in zip(labels.classes, counts, strict=True)}
+            details[labels.key] = {str(c): int(n) for c, n in zip(labels.classes, counts, strict=True)}
             if (counts > 0).sum() >= 2:
                 ratios[labels] = float(counts.max() / counts[counts > 0].min())
                 tiny[labels] = int(counts[counts > 0].min())

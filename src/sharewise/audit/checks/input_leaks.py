@@ -36,14 +36,17 @@ class InputLeaks(Check):
         for labels in view.labels:
             scores = self._scores(view, labels)
             top = sorted(scores, key=lambda n: -scores[n].value)[:8]
-            best[labels.column] = {n: round(scores[n].value, 4) for n in top}
+            best[labels.key] = {n: round(scores[n].value, 4) for n in top}
             for name in scores:
                 low = scores[name].value - 1.645 * scores[name].standard_error
                 if low >= self.warning_skill:
                     found.append(self._leak(view, labels, name, low))
             found += self._missing(view, labels)
         text = f"{len(small)} label columns have fewer than 50 labels: {', '.join(small[:5])}"
-        return CheckResult(tuple(found), {"best": best}, (text,) if small else ())
+        return CheckResult(tuple(found), {"best": best, "limits": self._limits()}, (text,) if small else ())
+
+    def _limits(self) -> dict[str, float]:
+        return {"warning": self.warning_skill, "error": self.error_skill}
 
     def _scores(self, view: AuditView, labels: Labels) -> dict[str, Skill]:
         scores = {}

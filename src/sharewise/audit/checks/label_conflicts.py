@@ -48,7 +48,7 @@ class LabelConflicts(Check):
             clear = known & ~chance
             wrong = self.wrong(labels, rows[clear], group[clear])
             n = max(int(labels.present.sum()), 1)
-            details[labels.column] = {
+            details[labels.key] = {
                 "rows_in_groups": int(known.sum()),
                 "floor_all": float(everyone.sum() / n),
                 "floor_clear": float(wrong.sum() / n),

@@ -9,6 +9,7 @@ import numpy as np
 from sharewise.audit.association import cramers_v, ks_distance, label_levels, table
 from sharewise.audit.checks.base import Check
 from sharewise.audit.result import CheckResult, Found
+from sharewise.audit.through_time import through_time
 from sharewise.audit.view import TEST, TRAIN, AuditView, Labels
 from sharewise.records import Severity
 
@@ -25,7 +26,8 @@ class LabelDrift(Check):
     min_labels: int = 100
 
     def run(self, view: AuditView) -> CheckResult:
-        """One finding for drift within train (with time), one for shift to test; details: both by label column."""
+        """One finding for drift within train (with time), one for shift to test; details: both by label column, and
+        the labels window by window (see `through_time`)."""
         quarter = self._quarters(view)
         drift, shift = {}, {}
         for labels in view.labels:
@@ -37,8 +39,10 @@ class LabelDrift(Check):
             if moved is not None:
                 shift[labels] = moved
         details = {
-            "within_train": {k.column: v for k, v in drift.items()},
-            "train_to_test": {k.column: v for k, v in shift.items()},
+            "within_train": {k.key: v for k, v in drift.items()},
+            "train_to_test": {k.key: v for k, v in shift.items()},
+            "limits": {"within_train": self.max_v, "train_to_test": self.max_shift},
+            **through_time(view, sorted(drift, key=lambda k: -max(drift[k], shift.get(k, 0.0)))),
         }
         within = self._found(drift, self.max_v, "moves within the train period", "quarter by quarter")
         return CheckResult(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sharewise.audit.checks.base import Check
+from sharewise.audit.columns import Floats
 from sharewise.audit.forecasts import Forecast, forecast
 from sharewise.audit.noise import auc, confident_learning, error_floor, residual_noise
-from sharewise.audit.result import CheckResult, Found, Rows, no_rows
+from sharewise.audit.result import CheckResult, Found, Listed, Rows, no_rows
 from sharewise.audit.view import AuditView, Labels
 from sharewise.records import Severity
+
+N_WORST = 12
+"""Suspects of a label column that the details name; all of them are among the audit's rows."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class LabelNoise(Check):
     that this cannot see. Needs `min_rows` = 20 labels in two classes and a model with ROC-AUC at least `min_auc` = 0.7
     (for more than two classes also right on `min_skill` = 40 % of the rows that the majority class gets wrong), or,
     for numbers, one with R2 at least `min_r2` = 0.3 that would see at least `min_seen` = 15 % of random labels; else
-    not computable. Regimes: the message says so where a task's rate is over `max_ratio` = 3 times the median task's.
+    not computable. Numbers whose skewness is over `max_skewness` = 2 either way are judged on a scale that tames their
+    tail (`tamed`), else every honest large number would look wrong. Regimes: the message says so where a task's rate is
+    over `max_ratio` = 3 times the median task's.
     """
 
     quick: ClassVar[bool] = False
@@ -49,17 +55,20 @@ class LabelNoise(Check):
     min_r2: float = 0.3
     min_seen: float = 0.15
     max_ratio: float = 3.0
+    max_skewness: float = 2.0
 
     def run(self, view: AuditView) -> CheckResult:
-        """One finding for each noisy label column; details: rate, interval and number of suspects of each."""
+        """One finding for each noisy label column; details: rate, interval, number of suspects and ids of the worst
+        of each; suspects of the other label columns are listed without a finding."""
         estimates: dict[Labels, Estimate] = {}
         silent: list[str] = []
         for labels in view.labels:
             if view.schema.tasks[labels.task].where is not None:
                 continue  # the groups of one task are small and alike: their common task is judged, where declared
-            said = forecast(view, labels)
+            judged = tamed(labels, self.max_skewness)
+            said = forecast(view, judged)
             reason = "fewer than 50 labels, one class, or no usable input"
-            made: Estimate | str = reason if said is None else self._estimate(labels, said)
+            made: Estimate | str = reason if said is None else self._estimate(judged, said)
             if isinstance(made, str):
                 silent.append(f"{labels.title}: {made}")
             else:
@@ -68,10 +77,20 @@ class LabelNoise(Check):
         noisy = [k for k, e in estimates.items() if e.low > self.warning_rate and e.plateau]
         found = [self._found(k, estimates[k], median) for k in noisy]
         details: dict[str, Any] = {
-            k.column: {"rate": e.rate, "low": e.low, "high": e.high, "suspects": len(e.suspects)}
+            k.key: {
+                "rate": e.rate,
+                "low": e.low,
+                "high": e.high,
+                "plateau": e.plateau,
+                "suspects": len(e.suspects),
+                "worst": view.row_ids(e.suspects[:N_WORST]),
+            }
             for k, e in estimates.items()
         }
-        return CheckResult(tuple(found), {"noise": details}, tuple(silent))
+        limits = {"warning": self.warning_rate, "error": self.error_rate}
+        # Rows that the models doubt are worth a look where their share is no finding, too.
+        listed = tuple(Listed((k.task,), e.suspects) for k, e in estimates.items() if k not in noisy)
+        return CheckResult(tuple(found), {"noise": details, "limits": limits}, tuple(silent), listed)
 
     def _estimate(self, labels: Labels, said: Forecast) -> Estimate | str:
         values = labels.values[said.rows]
@@ -83,7 +102,8 @@ class LabelNoise(Check):
             noise, seen = residual_noise(values, guess)
             if seen < self.min_seen:
                 return f"its model is too weak to see wrong labels ({seen:.0%} of random ones)"
-            return Estimate(noise.rate, noise.low, noise.high, True, said.rows[noise.suspects])
+            plateau = self._stays(values, guess, noise.rate)
+            return Estimate(noise.rate, noise.low, noise.high, plateau, said.rows[noise.suspects])
         given = values.astype(np.int64)
         counts = np.bincount(given, minlength=len(labels.classes))
         kept = np.flatnonzero(counts >= self.min_rows)
@@ -100,6 +120,12 @@ class LabelNoise(Check):
         floor = error_floor(given, said.values)
         learned = confident_learning(given, said.values)
         return Estimate(floor.rate, floor.low, floor.high, floor.is_plateau, said.rows[learned.suspects])
+
+    def _stays(self, values: Floats, guess: Floats, rate: float) -> bool:
+        """Whether residuals twice as far out tell the same share of wrong labels, as labels taken at random would; the
+        tail of an honest task grows thin there. True where too few (under 3) are expected to tell."""
+        far, seen = residual_noise(values, guess, limit=10.0)
+        return rate * seen * len(values) < 3 or far.rate >= 0.5 * rate
 
     def _found(self, labels: Labels, estimate: Estimate, median: float) -> Found:
         # Heavy tails of honest numbers look like wrong ones, so that numbers get a warning at most.
@@ -120,3 +146,18 @@ class LabelNoise(Check):
             columns=(labels.column,),
             rows=estimate.suspects,
         )
+
+
+def tamed(labels: Labels, max_skewness: float) -> Labels:
+    """The labels as they are, or asinh((y - median) / (1.4826 MAD)) of numbers of larger skewness (Burbidge, Magee and
+    Robb 1988): linear in the middle, logarithmic in both tails."""
+    known = labels.values[labels.present]
+    if labels.is_class or len(known) < 3 or known.std() == 0:
+        return labels
+    skewness = float((((known - known.mean()) / known.std()) ** 3).mean())
+    middle = float(np.median(known))
+    spread = 1.4826 * float(np.median(np.abs(known - middle))) or float(known.std())
+    if abs(skewness) <= max_skewness:
+        return labels
+    values = np.where(labels.present, np.arcsinh((labels.values - middle) / spread), 0.0)
+    return replace(labels, column=f"{labels.column} (tamed)", values=values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharewise.audit.checks.base import Check
+from sharewise.audit.noise import wilson
 from sharewise.audit.result import CheckResult, Found
 from sharewise.audit.view import AuditView, Flags
 from sharewise.records import Severity
@@ -20,8 +21,9 @@ class LabelRules(Check):
 
     A rule "a excludes b" (which includes implications, "a means not-b", and children that exist for one value of the
     parent only) needs at least `min_support` = 50 rows expected if the two were independent, and at most
-    `max_broken` = 2 % of that number observed, so that one row in fifty expected may break it. Its observed rows are
-    the violators. (Confidence 0.995 with support 100, the usual form, is met by any rare class and says nothing.)
+    `max_broken` = 2 % of that number observed, so that one row in fifty expected may break it (as far as chance can
+    tell: the lower end of the share's 90 % interval counts). Its observed rows are the violators.
+    (Confidence 0.995 with support 100, the usual form, is met by any rare class and says nothing.)
     """
 
     min_support: int = 50
@@ -39,7 +41,7 @@ class LabelRules(Check):
         for i in range(len(names)):
             for j in range(i):
                 enough = expected[i, j] >= self.min_support and known[i, j] > 0
-                if owner[i] != owner[j] and enough and both[i, j] <= self.max_broken * expected[i, j]:
+                if owner[i] != owner[j] and enough and self._keeps(both[i, j], expected[i, j]):
                     rules.append((i, j))
         broken = sorted((r for r in rules if both[r] > 0), key=lambda r: -both[r])
         found = [self._found(names, flags, owner, i, j, float(expected[i, j])) for i, j in broken[:10]]
@@ -48,6 +50,10 @@ class LabelRules(Check):
             for i, j in rules[:200]
         ]
         return CheckResult(tuple(found), {"rules": details})
+
+    def _keeps(self, both: float, expected: float) -> bool:
+        share = min(both / expected, 1.0)
+        return wilson(share, int(expected))[0] <= self.max_broken
 
     def _indicators(self, view: AuditView) -> tuple[list[str], list[tuple[Flags, Flags]], list[str]]:
         """Every class of every small label column as (has it, is known), and the presence of partly labelled tasks."""

@@ -51,7 +51,7 @@ class MissingLabels(Check):
         over = sorted((n for n in areas if areas[n] > self.max_auc), key=lambda n: -areas[n])
         if over:
             found.insert(0, self._by_inputs(over, areas))
-        return CheckResult(tuple(found), {"auc": areas})
+        return CheckResult(tuple(found), {"auc": areas, "limit": self.max_auc})
 
     def _area(self, view: AuditView, name: str, present: Flags) -> float:
         said = presence_forecast(view, name, present)

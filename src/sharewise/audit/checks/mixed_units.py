@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ks_2samp
 
 from sharewise.audit.checks.base import Check
 from sharewise.audit.columns import Floats
@@ -28,15 +27,18 @@ class MixedUnits(Check):
     """No column of positive numbers falls into two clusters of the same shape, a known factor of units apart.
 
     One of the three widest gaps of log values that leave at least `min_share` = 2 % (and 20 rows) on either side is a
-    suspicion if it is over `min_gap` = 0.25 (in natural logs) and three times the eighth widest; the medians must
-    differ by a factor within `tolerance` = 15 % of a known one, and the two clusters, once brought to one unit, by a
-    Kolmogorov-Smirnov distance of at most `max_distance` = 0.2.
+    suspicion if it is over `min_gap` = 0.25 (in natural logs) and three times the eighth widest. The medians of the two
+    clusters must differ by a factor within `tolerance` = 15 % (and one standard error of their ratio) of a known one;
+    brought to one unit by that factor, the clusters must agree to a distance of at most `max_distance` = 0.2: the
+    largest d by which one distribution function exceeds the other moved by `slack` = 0.02, that is 2 %. The slack is
+    Levy's: rounded numbers that are a hair apart would be far apart by Kolmogorov and Smirnov.
     """
 
     min_share: float = 0.02
     min_gap: float = 0.25
     tolerance: float = 0.15
     max_distance: float = 0.2
+    slack: float = 0.02
 
     def run(self, view: AuditView) -> CheckResult:
         """One finding for each column, with the rows of the smaller cluster."""
@@ -53,11 +55,15 @@ class MixedUnits(Check):
         logs = np.log(values[rows])
         for cut in self._cuts(np.sort(logs)):
             upper = logs > cut
-            ratio = float(np.exp(np.median(logs[upper]) - np.median(logs[~upper])))
-            factor = min(_FACTORS, key=lambda f: abs(np.log(ratio / f)))
-            if abs(np.log(ratio / factor)) > self.tolerance:
+            high, low = logs[upper], logs[~upper]
+            ratio = float(np.exp(np.median(high) - np.median(low)))
+            near = self.tolerance + _median_error(high, low)
+            known = [f for f in _FACTORS if abs(np.log(ratio / f)) <= near]
+            if not known:
                 continue
-            distance = float(ks_2samp(logs[upper] - np.log(ratio), logs[~upper], method="asymp").statistic)
+            distances = {f: _levy(high - np.log(f), low, self.slack) for f in known}
+            factor = min(known, key=lambda f: distances[f])
+            distance = distances[factor]
             if distance <= self.max_distance:
                 smaller = rows[upper] if upper.sum() <= len(rows) / 2 else rows[~upper]
                 return [self._found(view, name, smaller, ratio, factor, distance)]
@@ -88,3 +94,20 @@ class MixedUnits(Check):
         usual = float(np.partition(gaps, -8)[-8])
         wide = [int(i) for i in widest if gaps[i] > max(self.min_gap, 3 * usual)]
         return [float(logs[low - 1 + i] + gaps[i] / 2) for i in wide]
+
+
+def _median_error(a: Floats, b: Floats) -> float:
+    """Standard error of the difference of two medians, as of normal samples of the same interquartile ranges."""
+    spreads = [(np.quantile(x, 0.75) - np.quantile(x, 0.25)) / 1.349 for x in (a, b)]
+    return float(1.2533 * np.hypot(spreads[0] / np.sqrt(len(a)), spreads[1] / np.sqrt(len(b))))
+
+
+def _levy(a: Floats, b: Floats, slack: float) -> float:
+    """Largest d by which one distribution function at x exceeds the other at x + `slack`."""
+    a, b = np.sort(a), np.sort(b)
+
+    def above(x: Floats, y: Floats) -> float:
+        at = np.arange(1, len(x) + 1) / len(x)
+        return float((at - np.searchsorted(y, x + slack, side="right") / len(y)).max())
+
+    return max(above(a, b), above(b, a), 0.0)

@@ -45,7 +45,7 @@ class TargetCopies(Check):
                     continue
                 skills[i, j], skills[j, i] = _skills(view, a, b, rows)
                 found += self._pair(a, b, rows, skills[i, j], skills[j, i])
-        details = {"labels": [k.column for k in every], "skill": skills.tolist()}
+        details = {"labels": [k.key for k in every], "skill": skills.tolist()}
         text = f"{skipped} pairs of label columns share fewer than {self.min_overlap} labelled rows"
         return CheckResult(tuple(found), details, (text,) if skipped else ())
 

@@ -40,7 +40,7 @@ class TestPower(Check):
                 continue
             margin = view.schema.tasks[labels.task].margin
             needed = int(np.ceil(len(values) * (half / margin) ** 2))
-            details[labels.column] = {"test_rows": len(values), "half_width": half, "margin": margin, "needed": needed}
+            details[labels.key] = {"test_rows": len(values), "half_width": half, "margin": margin, "needed": needed}
             # The score of a multilabel task is a mean over labels: its best label bounds what can be said.
             ratios[labels.task] = min(ratios.get(labels.task, np.inf), half / margin)
         wide = sorted((n for n in ratios if ratios[n] > 1), key=lambda n: -ratios[n])
