@@ -34,7 +34,7 @@ from sharewise.training.optimiser import StackedAdamW
 from sharewise.training.recipe import Recipe
 from sharewise.training.results import Member
 
-N_IN, BATCH, STEPS = 64, 256, 20
+N_IN, BATCH, STEPS = 64, 256, 6
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "hard": ("hard", {}),
     "hard, split 1": ("hard", {"split": 1}),

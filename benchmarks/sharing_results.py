@@ -45,7 +45,7 @@ def said(path: Path, tasks: list[str], widths: dict[str, dict[str, object]], epo
             "data": str(path),
             "tasks": list(tasks),
             "candidates": [c for c in candidates if c["name"] != "hard"],
-            "budget": {"level": "quick", "epochs": epochs, "seeds": 3},
+            "budget": {"level": "quick", "trials": 1, "epochs": epochs, "seeds": 3},
         }
     )
 

@@ -71,10 +71,10 @@ def test_where_gradients_cannot_meet_at_z_the_gramian_is_that_of_all_shared_para
 
 @pytest.mark.parametrize("architecture", sharing.CATALOGUE)
 def test_every_gramian_aggregator_trains_it(architecture: str) -> None:
-    data = toy(conflict=True, n=64)
+    data = toy(conflict=True, n=32)
     for name in aggregation.CATALOGUE:
         method = aggregation.CATALOGUE.build(name, **({"task": "t0"} if name == "primary" else {}))
-        one = cohort(data, architecture, Balancer(method), members=(0,), steps=2, width=4)
+        one = cohort(data, architecture, Balancer(method), members=(0,), steps=1, width=4)
         before = one.stack.flat.clone()
         result = one.fit(())[0]
         assert not result.message, name
@@ -82,9 +82,9 @@ def test_every_gramian_aggregator_trains_it(architecture: str) -> None:
         assert not torch.equal(before, one.checkpoints.flat[:, 0]), name
 
 
-@pytest.mark.parametrize("architecture", ["mmoe", "cross_stitch", "lora"])
+@pytest.mark.parametrize("architecture", ["mmoe", "lora"])
 def test_conflicting_tasks_are_balanced_and_learnt(architecture: str) -> None:
-    one = cohort(toy(conflict=True), architecture, Balancer(UPGrad()), steps=150, width=8)
+    one = cohort(toy(conflict=True), architecture, Balancer(UPGrad()), steps=120, width=8)
     for result in one.fit(()):
         assert all(w > 0 for w in result.weights.values())
         for curve in result.curves.values():
