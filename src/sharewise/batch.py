@@ -20,6 +20,9 @@ class Inputs(Generic[A]):
 
     Blocks of the tabular codec: `numeric` (B, F) float32, imputed and scaled; `categorical` (B, C) integer codes,
     0 for missing or unseen; `embedding` (B, D) float32 or uint8, wide vectors taken as they are.
+    An input of another kind has blocks of its own, named KIND:NAME: `text:review` (B, D) float16 features or
+    (B, L) int32 token numbers, `id:user` (B, 1) int32 codes. Beside them `present` (B, K) uint8 has a column for each
+    such block, in order: 0 where the row has no value, and what the block holds there means nothing.
     A batch of a cohort has M in front: (M, B, F).
     """
 

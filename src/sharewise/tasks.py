@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 Label = str | int | float | bool
 """A class label as it stands in the user's table."""
+
+
+OUTSIDE = "O"
+"""The tag of a token that is in no span."""
 
 
 class TaskKind(StrEnum):
@@ -34,7 +38,9 @@ class Task:
     carries the declaration's name as `family` and the (group column, group value) on which it is labelled as
     `where`; elsewhere its label is absent. `at_layer` attaches it to a lower layer of a shared trunk (0: the last).
     An `auxiliary` task is trained beside the others and neither judged nor shipped. A task with a `parent` is the
-    finer question of the two: its class c belongs to the parent's class number `under[c]`.
+    finer question of the two: its class c belongs to the parent's class number `under[c]`. `inputs` are the inputs
+    that it reads, empty for all. A tagging task has a label for each of a row's first `length` tokens; tags of spans
+    stand in the order O, B-X, I-X, B-Y, I-Y, ...
     """
 
     name: str
@@ -50,6 +56,8 @@ class Task:
     family: str | None = None
     where: tuple[str, str] | None = None
     at_layer: int = 0
+    length: int = 0
+    inputs: tuple[str, ...] = ()
     auxiliary: bool = False
     parent: str | None = None
     under: tuple[int, ...] = ()
@@ -67,15 +75,38 @@ class Task:
 
     @property
     def n_targets(self) -> int:
-        """Number of target cells a row has: labels of a multilabel task, cells to rebuild, else 1."""
+        """Number of target cells a row has: labels of a multilabel task, cells to rebuild, tokens, else 1."""
         if self.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
             return self.n_outputs
-        return 1
+        return self.length if self.kind is TaskKind.TOKEN_TAGGING else 1
+
+    @property
+    def has_probabilities(self) -> bool:
+        """True where an answer comes with a probability for each class or label."""
+        return self.is_classification and self.kind is not TaskKind.TOKEN_TAGGING
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether it is a tagging task whose tags make spans: O, B-X, I-X for every type X."""
+        types = span_types(self.classes) if self.kind is TaskKind.TOKEN_TAGGING else None
+        return types is not None and self.classes == (OUTSIDE, *(f"{mark}-{kind}" for kind in types for mark in "BI"))
 
     @property
     def is_classification(self) -> bool:
         """True where the answer is a class (or several)."""
         return self.kind not in (TaskKind.REGRESSION, TaskKind.RECONSTRUCTION)
+
+
+def span_types(tags: Sequence[Label]) -> tuple[str, ...] | None:
+    """The types of span tags O, B-X, I-X, ascending; None where the tags are no such tags.
+
+    >>> span_types(["O", "B-place", "I-place", "B-name"])
+    ('name', 'place')
+    """
+    marked = [str(tag) for tag in tags if tag != OUTSIDE]
+    if not marked or any(tag[:2] not in ("B-", "I-") or len(tag) == 2 for tag in marked):
+        return None
+    return tuple(sorted({tag[2:] for tag in marked}))
 
 
 @dataclass(frozen=True)

@@ -135,12 +135,12 @@ def test_metadata_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert _init(path, "-o", out) == 0
     text = out.read_text()
     assert "  column: part                    # train 40, test 20\n" in text
-    assert "  # s: text                       # left out: text inputs have no encoder yet\n" in text
+    assert "  s: text                         # about 2 words, read by '" in text
     assert "  # leak: numeric                 # left out: the table's own description does not name it" in text
     assert "    transform: log1p              # for training; answers are in the original unit\n" in text
     assert "    kind: ordinal                 # 2 classes\n    classes: [low, high]\n" in text
     assert "    by: field                     # a task of its own for each of its 2 values\n" in text
-    assert "  # - name: k                     # left out: token tagging has no head yet\n" in text
+    assert "  # - name: k                     # left out: its tags need an input of kind tokens\n" in text
     study = load(out)
     whole = read(study.data_path)
     schema = resolve(whole, study.declaration(whole)).schema

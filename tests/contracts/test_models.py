@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from encoder_cases import CASES, TABULAR, Blocks, tensors
 from torch import Tensor
 
 from sharewise.batch import Inputs, Targets
@@ -18,8 +23,6 @@ from sharewise.training.data import TrainingData
 from sharewise.training.recipe import Recipe, Tuned
 from sharewise.training.results import Member
 from sharewise.training.shared import is_shared
-
-TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
 
 TASKS = (
     Task("yes", TaskKind.BINARY, ("yes",), "auroc", classes=(0, 1)),
@@ -146,18 +149,76 @@ class TestSharing:
             build.load(made.config, state | {name: torch.zeros(99)})
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("networks")
+
+
+def encoder_alone(name: str, folder: Path, members: int = 1, rows: int = 40) -> tuple[GroupModel, Stack, Blocks]:
+    config, blocks = CASES[name](rows, folder)
+    made = GroupModel(config, Choice("hard", {"width": 16}), slots_of(TASKS[:2]))
+    stack = Stack(made)
+    stack.populate(list(range(members)), [["yes", "sort"]] * members)
+    return made, stack, blocks
+
+
 @pytest.mark.parametrize("encoder", encoders.CATALOGUE)
-def test_every_encoder_overfits_32_rows(encoder: str) -> None:
-    x = inputs(40, 1, seed=3)
-    y = torch.randn(40, 1, generator=torch.Generator().manual_seed(1)).numpy()
-    tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
-    arrays = Inputs({name: block[0].numpy() for name, block in x.blocks.items()})
-    parts = {"train": np.arange(32), "validation": np.arange(32)}
-    data = TrainingData.of(tasks, arrays, Targets(y, np.ones_like(y, bool), (slice(0, 1),)), parts)
-    net = GroupModel({"name": encoder, **TABULAR}, Choice("hard", {"width": 64}), slots_of(tasks.tasks))
-    member = Member("m", (0,), 0, Tuned(lr=5e-3, weight_decay=0.0, dropout=0.0))
-    result = Cohort([member], net, data, Recipe(epochs=300, min_steps=600, batch_size=32, patience=99)).fit(())[0]
-    assert min(v for v in result.curves[0].validation_loss if v is not None) < 0.02 * float(y.var())
+class TestEncoders:
+    def test_overfits_32_rows(self, encoder: str, folder: Path) -> None:
+        config, blocks = CASES[encoder](40, folder)
+        y = torch.randn(40, 1, generator=torch.Generator().manual_seed(1)).numpy()
+        if encoder == "transformer":
+            # Two layers of 16 units mean-pooled over words without order know which words there are, not more.
+            y = (blocks["text:t"] == 6).sum(axis=1, keepdims=True).astype(np.float32)
+        tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
+        parts = {"train": np.arange(32), "validation": np.arange(32)}
+        data = TrainingData.of(tasks, Inputs(blocks), Targets(y, np.ones_like(y, bool), (slice(0, 1),)), parts)
+        net = GroupModel(config, Choice("hard", {"width": 64}), slots_of(tasks.tasks))
+        rate, steps = (8e-2, 60) if encoder == "transformer" else (1e-2, 300)
+        member = Member("m", (0,), 0, Tuned(lr=rate, weight_decay=0.0, dropout=0.0))
+        recipe = Recipe(epochs=1, min_steps=steps, batch_size=32, patience=99)
+        result = Cohort([member], net, data, recipe).fit(())[0]
+        assert min(v for v in result.curves[0].validation_loss if v is not None) < 0.02 * float(y.var())
+
+    def test_takes_no_rows_at_all(self, encoder: str, folder: Path) -> None:
+        made, _, blocks = encoder_alone(encoder, folder)
+        assert made.predict(tensors({n: b[:0] for n, b in blocks.items()}, 1))[0].shape == (1, 0, 1)
+
+    def test_unseen_and_missing_inputs_are_ordinary(self, encoder: str, folder: Path) -> None:
+        made, _, blocks = encoder_alone(encoder, folder)
+        missing = {n: np.zeros_like(b) for n, b in blocks.items()}
+        unseen = {n: np.full_like(b, 10**6) if n.startswith("id:") else b for n, b in blocks.items()}
+        for odd in (missing, unseen):
+            assert all(torch.isfinite(p).all() for p in made.predict(tensors(odd, 1)))
+
+    def test_rows_and_members_are_independent(self, encoder: str, folder: Path) -> None:
+        made, stack, blocks = encoder_alone(encoder, folder, members=2)
+        whole = made.predict(tensors(blocks, 2))
+        part = made.predict(tensors({n: b[5:9] for n, b in blocks.items()}, 2))
+        for a, b in zip(whole, part, strict=True):
+            torch.testing.assert_close(a[:, 5:9], b, rtol=1e-4, atol=1e-5)
+        stack.bind(stack.flat[1:2].clone())
+        for a, b in zip(whole, made.predict(tensors(blocks, 1)), strict=True):
+            torch.testing.assert_close(a[1:2], b, rtol=1e-4, atol=1e-5)
+
+    def test_saved_and_loaded_gives_the_same_answers(self, encoder: str, folder: Path) -> None:
+        made, stack, blocks = encoder_alone(encoder, folder)
+        stack.flat.add_(0.01 * torch.randn(stack.flat.shape, generator=torch.Generator().manual_seed(5)))
+        again = build.load(json.loads(json.dumps(made.config)), stack.state(0))
+        for a, b in zip(made.predict(tensors(blocks, 1)), again.predict(tensors(blocks, 1)), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "gated", "attention"])
+def test_a_missing_input_is_read_as_absent_whatever_its_block_holds(fusion: str, folder: Path) -> None:
+    config, blocks = CASES["mixed"](6, folder)
+    made = GroupModel({**config, "fusion": fusion}, Choice("hard"), slots_of(TASKS[:1]))
+    Stack(made).populate([0], [["yes"]])
+    blocks["present"][:, 0] = [1, 1, 1, 0, 0, 0]
+    other = {**blocks, "text:review": blocks["text:review"] + 1}
+    a, b = (made.predict(tensors(x, 1))[0][0] for x in (blocks, other))
+    assert (a[:3] != b[:3]).all()
+    assert torch.equal(a[3:], b[3:])
 
 
 def test_unseen_and_missing_categories_are_one_code_and_change_nothing_else() -> None:
@@ -182,11 +243,18 @@ def test_piecewise_linear_encoding_is_the_papers() -> None:
     torch.testing.assert_close(encoded, expected)
 
 
+WIDTHS = {"multiclass": 3, "nested": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2} | {
+    "token_tagging": 3,
+    "spans": 5,
+}
+ONE_OF = ("multiclass", "nested", "ordinal", "token_tagging", "spans")
+
+
 @pytest.mark.parametrize("name", heads.CATALOGUE)
 class TestHeads:
     def built(self, name: str) -> tuple[heads.base.Head, Tensor]:  # type: ignore[name-defined]
-        width = {"multiclass": 3, "nested": 3, "ordinal": 4, "multilabel": 2, "reconstruction": 2}.get(name, 1)
-        targets = width if name in ("multilabel", "reconstruction") else 1
+        width = WIDTHS.get(name, 1)
+        targets = {"multilabel": 2, "reconstruction": 2, "token_tagging": 4, "spans": 4}.get(name, 1)
         slots = [Slot(name, width, targets)] * 2
         made = GroupModel({"n_numeric": 3}, Choice("hard", {"width": 8}), slots)
         Stack(made).populate([0], [["a", "b"]])
@@ -195,13 +263,18 @@ class TestHeads:
         if name in ("regression", "absolute", "reconstruction"):
             values = torch.randn(1, 2, 6, targets, generator=random)
         else:
-            top = {"multiclass": 3, "nested": 3, "ordinal": 4}.get(name, 2)
+            top = WIDTHS[name] if name in ONE_OF else 2
             values = torch.randint(0, top, (1, 2, 6, targets), generator=random).float()
         return head, values
 
+    def outputs(self, head: heads.base.Head, features: Tensor) -> Tensor:  # type: ignore[name-defined]
+        """What the head says of 6 rows, or of the 4 tokens of each."""
+        tokens = features.repeat_interleave(4, dim=1)
+        return head.own_rows(head(torch.cat([features, tokens], dim=1) if head.per_token else features), 6)
+
     def test_absent_cells_move_nothing(self, name: str) -> None:
         head, values = self.built(name)
-        features = torch.randn(1, 6, 8)
+        features = torch.randn(1, 6 * (1 + values.shape[-1]) if head.per_token else 6, 8)
         present = torch.ones_like(values, dtype=torch.bool)
         present[:, 0] = False
         present[:, 1, 3:] = False
@@ -213,15 +286,19 @@ class TestHeads:
     def test_loss_is_least_at_what_it_predicts(self, name: str) -> None:
         """Proper: gradient descent on the outputs reaches the target."""
         head, values = self.built(name)
-        out = head(torch.zeros(1, 6, 8)).detach().clone().requires_grad_()
+        out = self.outputs(head, torch.zeros(1, 6, 8)).detach().clone().requires_grad_()
         present = torch.ones_like(values, dtype=torch.bool)
         optimiser = torch.optim.Adam([out], lr=0.05)
         for _ in range(500):
             optimiser.zero_grad()
-            head.losses(out, values, present, None).sum().backward()
+            cells = head.row_losses(out, values, None) * present
+            cells.sum().backward()
             optimiser.step()
         predicted = head.predict(out)
-        if name in ("multiclass", "nested", "ordinal"):
+        if head.per_token:
+            # Random tags make no whole spans: what is learnt shows before they are decoded.
+            assert (out.argmax(-1) == values).float().mean() > 0.9
+        elif name in ("multiclass", "nested", "ordinal"):
             assert (predicted.argmax(-1) == values[..., 0]).float().mean() > 0.9
             torch.testing.assert_close(predicted.sum(-1), torch.ones_like(predicted[..., 0]))
         else:
@@ -231,8 +308,8 @@ class TestHeads:
         head, values = self.built(name)
         if name in ("regression", "absolute", "reconstruction"):
             pytest.skip("it has no classes")
-        out = head(torch.randn(1, 6, 8))
-        classes = head.predict(out).shape[-1] if name in ("multiclass", "nested", "ordinal", "multilabel") else 2
+        out = self.outputs(head, torch.randn(1, 6, 8))
+        classes = WIDTHS.get(name, 2)
         plain = head.row_losses(out, values, None)
         doubled = head.row_losses(out, values, torch.full((1, 2, classes), 2.0))
         expected = torch.where(values > 0.5, 2.0, 1.0) * plain if name == "multilabel" else 2 * plain
@@ -266,3 +343,33 @@ def test_ordinal_probabilities_follow_proportional_odds() -> None:
     logits = torch.log(below / (1 - below))
     differences = logits - logits[:1]
     torch.testing.assert_close(differences, differences[:, :1].expand_as(differences), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("architecture", sharing.CATALOGUE)
+def test_a_task_reads_only_the_inputs_that_it_names(architecture: str, folder: Path) -> None:
+    config, blocks = CASES["mixed"](6, folder)
+    columns = {
+        "age": {"numeric": [0, 1, 2]},
+        "sort": {"categorical": [0, 1], "embedding": [0, 1]},
+        "review": {"present": [0]},
+        "user": {"present": [1]},
+    }
+    blocks["present"][:] = 1
+    tasks = tuple(replace(t, inputs=i) for t, i in zip(TASKS[:3], [("review",), (), ("review", "age")], strict=True))
+    made = GroupModel({**config, "columns": columns}, Choice(architecture), slots_of(tasks))
+    stack = Stack(made)
+    stack.populate([0, 1], [[t.name for t in tasks]] * 2)
+    before = made.predict(tensors(blocks, 2))
+    changed = {
+        "id:user": blocks["id:user"] + 1,
+        "numeric": blocks["numeric"] + 1,
+        "text:review": blocks["text:review"] + 1,
+    }
+    reads = {"id:user": [1], "numeric": [1, 2], "text:review": [0, 1, 2]}
+    for block, other in changed.items():
+        after = made.predict(tensors({**blocks, block: other}, 2))
+        moved = [s for s in range(3) if not torch.equal(before[s], after[s])]
+        assert moved == reads[block], block
+    again = build.load(json.loads(json.dumps(made.config)), stack.state(0))
+    for a, b in zip(before, again.predict(tensors(blocks, 1)), strict=True):
+        torch.testing.assert_close(a[:1], b)

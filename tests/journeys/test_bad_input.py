@@ -169,11 +169,13 @@ CASES: dict[str, tuple[Change, str]] = {
         _text("kind: regression", "kind: regression, metric: auroc"),
         "study.yaml:6: A metric must fit the task's kind; however, 'auroc' of task 'worst_area' is not for regression",
     ),
-    "text input": (
+    "text model that is not there": (
         _column(
-            "note", lambda f: [f"a scan of patient number {i} was seen" for i in range(len(f))], inputs="[radius, note]"
+            "note",
+            lambda f: [f"a scan of patient number {i} was seen" for i in range(len(f))],
+            inputs="{note: {kind: text, encoder: {name: transformer, model: ./nowhere}}}",
         ),
-        "study.yaml:2, column 'note': An input must be of a kind that an encoder reads; however, text inputs have no",
+        "2, column 'note': A model is a folder or a name on the hub; however, there is no folder './nowhere'",
     ),
 }
 

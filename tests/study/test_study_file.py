@@ -130,7 +130,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     assert [p.removeprefix("study.yaml:") for p in _problems(tmp_path, BROKEN)] == [
         "2: A split column goes with by: column; however, by is 'time'. Remove one of them.",
         "5: 'inputs[2].kind' must be one of numeric, categorical, boolean, datetime, embedding, text, tokens, "
-        "image; however, it is 'nmeric'. Did you mean 'numeric'?",
+        "image, id; however, it is 'nmeric'. Did you mean 'numeric'?",
         "9: A key of 'tasks[2]' must be known; however, 'knd' is not. Did you mean 'kind'?",
         "10: 'tasks[2].kind' must be one of binary, multiclass, ordinal, multilabel, regression, "
         "reconstruction, token_tagging; however, it is 'binry'. Did you mean 'binary'?",
@@ -318,7 +318,7 @@ def test_tables_describe_themselves_where_the_file_is_silent() -> None:
     table = read(pa.table(columns).replace_schema_metadata({"mtl": json.dumps(metadata)}))
     said = StudyFile.from_dict({"data": "t", "tasks": ["y"]}).declaration(table)
     assert said.roles == {"id": "id", "split": "part", "time": "t"}
-    assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC),)
+    assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC), InputDeclaration("s", InputKind.TEXT))
     own = StudyFile.from_dict({"data": "t", "tasks": ["y"], "split": "random", "inputs": ["other"]}).declaration(table)
     assert own.split is None
     assert own.inputs == (InputDeclaration("other"),)

@@ -36,7 +36,11 @@ def test_input_kinds() -> None:
     assert _kind([[1.0, 2.0], None, [3.0, 4.0]]) is InputKind.EMBEDDING
     assert _kind([[1.0, 2.0], [3.0]]) is None
     assert _kind([["a"], ["b", "c"]]) is InputKind.TOKENS
-    assert _kind([b"ab", b"cd"], pa.binary(2)) is InputKind.IMAGE
+    assert _kind([bytes(48), bytes(48)], pa.binary(48)) is InputKind.IMAGE  # 4 x 4 x 3
+    assert _kind([b"ab", b"cd"], pa.binary(2)) is None
+    assert _kind([b"\x89PNG", None], pa.binary()) is InputKind.IMAGE
+    assert _kind([b"words", b"\x89PNG"], pa.binary()) is None
+    assert _kind(["a/1.png", "b/2.JPG"]) is InputKind.IMAGE
     assert _kind([{"a": 1}]) is None
     assert _kind([" ".join(rng.choice(WORDS, 9)) for _ in range(N)]) is InputKind.TEXT
     assert _kind([f"id {i}" for i in range(N)]) is InputKind.CATEGORICAL
@@ -90,6 +94,7 @@ def _resolve(*tasks: TaskDeclaration, **said: Any) -> Resolution:
 def test_inferred_inputs_leave_out_what_is_suspicious() -> None:
     made = _resolve(TaskDeclaration("y"), TaskDeclaration("sick"))
     assert [(i.name, i.kind.value) for i in made.schema.inputs] == [
+        ("notes", "text"),
         ("age", "numeric"),
         ("site", "categorical"),
     ]
@@ -100,7 +105,6 @@ def test_inferred_inputs_leave_out_what_is_suspicious() -> None:
         "Column 'void' is left out of the inputs: it has no value at all.",
         "Column 'leak' is left out of the inputs: it is a copy of the target 'y'.",
         "Column 'near' is left out of the inputs: it is nearly a copy of the target 'y'.",
-        "Column 'notes' is left out of the inputs: text inputs have no encoder yet.",
         "Column 'sign' is left out of the inputs: it is a copy of the target 'sick'.",
     }
 
@@ -167,7 +171,7 @@ def test_grouped_tasks() -> None:
         (TaskDeclaration("m", TaskKind.MULTILABEL, ("sick", "row")), "The columns of a multilabel task hold 0 and 1"),
         (
             TaskDeclaration("y", TaskKind.TOKEN_TAGGING),
-            "A task must be of a kind that has a head; however, token tagging",
+            "The tags of a row are a list, one for each token; however, the column is of type double",
         ),
         (TaskDeclaration("y", TaskKind.REGRESSION, transform="log1p"), "A target under log1p must be above -1"),
         (
@@ -204,8 +208,11 @@ def test_contradictions(task: TaskDeclaration, message: str) -> None:
     [
         ("aeg", None, "the table has no column 'aeg'. Did you mean 'age'?"),
         ("y", None, "A target may not be an input; however, it is an input and the target of task 'y'"),
-        ("notes", None, "text inputs have no encoder yet. Remove it from inputs, or turn it into an embedding column."),
-        ("age", InputKind.IMAGE, "image inputs have no encoder yet"),
+        (
+            "age",
+            InputKind.IMAGE,
+            "A picture is a file's path, encoded bytes, or uint8 pixels of one number in every row",
+        ),
         ("age", InputKind.EMBEDDING, "An embedding is a list of numbers, of one length in every row"),
         ("site", InputKind.NUMERIC, "column 'site': A numeric column must hold numbers; however, the value is 's0'"),
         ("site", InputKind.DATETIME, "A datetime column must hold ISO 8601 dates such as 2024-05-31"),
@@ -227,7 +234,7 @@ def test_all_problems_come_together() -> None:
         _resolve(
             TaskDeclaration("site", TaskKind.BINARY),
             TaskDeclaration("nope"),
-            inputs=(InputDeclaration("notes"), InputDeclaration("aeg")),
+            inputs=(InputDeclaration("notes", InputKind.EMBEDDING), InputDeclaration("aeg")),
             time="wehn",
         )
     assert len(caught.value.problems) == 5
@@ -263,7 +270,7 @@ def test_metadata_of_a_file_in_our_words() -> None:
         "m": (TaskKind.BINARY, None),
         "c": (TaskKind.REGRESSION, "rmse"),
         "g": (TaskKind.BINARY, "auroc"),
-        "s": (TaskKind.TOKEN_TAGGING, None),
+        "s": (TaskKind.TOKEN_TAGGING, "entity_f1"),
         "u": (TaskKind.REGRESSION, None),
         "e": (TaskKind.BINARY, "accuracy"),
     }

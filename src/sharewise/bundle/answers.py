@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from sharewise.bundle.answerer import Array
 from sharewise.bundle.hierarchy import Classes
+from sharewise.tables import tags
 from sharewise.tables.columns import canonical
 from sharewise.tasks import Task, TaskKind, TaskSet
 
@@ -79,8 +80,8 @@ def gathered(question: Question, n_rows: int, answers: Mapping[str, tuple[Array,
 
 
 def probabilities(task: Task, prediction: Array, known: Array) -> dict[str, pa.Array]:
-    """Probability of each class, or label, by its name; empty for tasks that answer numbers."""
-    if not task.is_classification:
+    """Probability of each class, or label, by its name; empty for tasks that answer numbers or tags."""
+    if not task.has_probabilities:
         return {}
     if task.kind is TaskKind.BINARY:
         prediction = np.concatenate([1.0 - prediction, prediction], axis=1)
@@ -95,6 +96,8 @@ def answers(task: Task, prediction: Array, known: Array) -> dict[str, pa.Array]:
         case TaskKind.RECONSTRUCTION:
             cells = task.classes or task.columns
             return {str(cell): _numbers(prediction[:, i], known) for i, cell in enumerate(cells)}
+        case TaskKind.TOKEN_TAGGING:
+            return {"": tags.answers(task.classes, prediction, known)}
         case TaskKind.MULTILABEL:
             return {"": _lists(task.classes, prediction >= 0.5, known)}
         case TaskKind.BINARY:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sharewise.batch import Inputs
 from sharewise.bundle.answerer import Answerer, Array
+from sharewise.bundle.backbones import at
 from sharewise.bundle.layout import MODEL
 from sharewise.bundle.routes import Address
 from sharewise.errors import BundleError, Problem
@@ -70,6 +72,12 @@ class Artifact:
             return cls(address, str(said["kind"]), tuple(said["tasks"]), dict(said["model"]), rest)
         except (ValueError, KeyError, TypeError) as error:
             raise _broken(where, f"{type(error).__name__}: {error}") from None
+
+    def within(self, root: Path) -> Artifact:
+        """The same artifact, networks of others that it builds on being those in the bundle at `root`."""
+        if self.kind != "neural":
+            return self
+        return replace(self, model={**self.model, "architecture": at(self.model["architecture"], root)})
 
     def answerer(self, where: str) -> Answerer:
         """The model itself; raises BundleError where the files do not hold one. Runs no code from the bundle."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sharewise.records import Comparison, DataSummary, Decision, DesignRecord, Outcome, StudySummary, Verdict
-from sharewise.tables.schema import Schema
+from sharewise.tables.schema import Input, InputKind, Schema
 from sharewise.tasks import Task
 
 
@@ -42,11 +42,19 @@ def _front_matter() -> str:
 
 def _intent(schema: Schema, decisions: Sequence[Decision]) -> str:
     n_shared = sum(d.shared for d in decisions)
-    columns = ", ".join(f"`{_plain(i.name)}` ({i.kind.value})" for i in schema.inputs[:20])
+    columns = ", ".join(f"`{_plain(i.name)}` ({_read_as(i)})" for i in schema.inputs[:20])
     more = f" and {len(schema.inputs) - 20} more" if len(schema.inputs) > 20 else ""
     who = f"{n_shared} of them by a model that shares, {len(decisions) - n_shared} by a model of their own"
     tasks, inputs = _count(len(decisions), "task"), _count(len(schema.inputs), "input")
     return f"Predicts {tasks}, {who}, from {inputs}: {columns}{more}."
+
+
+def _read_as(said: Input) -> str:
+    """An input's kind, and where there was a choice how it is read."""
+    if said.encoder is None:
+        return said.kind.value
+    pair = "" if said.pair is None else f", a pair '{said.pair}'"
+    return f"{said.kind.value} read by {said.encoder.name}{pair}"
 
 
 def _count(n: int, what: str) -> str:
@@ -117,6 +125,11 @@ def _data(data: DataSummary) -> str:
 def _limits(schema: Schema, data: DataSummary, verdicts: Sequence[Verdict]) -> str:
     few = [t.task for t in data.tasks if t.labelled.test < 100]
     lines = ["- Predictions hold for rows like those of the training data; categories never seen are read as missing."]
+    kinds = {i.kind for i in schema.inputs}
+    if InputKind.TEXT in kinds:
+        lines.append("- Texts are read up to a limit of length; what comes after it is not seen.")
+    if InputKind.ID in kinds:
+        lines.append("- Ids that the training rows had less than twice are all read as one unseen id.")
     if any(task.where is not None for task in schema.tasks):
         lines.append("- A grouped task answers for the groups it was trained on; rows of other groups get no answer.")
     if few:

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
+import safetensors.numpy
 
 from sharewise.batch import Inputs
 from sharewise.bundle import answers as given
-from sharewise.bundle import hierarchy, layout
+from sharewise.bundle import backbones, hierarchy, layout
 from sharewise.bundle.answerer import Answerer, Array
 from sharewise.bundle.answers import Question
 from sharewise.bundle.artifact import Artifact
 from sharewise.bundle.routes import Address, Routes
 from sharewise.errors import BundleError, DataError, Problem, nearest
+from sharewise.models.reading import encode
 from sharewise.plan import Plan
 from sharewise.records import from_json
 from sharewise.tables.codec import Codec
@@ -64,7 +66,7 @@ class Bundle:
         bundle = cls(
             path=root,
             plan=_parsed(contents, layout.PLAN, root, lambda text: from_json(Plan, text)),
-            codec=_parsed(contents, layout.CODEC, root, lambda text: Codec.from_json(json.loads(text))),
+            codec=_codec(contents, root),
             routes=_parsed(contents, layout.ROUTES, root, Routes.from_jsonl),
             artifacts={artifact.address: artifact for artifact in artifacts},
             provenance=_parsed(contents, layout.PROVENANCE, root, json.loads),
@@ -157,13 +159,14 @@ class Bundle:
 
     def _answerer(self, address: Address) -> Answerer:
         if address not in self._answerers:
-            self._answerers[address] = self.artifacts[address].answerer(f"{self.path}/{layout.folder(address)}")
+            artifact = self.artifacts[address].within(self.path)
+            self._answerers[address] = artifact.answerer(f"{self.path}/{layout.folder(address)}")
         return self._answerers[address]
 
     def encode(self, table: Table, asked: Sequence[Question]) -> Inputs[Array]:
         """The table as the models read it; raises DataError where it lacks an input, or one holds what it must not."""
         self.check_columns(table.names, asked, table.name)
-        return self.codec.encode(table)
+        return encode(self.codec, table)
 
     def answer(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question]
@@ -230,7 +233,7 @@ class Bundle:
 
     def predict_proba(self, table: Source, tasks: Sequence[str] | None = None) -> dict[str, Any]:
         """Per task that has classes a frame of the kind that was given, one column of probabilities per class."""
-        asked = [question for question in self.asked(tasks) if question.tasks[0].is_classification]
+        asked = [question for question in self.asked(tasks) if question.tasks[0].has_probabilities]
         read_ = read(table)
         pieces: dict[str, list[pa.Table]] = {question.name: [] for question in asked}
         for piece in _pieces(read_):
@@ -241,6 +244,15 @@ class Bundle:
 
 def _pieces(table: Table) -> Iterator[Table]:
     return (table.slice(start, _PIECE) for start in range(0, table.n_rows, _PIECE))
+
+
+def _codec(contents: Mapping[str, bytes], root: Path) -> Codec:
+    """The codec, its fitted arrays, and the networks that it reads with."""
+    codec: Codec = _parsed(contents, layout.CODEC, root, lambda text: Codec.from_json(json.loads(text)))
+    if layout.ARRAYS in contents:
+        arrays = _parsed(contents, layout.ARRAYS, root, safetensors.numpy.load)
+        codec = codec.with_arrays(arrays)
+    return backbones.relocated(codec, root)
 
 
 def _parsed(contents: Mapping[str, bytes], name: str, root: Path, parse: Any) -> Any:

@@ -67,12 +67,20 @@ class NeuralAnswerer(Answerer):
         for answered, network in self.checkpoints:
             mine = [task for task in tasks if task in answered]
             if mine:
-                pieces = [network.predict(piece) for piece in _pieces(tensors)]
+                pieces = [network.predict(piece) for piece in _pieces(tensors, rows_at_once(network, tensors))]
                 answers |= {task: torch.cat([p[self.slots[task]][0] for p in pieces]).numpy() for task in mine}
         return answers
 
 
-def _pieces(inputs: Inputs[torch.Tensor]) -> Iterator[Inputs[torch.Tensor]]:
+def rows_at_once(network: build.GroupModel, inputs: Inputs[torch.Tensor]) -> int:
+    """Rows of one forward; fewer where the encoder holds much of each on the way, or of their tokens."""
+    cells = float(max(network.encoder.cells, 1))
+    if network.encoder.token_block is not None:
+        cells *= max(inputs[network.encoder.token_block].shape[2] / 64, 1)
+    return max(min(FORWARD_ROWS, int(8_000_000 / cells)), 16 if network.encoder.token_block is None else 1)
+
+
+def _pieces(inputs: Inputs[torch.Tensor], size: int) -> Iterator[Inputs[torch.Tensor]]:
     n = next(iter(inputs.blocks.values())).shape[1]
-    for start in range(0, n, FORWARD_ROWS):
-        yield inputs.at((slice(None), slice(start, start + FORWARD_ROWS)))
+    for start in range(0, n, size):
+        yield inputs.at((slice(None), slice(start, start + size)))

@@ -22,7 +22,8 @@ Rows = NDArray[np.int64]
 
 def drift_reference(table: Table, schema: Schema, rows: Rows) -> dict[str, bytes]:
     """`inputs.json`: per input the share of missing cells, and percentiles (numbers, dates in seconds since 1970),
-    counts of the most frequent values (categories), or means of the cells (vectors)."""
+    counts of the most frequent values (categories), means of the cells (vectors), the lengths of texts in characters
+    and words, or the share of ids that occur once."""
     made: dict[str, Any] = {}
     for said in schema.inputs:
         column = table.column(said.name).take(pa.array(rows))
@@ -50,6 +51,18 @@ def _described(name: str, kind: InputKind, column: pa.ChunkedArray) -> dict[str,
             values, present = col.vectors(column, name, col.list_width(column) or 0)
             finite = np.nan_to_num(values[present].astype(np.float64))
             return {"means": finite.mean(axis=0).tolist() if len(finite) else []}
+        case InputKind.TEXT:
+            words = pc.count_substring_regex(col.text(column).fill_null(""), r"\S+")
+            characters = pc.utf8_length(col.text(column).drop_null())
+            empty = pc.mean(pc.equal(words, 0)).as_py()
+            return {
+                "empty": float(empty or 0.0),
+                "characters": _quantiles(characters.cast(pa.float64()).to_numpy())["quantiles"],
+                "words": _quantiles(words.cast(pa.float64()).to_numpy())["quantiles"],
+            }
+        case InputKind.ID:
+            counts = pc.value_counts(col.text(column).drop_null()).field("counts").to_numpy()
+            return {"distinct": len(counts), "once": float(np.mean(counts == 1)) if len(counts) else 0.0}
         case _:
             return {}
 

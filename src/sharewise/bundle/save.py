@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sharewise.bundle import layout
+import safetensors.numpy
+
+from sharewise.bundle import backbones, layout
 from sharewise.bundle.artifact import Artifact
 from sharewise.bundle.mlmodel import mlmodel
 from sharewise.bundle.routes import Reroute, Routes
@@ -56,6 +58,9 @@ def save(
         layout.CARD: card.encode(),
         layout.MLMODEL: mlmodel(codec).encode(),
     }
+    contents |= backbones.copies(codec)
+    if arrays := codec.arrays():
+        contents[layout.ARRAYS] = safetensors.numpy.save(arrays)
     for artifact in artifacts:
         where = layout.folder(artifact.address)
         contents |= {f"{where}/{name}": content for name, content in artifact.to_files().items()}

@@ -28,6 +28,8 @@ CATALOGUE: Catalogue[Metric] = Catalogue(
         "r2": "sharewise.metrics.squared:R2",
         "mae": "sharewise.metrics.absolute:MAE",
         "spearman": "sharewise.metrics.spearman:Spearman",
+        "token_accuracy": "sharewise.metrics.tags:TokenAccuracy",
+        "entity_f1": "sharewise.metrics.tags:EntityF1",
         "quadratic_kappa": "sharewise.metrics.kappa:QuadraticKappa",
     },
 )
@@ -39,7 +41,7 @@ _DEFAULTS = {
     TaskKind.MULTILABEL: "auroc",
     TaskKind.REGRESSION: "rmse",
     TaskKind.RECONSTRUCTION: "nrmse",
-    TaskKind.TOKEN_TAGGING: "accuracy",
+    TaskKind.TOKEN_TAGGING: "token_accuracy",
 }
 
 
@@ -49,12 +51,12 @@ def metric(name: str) -> Metric:
     return CATALOGUE.build(name)
 
 
-def default_metric(kind: TaskKind) -> str:
+def default_metric(kind: TaskKind, *, spans: bool = False) -> str:
     """Name of the metric a task of this kind is judged by when the study file names none.
 
     AUROC for binary tasks and, as the mean over labels, for multilabel ones: it needs no threshold and does not
     move with the share of positives. Accuracy for multiclass: a plain mean over rows, the score whose verdicts
     keep their word best. Quadratic kappa for ordinal. RMSE for regression; for reconstruction its form free
-    of units, since the rebuilt columns have different ones.
+    of units, since the rebuilt columns have different ones. Token accuracy for tags, entity F1 where they make spans.
     """
-    return _DEFAULTS[kind]
+    return "entity_f1" if spans and kind is TaskKind.TOKEN_TAGGING else _DEFAULTS[kind]

@@ -32,7 +32,7 @@ class Accuracy(Metric):
     name = "accuracy"
     title = "accuracy"
     bigger_is_better = True
-    kinds = _KINDS | {TaskKind.TOKEN_TAGGING}
+    kinds = _KINDS
     effect = "ratio"
 
     def score(self, truth: Array, present: Array, prediction: Array) -> float | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sharewise.batch import Inputs
@@ -21,16 +22,20 @@ from sharewise.models.heads.base import Head
 from sharewise.models.heads.nested import Nested
 from sharewise.models.sharing.base import OFF, Dropout, Sharing
 from sharewise.models.stacked import Stack
+from sharewise.models.views import Views
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind
+
+_OURS = ("name", "columns")
+"""Keys of an encoder's configuration that are not the encoder's own parameters."""
 
 
 @dataclass(frozen=True)
 class Slot:
     """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
 
-    `at_layer` is the trunk layer that its head reads, 0 for the last. A head "nested" reads what slot `parent` says,
-    whose class `under[c]` holds its class c.
+    `at_layer` is the trunk layer that its head reads, 0 for the last; `reads` are its inputs, empty for all. A head
+    "nested" reads what slot `parent` says, whose class `under[c]` holds its class c.
     """
 
     head: str
@@ -38,6 +43,7 @@ class Slot:
     n_targets: int
     family: int = -1
     at_layer: int = 0
+    reads: tuple[str, ...] = ()
     parent: int = -1
     under: tuple[int, ...] = ()
 
@@ -62,10 +68,10 @@ def slots_of(tasks: Sequence[Task]) -> tuple[Slot, ...]:
             family = numbers.setdefault(task.family, len(numbers))
         layer = task.at_layer if len(tasks) > 1 else 0
         head, parent = head_of(task), place.get(task.parent or "", -1)
-        if parent < 0 or len(set(task.under)) < 2:
-            made.append(Slot(head, task.n_outputs, task.n_targets, family, layer))
-        else:
-            made.append(Slot("nested", task.n_outputs, task.n_targets, family, layer, parent, task.under))
+        slot = Slot(head, task.n_outputs, task.n_targets, family, layer, task.inputs)
+        if parent >= 0 and len(set(task.under)) > 1:
+            slot = replace(slot, head="nested", parent=parent, under=task.under)
+        made.append(slot)
     return tuple(made)
 
 
@@ -88,6 +94,8 @@ def head_of(task: Task) -> str:
     """Catalogue name of a task's head."""
     if task.kind is TaskKind.REGRESSION and task.metric == "mae":
         return "absolute"
+    if task.has_spans:
+        return "spans"
     return task.kind.value
 
 
@@ -111,19 +119,23 @@ class GroupModel(nn.Module):
             },
             "slots": [asdict(slot) for slot in slots],
         }
-        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k != "name"})
+        # Which column comes from which input is known where a task reads only some of them.
+        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k not in _OURS})
+        reads = [slot.reads for slot in self.slots]
+        self.views = Views(encoder["columns"], reads) if any(reads) else None
         layers = {"at_layer": [slot.at_layer for slot in slots]} if any(slot.at_layer for slot in slots) else {}
         self.sharing: Sharing = sharing.CATALOGUE.build(
             architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **{**architecture.params, **layers}
         )
         self.blocks: list[tuple[int, ...]] = []
         made: list[Head] = []
-        keys: dict[tuple[str, int, int, bool, tuple[int, ...]], list[int]] = {}
+        keys: dict[tuple[Any, ...], list[int]] = {}
         for i, slot in enumerate(self.slots):
             # A nested slot is a block of its own: it waits for its parent.
             alone = (slot.parent, i, *slot.under) if slot.parent >= 0 else ()
-            keys.setdefault((slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, alone), []).append(i)
-        for (name, width, _, in_family, alone), members in keys.items():
+            key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, slot.reads, alone)
+            keys.setdefault(key, []).append(i)
+        for (name, width, _, in_family, _, alone), members in keys.items():
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
             families = [numbers[self.slots[i].family] for i in members] if in_family else ()
             head = heads.CATALOGUE.build(
@@ -163,8 +175,18 @@ class GroupModel(nn.Module):
         return made
 
     def features(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        """The representation z (M, B, Z) that every task reads."""
-        return self.sharing.shared(self.encoder(inputs), dropout)
+        """The representation z (M, B, Z) that every task reads, of tagged tokens too behind the rows; (M, V B, Z)
+        where tasks see V views of the inputs."""
+        if self.views is None:
+            return self.sharing.shared(self._encoded(inputs, dropout), dropout)
+        seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
+        return self.sharing.shared(torch.cat(seen, dim=-2), dropout)
+
+    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout) -> Tensor:
+        x: Tensor = self.encoder(inputs, dropout)
+        n_rows = _n_rows(inputs)
+        tagged = x.shape[1] == n_rows or any(head.per_token for _, head in self.block_heads)
+        return x if tagged else x[:, :n_rows]
 
     def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
         """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
@@ -174,6 +196,8 @@ class GroupModel(nn.Module):
             mine = features
             if features.dim() == 4 and len(members) != len(self.slots):
                 mine = features[:, list(members)]
+            if self.views is not None:
+                mine = self.views.rows_of(mine, members[0])
             made.append(head(mine))
         for block, nested, above, position in self.nested:
             coarse = self.block_heads[above][1].predict(made[above])[:, position]
@@ -202,13 +226,28 @@ class GroupModel(nn.Module):
 
     @torch.no_grad()
     def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:
-        """Per slot (M, B, W): probabilities, or standardised numbers for regression."""
+        """Per slot (M, B, W): probabilities, standardised numbers for regression, codes of all tokens' tags (-1 where
+        there is no token)."""
         made: list[Tensor] = [torch.empty(0)] * len(self.slots)
         for (members, head), out in zip(self.block_heads, self.outputs(self.features(inputs)), strict=True):
-            predicted = head.predict(out)
+            mine = head.own_rows(out, _n_rows(inputs))
+            predicted = self._tags(head, mine, inputs) if head.per_token else head.predict(mine)
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
+
+    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor]) -> Tensor:
+        """Tag codes (M, S, B, L) over the whole width of the block of tokens."""
+        there = inputs[str(self.encoder.token_block)][..., 0] != 0
+        length, width = outputs.shape[3], there.shape[-1]
+        there = there[:, None, :, :length]
+        # Beyond the last token nothing may be preferred, lest it sway how the sentence is decoded.
+        predicted = head.predict(outputs * there.unsqueeze(-1))
+        return F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+
+
+def _n_rows(inputs: Inputs[Tensor]) -> int:
+    return next(iter(inputs.blocks.values())).shape[1]
 
 
 def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,7 +258,8 @@ def _with_defaults(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any]) -> GroupModel:
     """The model that a configuration describes, with one member's worth of parameters and no weights yet."""
-    slots = [Slot(**{**slot, "under": tuple(slot.get("under", ()))}) for slot in config["slots"]]
+    lists = ("reads", "under")
+    slots = [Slot(**{**slot, **{k: tuple(slot.get(k, ())) for k in lists}}) for slot in config["slots"]]
     choice = Choice(config["sharing"]["name"], dict(config["sharing"]["params"]))
     return GroupModel(config["encoder"], choice, slots)
 

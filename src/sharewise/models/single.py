@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
+from sharewise.models.pooled import pooled_pixels, word_counts
 from sharewise.seeds import derive
 from sharewise.tasks import Task, TaskKind
 
@@ -28,6 +29,9 @@ P = TypeVar("P")
 """What a sibling keeps of one fitted problem."""
 
 CONFIG = "model.json"
+
+MOST_CELLS = 60_000_000
+"""Rows times inputs that these models are fitted to: a wide block of a million rows is read in part."""
 _SPREAD = 0.01
 
 _LOSS: dict[TaskKind, Loss] = {
@@ -57,6 +61,25 @@ class Problem:
     validation: Array
     y_validation: Array
     weight_validation: Array
+
+    def within(self, most: int) -> Problem:
+        """The same problem on at most `most` train and as many validation rows, spread evenly over those there are."""
+        if max(len(self.train), len(self.validation)) <= most:
+            return self
+        t, v = (
+            np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64) if len(rows) else rows
+            for rows in (self.train, self.validation)
+        )
+        return Problem(
+            self.loss,
+            self.n_classes,
+            self.train[t],
+            self.y[t],
+            self.weight[t],
+            self.validation[v],
+            self.y_validation[v],
+            self.weight_validation[v],
+        )
 
     @property
     def is_degenerate(self) -> bool:
@@ -168,6 +191,9 @@ class SingleTaskModel(ABC, Generic[P]):
         Targets. The same arguments give the same model, bit for bit, on one machine.
         """
         outline, problems = reduce(task, values, present, rows_train, rows_validation)
+        inputs = flattened(inputs)
+        width = sum(block.shape[1] for block in inputs.blocks.values())
+        problems = [p.within(MOST_CELLS // max(width, 1)) for p in problems]
         parts: list[P | float] = [
             p.constant() if p.is_degenerate else cls.fit_problem(inputs, p, params, derive(seed, cls.name, i))
             for i, p in enumerate(problems)
@@ -177,6 +203,7 @@ class SingleTaskModel(ABC, Generic[P]):
     def predict(self, inputs: Inputs[Array]) -> Array:
         """Prediction (N, W) float32 of every row."""
         n = len(next(iter(inputs.blocks.values())))
+        inputs = flattened(inputs)
         fitted = iter(self.answers(inputs, [p for p in self.parts if not isinstance(p, float)]))
         answers = [np.full(n, part) if isinstance(part, float) else next(fitted) for part in self.parts]
         return combine(self.outline, answers)
@@ -215,6 +242,35 @@ class SingleTaskModel(ABC, Generic[P]):
             raise ValueError(f"a {cls.name} model of {outline.n_problems} parts has {len(constants)}")
         fitted = iter(cls.parts_from_files([i for i, c in enumerate(constants) if c is None], files))
         return cls(outline, [next(fitted) if c is None else float(c) for c in constants])
+
+
+def flattened(inputs: Inputs[Array]) -> Inputs[Array]:
+    """Common blocks alone: single inputs' vectors join `embedding`, ids `categorical`, what is present `numeric`.
+
+    Pictures join as pooled pixels, tokens as counts of frequent words; numbers of tokens that a network is trained on
+    are left out. Without single inputs, `inputs` itself.
+    """
+    own = [name for name in inputs.blocks if ":" in name]
+    if not own:
+        return inputs
+    blocks = {name: b for name, b in inputs.blocks.items() if ":" not in name and name != "present"}
+    vectors = [inputs[name] for name in own if inputs[name].ndim == 2 and inputs[name].dtype.kind == "f"]
+    ids = [inputs[name] for name in own if name.startswith("id:")]
+    vectors += [pooled_pixels(inputs[name]) for name in own if name.startswith("image:") and inputs[name].ndim == 4]
+    vectors += [word_counts(inputs[name]) for name in own if name.startswith("tokens:")]
+    if vectors:
+        blocks["embedding"] = _beside(blocks.get("embedding"), vectors)
+    if ids:
+        blocks["categorical"] = _beside(blocks.get("categorical"), ids)
+    there = inputs["present"].astype(np.float32)
+    blocks["numeric"] = _beside(blocks.get("numeric"), [there])
+    return Inputs(blocks)
+
+
+def _beside(block: Array | None, more: list[Array]) -> Array:
+    """Blocks as one; a single one is taken as it is, however it is stored."""
+    parts = more if block is None else [block, *more]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def reduce(

@@ -45,13 +45,14 @@ def kaiming(fan_in: int) -> Init:
 
 @dataclass(frozen=True)
 class Law:
-    """What is declared of a parameter: how it starts, whether it has slots, whether those are `crossed`, and
-    whether they start `alike`."""
+    """What is declared of a parameter: how it starts, whether it has slots, whether those are `crossed`, whether
+    they start `alike`, and at what share of the learning rate it moves."""
 
     init: Init
     per_slot: bool
     crossed: bool
     alike: bool
+    rate: float
 
 
 class StackedModule(nn.Module):
@@ -79,11 +80,13 @@ class StackedModule(nn.Module):
         per_slot: bool = False,
         crossed: bool = False,
         alike: bool = False,
+        rate: float = 1.0,
     ) -> nn.Parameter:
-        """Register the parameter `name` of one member's `shape`; members are given by `populate`."""
+        """Register the parameter `name` of one member's `shape`; members are given by `populate`. It moves at `rate`
+        times the member's learning rate."""
         parameter = nn.Parameter(torch.empty(1, *shape))
         self.register_parameter(name, parameter)
-        self.laws[name] = Law(law, per_slot, crossed, alike)
+        self.laws[name] = Law(law, per_slot, crossed, alike, rate)
         return parameter
 
 
@@ -159,6 +162,7 @@ class Entry:
     slots: tuple[int, ...] | None
     crossed: bool = False
     alike: bool = False
+    rate: float = 1.0
 
     @property
     def shared(self) -> bool:
@@ -180,7 +184,7 @@ def entries_of(module: nn.Module) -> Iterator[Entry]:
                 slots = (child.slot_numbers or ()) if law.per_slot else None
                 shape = parameter.shape[1:]
                 full = f"{path}.{name}" if path else name
-                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed, law.alike)
+                yield Entry(full, parameter, shape, offset, law.init, slots, law.crossed, law.alike, law.rate)
                 offset += shape.numel()
 
 
@@ -200,6 +204,12 @@ class Stack:
     def parameters(self) -> list[nn.Parameter]:
         """The module's parameters in the order of the buffer."""
         return [entry.parameter for entry in self.entries]
+
+    def rates(self) -> Tensor | None:
+        """Share of the learning rate of every number in the buffer, (P,); None where all move at the full rate."""
+        if all(entry.rate == 1.0 for entry in self.entries):
+            return None
+        return torch.cat([torch.full((entry.shape.numel(),), entry.rate) for entry in self.entries])
 
     @property
     def n_members(self) -> int:

@@ -36,6 +36,10 @@ AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
 SCALING = Family("scaling", "sharewise.balance.scaling")
 SAMPLER = Family("sampler", "sharewise.balance.sampling")
 
+READING = Family("encoder", "sharewise.tables.readings")
+TEXT = Family("encoder", "sharewise.tables.texts")
+IMAGE = Family("encoder", "sharewise.tables.images")
+
 SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),

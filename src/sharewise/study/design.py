@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class Variant:
 class Design:
     """A study before it has run. Its digest covers all of it and the data: a run directory belongs to one design.
 
-    `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs.
+    `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs;
+    `reading` is how inputs are read whose kind leaves a choice.
     """
 
     record: DesignRecord
@@ -68,6 +69,7 @@ class Design:
     recipe: dict[str, Any]
     data_hash: str
     split_hash: str
+    reading: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -84,6 +86,7 @@ class Design:
                 "recipe": self.recipe,
                 "data_hash": self.data_hash,
                 "split_hash": self.split_hash,
+                **({"reading": self.reading} if self.reading else {}),
             }
         }
         return to_json(whole)

@@ -21,6 +21,7 @@ from sharewise.study.sections import (
     BudgetSection,
     CandidateSection,
     DataSection,
+    EncodersSection,
     InputSection,
     Section,
     SplitSection,
@@ -31,7 +32,7 @@ from sharewise.study.sections import (
     listed_inputs,
 )
 from sharewise.study.source import parse
-from sharewise.tables.schema import UNREADABLE, Declaration, InputDeclaration, TaskDeclaration
+from sharewise.tables.schema import Declaration, InputDeclaration, TaskDeclaration
 from sharewise.tasks import TaskKind, TaskSet
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class StudyFile(Section):
     data: DataSection
     split: SplitSection = SplitSection()
     inputs: Annotated[tuple[InputSection, ...], BeforeValidator(listed_inputs), Field(min_length=1)] | None = None
+    encoders: EncodersSection = EncodersSection()
     tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     candidates: tuple[CandidateSection, ...] = ()
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
@@ -115,11 +117,11 @@ class StudyFile(Section):
         lines = self._lines
         inputs = None
         if self.inputs is not None:
-            inputs = tuple(InputDeclaration(i.name, i.kind, lines.of("inputs", n)) for n, i in enumerate(self.inputs))
+            inputs = tuple(made for n, i in enumerate(self.inputs) for made in self._input(n, i))
         elif own is not None and own.inputs is not None:
             predicted = [t for t in self.tasks if t.kind is not TaskKind.RECONSTRUCTION]
             targets = {c for t in predicted for c in (*t.columns, t.column or t.name)}
-            inputs = tuple(i for i in own.inputs if i.kind not in UNREADABLE and i.name not in targets)
+            inputs = tuple(i for i in own.inputs if i.name not in targets)
         data = self.data
         split = self.split.column
         if split is None and own is not None and self.split.by == "auto":
@@ -135,9 +137,18 @@ class StudyFile(Section):
             time=data.time or (own.time if own else None),
             group=data.group or (own.group if own else None),
             entity=data.entity,
+            text=self.encoders.text,
+            image=self.encoders.image,
             file=self._file,
             lines={role: line for role, line in roles.items() if line is not None},
         )
+
+    def _input(self, n: int, said: InputSection) -> list[InputDeclaration]:
+        """One column, or a pair's two."""
+        line = self._lines.of("inputs", n)
+        if not said.columns:
+            return [InputDeclaration(said.name, said.kind, line, said.encoder)]
+        return [InputDeclaration(c, said.kind, line, said.encoder, said.name) for c in said.columns]
 
     def _task(self, n: int, said: TaskSection) -> TaskDeclaration:
         return TaskDeclaration(
@@ -153,6 +164,7 @@ class StudyFile(Section):
             weight=said.weight,
             primary=said.primary,
             by=said.by,
+            inputs=said.inputs,
             auxiliary=said.auxiliary,
             at_layer=said.at_layer or 0,
             parent=None if said.parent is None else said.parent.task,

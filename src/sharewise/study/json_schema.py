@@ -8,7 +8,7 @@ from sharewise import metrics
 from sharewise.balance import choose, unequal
 from sharewise.catalogue import Parameter
 from sharewise.study import balancing
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SAMPLER, SCALING, WEIGHTING, Family
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SAMPLER, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
 
@@ -30,10 +30,13 @@ def json_schema() -> dict[str, Any]:
     schema = _stripped(StudyFile.model_json_schema())
     definitions = schema["$defs"]
     definitions.pop("Choice", None)
-    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, SAMPLER):
+    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, SAMPLER, READING):
         definitions[family.key] = _family(family)
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
+    definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
+    for key in ("text", "image"):
+        definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     balance = definitions["BalanceSection"]["properties"]
     for key in ("weighting", "aggregator", "scaling", "sampler"):
         balance[key] = _ref(key)
@@ -50,7 +53,8 @@ def json_schema() -> dict[str, Any]:
     definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
     kinds = {"enum": [*(k.value for k in InputKind), None]}
     named = {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _ref("InputSection")]}}
-    by_name = {"type": "object", "minProperties": 1, "additionalProperties": kinds}
+    unnamed = {**definitions["InputSection"], "required": []}
+    by_name = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [kinds, unnamed]}}
     schema["properties"]["inputs"] = {
         "description": "Column to kind, or a list; inferred where left out.",
         "anyOf": [by_name, named],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sharewise.batch import Inputs, Targets
 from sharewise.records import ClassCounts, DataSummary, PartCounts, SetAside, TargetSpread, TaskData
+from sharewise.tables import tags
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Schema
@@ -21,6 +22,7 @@ from sharewise.tasks import Task, TaskKind, TaskSet
 
 if TYPE_CHECKING:
     from sharewise.balance.choose import Balance
+    from sharewise.models.reading import Progress
     from sharewise.study.design import Variant
     from sharewise.training.data import TrainingData
 
@@ -76,24 +78,26 @@ class Prepared:
 
 
 def prepare(
-    table: Table, schema: Schema, split: Split, variants: dict[str, Variant], recipe: dict[str, Any]
+    table: Table,
+    schema: Schema,
+    split: Split,
+    variants: dict[str, Variant],
+    recipe: dict[str, Any],
+    fusion: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Prepared:
-    """Fit the codec on train rows and encode the whole table."""
-    from sharewise.models.encoders.tabular import quantile_bins
+    """Fit the codec on train rows and encode the whole table; `fusion` are the parameters of a mixed encoder."""
+    from sharewise.models.backbones.store import cache_folder
+    from sharewise.models.reading import encode
+    from sharewise.study.inputs import blocks_read, encoder_config
     from sharewise.training.data import TrainingData
 
     codec = Codec.fit(table, schema, split.train)
-    inputs = codec.encode(table)
+    inputs = tags.shortened(encode(codec, table, cache_folder(), progress))
     targets = codec.targets(table)
-    numeric = inputs.blocks.get("numeric")
-    encoder: dict[str, Any] = {
-        "name": "tabular",
-        "n_numeric": codec.n_numeric,
-        "cardinalities": [int(c) for c in codec.cardinalities],
-        "n_embedding": codec.n_embedding,
-        "embedding_scale": _embedding_scale(inputs, split.train),
-        "bins": [] if numeric is None else quantile_bins(numeric[split.train]),
-    }
+    encoder = encoder_config(codec, inputs, split.train, fusion or {})
+    wanted = blocks_read(encoder)
+    read = Inputs({name: b for name, b in inputs.blocks.items() if wanted is None or name in wanted})
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     clusters = None
     if schema.entity is not None:
@@ -105,22 +109,13 @@ def prepare(
         codec=codec,
         inputs=inputs,
         targets=targets,
-        data=TrainingData.of(schema.tasks, inputs, targets, parts),
+        data=TrainingData.of(schema.tasks, read, targets, parts),
         encoder=encoder,
         recipe=recipe,
         variants=variants,
         table=table,
         clusters=clusters,
     )
-
-
-def _embedding_scale(inputs: Inputs[Array], train: Array) -> float:
-    """One number that gives the embedding block unit root mean square, from at most 2,000 train rows."""
-    if "embedding" not in inputs:
-        return 1.0
-    rows = train[:: max(len(train) // 2000, 1)]
-    square = float(np.mean(inputs["embedding"][rows].astype(np.float64) ** 2))
-    return 1.0 / square**0.5 if square > 0 else 1.0
 
 
 # --- what the table holds ---------------------------------------------------------------------------------
@@ -210,7 +205,9 @@ def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]
         return TaskData(task.name, labelled, spread=spread)
     counts = []
     for i, label in enumerate(task.classes[:30]):
-        if task.kind is TaskKind.MULTILABEL:
+        if task.kind is TaskKind.TOKEN_TAGGING:
+            hit = (present & (values == i)).sum(axis=1)
+        elif task.kind is TaskKind.MULTILABEL:
             hit = present[:, i] & (values[:, i] > 0.5)
         else:
             hit = present[:, 0] & (values[:, 0] == i)

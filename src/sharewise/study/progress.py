@@ -23,17 +23,18 @@ def lines(write: Callable[[str], None], every: float = 5.0) -> Progress:
     @contextmanager
     def phase(name: str, total: int | None) -> Iterator[Advance]:
         done, last, started = 0, time.monotonic(), time.monotonic()
+        noun = "rows" if name.startswith("reading ") else "runs"
 
         def advance(n: int) -> None:
             nonlocal done, last
             done += n
             if time.monotonic() - last >= every:
                 last = time.monotonic()
-                write(f"{name}: {done} of {total} runs" if total else f"{name}: {done} runs")
+                write(f"{name}: {done} of {total} {noun}" if total else f"{name}: {done} {noun}")
 
         yield advance
         if done:
-            write(f"{name}: {done} runs in {time.monotonic() - started:.0f} s")
+            write(f"{name}: {done} {noun} in {time.monotonic() - started:.0f} s")
 
     return phase
 

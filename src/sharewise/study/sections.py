@@ -12,7 +12,19 @@ from sharewise import metrics
 from sharewise.errors import Problem, nearest
 from sharewise.plan import Choice
 from sharewise.study import balancing
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, SAMPLER, SCALING, WEIGHTING, Family, choice
+from sharewise.study.choices import (
+    AGGREGATOR,
+    ARCHITECTURE,
+    IMAGE,
+    READING,
+    SAMPLER,
+    SCALING,
+    TEXT,
+    WEIGHTING,
+    Family,
+    choice,
+)
+from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import InputKind
 from sharewise.tasks import TaskKind
 
@@ -136,15 +148,45 @@ class SplitSection(Section):
 
 
 class InputSection(Section):
-    """An input column."""
+    """An input column, or a pair of text columns."""
 
     name: Text
     kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
+    columns: tuple[Text, ...] = Field(default=(), description="Two text columns that are read as a pair.")
+    encoder: Annotated[Choice, chosen(READING)] | None = Field(
+        default=None, description="How a text or a picture is read."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, said: object) -> object:
         return {"name": said} if isinstance(said, str) else said
+
+    @model_validator(mode="after")
+    def _sound(self) -> InputSection:
+        problems = []
+        if self.columns and (len(self.columns) != 2 or self.kind is not InputKind.TEXT):
+            fact = f"input '{self.name}' is of kind {self.kind or 'unknown'} with {len(self.columns)} columns"
+            problems.append(Problem("A pair is an input of kind text with two columns", fact, "Write kind: text"))
+        if self.encoder is not None and self.kind is not None:
+            why = misplaced(self.encoder.name, self.kind)
+            if why is not None:
+                rule = f"The encoder of input '{self.name}' must fit its kind"
+                problems.append(Problem(rule, why, "Remove 'encoder', or name another"))
+        if problems:
+            raise problem_error(problems)
+        return self
+
+
+class EncodersSection(Section):
+    """How inputs of a kind are read that do not say it themselves, and how several inputs become one vector."""
+
+    text: Annotated[Choice, chosen(TEXT)] | None = None
+    image: Annotated[Choice, chosen(IMAGE)] | None = None
+    fusion: Literal["concat", "gated", "attention"] = Field(
+        default="concat", description="side by side, a gated sum, or every input looking at the others."
+    )
+    width: Whole = Field(default=128, ge=4, description="Numbers that each of several inputs becomes.")
 
 
 class ParentSection(Section):
@@ -188,6 +230,7 @@ class TaskSection(Section):
     by: Text | None = Field(
         default=None, description="Group column: the task is a task of its own for each of its values."
     )
+    inputs: tuple[Text, ...] = Field(default=(), description="The inputs that it reads; all where it is left out.")
     auxiliary: Flag = Field(
         default=False, description="Trained beside the others to help them; neither judged nor in the bundle."
     )
@@ -341,5 +384,8 @@ class AuditSection(Section):
 def listed_inputs(said: Any) -> Any:
     """Inputs as a list of sections: also from a mapping of names to kinds."""
     if isinstance(said, Mapping):
-        return [{"name": name, "kind": kind} for name, kind in said.items()]
+        return [
+            {"name": name, **kind} if isinstance(kind, Mapping) else {"name": name, "kind": kind}
+            for name, kind in said.items()
+        ]
     return said

@@ -23,6 +23,7 @@ from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
 from sharewise.study.file import StudyFile
+from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
@@ -97,7 +98,7 @@ class Session:
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
         default = Variant(declared.architecture, balancing.resolved(declared.balance.plain(), tasks))
-        recipe = {"epochs": budget.epochs}
+        recipe = recipe_for(schema, budget.epochs)
         data_hash = preparing.content_hash(table, schema.columns)
         wanted = [Wanted("together", None), *self._wanted(tasks, default)]
         asked = [("the study", declared.architecture)]
@@ -116,7 +117,9 @@ class Session:
             prefer_fewer_models=False,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
-        prepared = preparing.prepare(table, schema, split, design.variants, recipe)
+        fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
+        design = replace(design, reading=reading_of(schema, fusion))
+        prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         balancing.check(design, prepared)
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data

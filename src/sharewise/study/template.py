@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from sharewise.errors import ConfigError
 from sharewise.metrics import default_metric
 from sharewise.tables import columns as col
-from sharewise.tables import described, infer, suspicion
+from sharewise.tables import described, infer, suspicion, texts
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import settle
-from sharewise.tables.schema import UNREADABLE, Declaration, InputKind, TaskDeclaration
+from sharewise.tables.schema import Declaration, InputKind, TaskDeclaration
 from sharewise.tasks import TaskKind
 
 PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[A-Za-z0-9_. ()/@-]*(?<! )")
@@ -130,8 +130,6 @@ def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]
             reason = "it is a target of the table's other tasks"
         elif name not in given:
             reason = "the table's own description does not name it as an input"
-        elif kind in UNREADABLE:
-            reason = f"{kind.value} inputs have no encoder yet"
         made.append(_Column(name, kind, reason))
     return made
 
@@ -184,6 +182,9 @@ def _about(table: Table, column: _Column) -> str:
     parts = []
     if column.kind is InputKind.CATEGORICAL:
         parts.append(f"{len(pc.unique(data).drop_null()):,} values")
+    if column.kind is InputKind.TEXT:
+        words = pc.mean(pc.add(pc.count_substring(data.drop_null(), " "), 1)).as_py() or 0
+        parts.append(f"about {words:.0f} words, read by '{texts.default().name}'")
     if column.kind is InputKind.EMBEDDING:
         parts.append(f"{col.list_width(data)} numbers")
     if data.null_count:
@@ -211,8 +212,8 @@ def _tasks(table: Table, said: Declaration) -> list[str]:
 def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
     column = table.column(task.name)
     kind = task.kind or infer.task_kind(column)
-    if kind is TaskKind.TOKEN_TAGGING:
-        return [_noted(f"  # - name: {scalar(task.name)}", "left out: token tagging has no head yet")]
+    if kind is TaskKind.TOKEN_TAGGING and not any(i.kind is InputKind.TOKENS for i in said.inputs or ()):
+        return [_noted(f"  # - name: {scalar(task.name)}", "left out: its tags need an input of kind tokens")]
     note = (
         ""
         if not column.null_count

@@ -72,6 +72,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
     from sharewise.models.build import placed, slots_of
+    from sharewise.study.inputs import stackable
     from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
@@ -90,7 +91,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2)))
+            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))
@@ -124,10 +125,14 @@ def cost(run: Run, prepared: Prepared) -> float:
     if run.kind == "lightgbm":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
         return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
+    from sharewise.study.inputs import seconds_a_row
+
     epochs = int(prepared.recipe["epochs"])
+    passes = max(epochs * rows, int(prepared.recipe.get("min_steps", 400)) * 64)
+    own = passes * seconds_a_row(prepared.encoder)
     steps = max(epochs * max(rows / 256, 1), 400)
     flops = 6 * 256 * (width * 6 if width < 64 else width) * 128 + 6 * 256 * 128 * 128
-    return float(steps * (flops / 2.5e10 + 1.5e-4))
+    return float(own + steps * (flops / 2.5e10 + 1.5e-4))
 
 
 # --- carrying out -----------------------------------------------------------------------------------------
@@ -196,6 +201,8 @@ def _cohort(
 
 
 def _single(run: Run, prepared: Prepared, directory: Path) -> None:
+    from sharewise.study.inputs import seen_by
+
     kind = single_task_model(run.kind)
     task = prepared.tasks[run.group.tasks[0]]
     started = time.process_time()
@@ -204,7 +211,16 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     train, validation = prepared.data.parts["train"], prepared.data.parts["validation"]
     record = replace(_record(run, run.kind), n_train_rows=len(prepared.rows_of(task.name, "train")))
     try:
-        model = kind.fit(task, prepared.inputs, values, present, train, validation, run.params, run.seed)
+        model = kind.fit(
+            task,
+            seen_by(task, prepared.codec, prepared.inputs),
+            values,
+            present,
+            train,
+            validation,
+            run.params,
+            run.seed,
+        )
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
         _write(failed, {}, {}, prepared, directory)

@@ -220,7 +220,7 @@ def _degenerate(task: Task, values: col.Floats, present: npt.NDArray[np.bool_], 
     if task.kind in (TaskKind.MULTILABEL, TaskKind.RECONSTRUCTION):
         varied = any(np.ptp(values[present[:, k], k]) > 0 for k in range(values.shape[1]) if present[:, k].any())
         return None if varied else f"has the same labels everywhere {rows}"
-    seen = np.unique(values[present[:, 0], 0])
+    seen = np.unique(values[present] if task.kind is TaskKind.TOKEN_TAGGING else values[present[:, 0], 0])
     if len(seen) > 1:
         return None
     if task.kind is TaskKind.REGRESSION:

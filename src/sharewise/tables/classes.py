@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import columns as col
-from sharewise.tables import infer
+from sharewise.tables import infer, pictures, tags
 from sharewise.tables.read import Table
 from sharewise.tables.schema import TaskDeclaration
 from sharewise.tasks import Label, TaskKind
@@ -26,8 +26,7 @@ def classes(table: Table, said: TaskDeclaration, kind: TaskKind) -> tuple[Label,
     column = table.column(names[0])
     match kind:
         case TaskKind.TOKEN_TAGGING:
-            rule = "A task must be of a kind that has a head"
-            raise DataError(Problem(rule, "token tagging has none yet", f"Remove task '{said.name}'"))
+            return tags.classes(column, names[0], said.classes)
         case TaskKind.RECONSTRUCTION:
             return _cells(table, names)
         case TaskKind.MULTILABEL:
@@ -185,11 +184,14 @@ def _numeric(said: TaskDeclaration, column: pa.ChunkedArray, name: str) -> None:
 
 def _cells(table: Table, names: tuple[str, ...]) -> tuple[Label, ...]:
     """Names of the cells that a reconstruction task rebuilds; empty where each column is one cell."""
-    if not any(col.is_list(table.column(c).type) for c in names):
+    if not any(col.is_list(table.column(c).type) or col.is_bytes(table.column(c).type) for c in names):
         return ()
     cells: list[Label] = []
     for name in names:
         column = table.column(name)
+        if col.is_bytes(column.type):
+            cells += pictures.thumbnail_cells(column, name)
+            continue
         width = col.list_width(column) if col.is_list(column.type) else None
         cells += [name] if width is None else [f"{name}[{i}]" for i in range(width)]
     return tuple(cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -11,15 +11,16 @@ import numpy.typing as npt
 
 from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError, Problem
+from sharewise.plan import Choice
+from sharewise.tables import own
 from sharewise.tables import targets as labels
+from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.columns import Floats
 from sharewise.tables.encoders import (
     CategoricalEncoder,
     EmbeddingEncoder,
     Encoder,
     Rows,
-    encoder_from_json,
-    fit_encoder,
 )
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind, Schema
@@ -43,7 +44,7 @@ class Codec:
     @classmethod
     def fit(cls, table: Table, schema: Schema, rows: Rows) -> Self:
         """Learn scales, categories and imputations from the rows `rows` (train); cost: one pass over each column."""
-        encoders = tuple(fit_encoder(said, table.column(said.name), rows) for said in schema.inputs)
+        encoders = own.fit(table, schema.inputs, rows)
         scales = {}
         fitted: dict[tuple[object, ...], tuple[Floats, Present]] = {}
         for task in schema.tasks:
@@ -67,6 +68,11 @@ class Codec:
         """Columns of the numeric block, indicators included."""
         flags = sum(1 for e in self.encoders if isinstance(e, EmbeddingEncoder) and e.indicator)
         return sum(e.width for e in self._of_block("numeric")) + flags
+
+    @property
+    def own_blocks(self) -> tuple[BlockEncoder, ...]:
+        """Inputs that have a block of their own, in the order of the columns of `present`."""
+        return tuple(e for e in self.encoders if isinstance(e, BlockEncoder))
 
     @property
     def n_embedding(self) -> int:
@@ -98,13 +104,14 @@ class Codec:
     # --- encoding -------------------------------------------------------------------------------------------
 
     def encode(self, table: Table) -> Inputs[Block]:
-        """Blocks `numeric` (N, F) float32, `categorical` (N, C) int32, `embedding` (N, D) float32 or uint8; only those
-        that exist. Works column by column, some thousand rows at a time, into arrays made once, so that memory is the
-        result's and temporaries stay in the processor's cache.
+        """Blocks `numeric` (N, F) float32, `categorical` (N, C) int32, `embedding` (N, D) float32 or uint8, blocks of
+        single inputs and `present`; only those that exist, and none that takes a network. Works column by column, some
+        thousand rows at a time, into arrays made once, so that memory is the result's and temporaries stay in the
+        processor's cache.
 
         Raises DataError with every input column that the table lacks or that cannot be read.
         """
-        missing = [table.no_column(e.name) for e in self.encoders if e.name not in table.names]
+        missing = [table.no_column(c) for e in self.encoders for c in own.columns_of(e) if c not in table.names]
         if missing:
             raise DataError(missing)
         n = table.n_rows
@@ -117,6 +124,9 @@ class Codec:
         if vectors:
             kind = np.uint8 if all(e.is_bytes for e in vectors) else np.float32
             blocks["embedding"] = np.empty((n, self.n_embedding), dtype=kind)
+        blocks |= {e.own_block: e.room([table.column(c) for c in e.columns]) for e in self.own_blocks if not e.deferred}
+        if self.own_blocks:
+            blocks["present"] = np.zeros((n, len(self.own_blocks)), dtype=np.uint8)
         problems: dict[str, list[Problem]] = {}
         for start in range(0, n, PIECE):
             piece = table.slice(start, PIECE)
@@ -131,15 +141,17 @@ class Codec:
         """Encode a piece into its rows of the blocks; column to what is wrong with it."""
         problems: dict[str, list[Problem]] = {}
         at = dict.fromkeys(rows, 0)
-        for encoder in self.encoders:
+        for i, single in enumerate(self.own_blocks):
+            try:
+                own.write(single, piece, rows, i)
+            except DataError as error:
+                problems[single.name] = _placed(error, piece)
+        for encoder in (e for e in self.encoders if e.block in rows):
             end = at[encoder.block] + encoder.width
             try:
                 encoder.write(piece.column(encoder.name), rows[encoder.block][:, at[encoder.block] : end])
             except DataError as error:
-                problems[encoder.name] = [
-                    replace(p, file=piece.name, row=None if p.row is None else p.row + piece.first_row)
-                    for p in error.problems
-                ]
+                problems[encoder.name] = _placed(error, piece)
             at[encoder.block] = end
         for encoder in self.encoders:
             if isinstance(encoder, EmbeddingEncoder) and encoder.indicator:
@@ -195,13 +207,34 @@ class Codec:
             name: Scale(s["transform"], *(tuple(s[k]) for k in ("mean", "deviation", "landmarks", "heights")))
             for name, s in data["scales"].items()
         }
-        return cls(schema_from_json(data["schema"]), tuple(encoder_from_json(e) for e in data["encoders"]), scales)
+        return cls(schema_from_json(data["schema"]), tuple(own.from_json(e) for e in data["encoders"]), scales)
+
+    def arrays(self) -> dict[str, Block]:
+        """Fitted arrays that are too large for JSON, as NUMBER.NAME; mostly none."""
+        return {f"{i}.{name}": a for i, e in enumerate(self.own_blocks) for name, a in e.arrays.items()}
+
+    def with_arrays(self, arrays: Mapping[str, Block]) -> Codec:
+        """The same codec with what `arrays` said."""
+        numbers = {id(e): i for i, e in enumerate(self.own_blocks)}
+
+        def whole(e: Encoder) -> Encoder:
+            if not isinstance(e, BlockEncoder):
+                return e
+            start = f"{numbers[id(e)]}."
+            return e.with_arrays({k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)})
+
+        return replace(self, encoders=tuple(whole(e) for e in self.encoders))
+
+
+def _placed(error: DataError, piece: Table) -> list[Problem]:
+    """Problems of a piece, with the row of the whole table."""
+    return [replace(p, file=piece.name, row=None if p.row is None else p.row + piece.first_row) for p in error.problems]
 
 
 def schema_to_json(schema: Schema) -> dict[str, Any]:
     """A schema as plain data."""
     return {
-        "inputs": [{"name": i.name, "kind": i.kind.value} for i in schema.inputs],
+        "inputs": [_input_to_json(i) for i in schema.inputs],
         "tasks": [{**asdict(t), "kind": t.kind.value} for t in schema.tasks],
         **{role: getattr(schema, role) for role in ("row_id", "split", "time", "group", "entity")},
     }
@@ -214,6 +247,19 @@ def schema_from_json(data: dict[str, Any]) -> Schema:
     for said in data["tasks"]:
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
         tasks.append(make(**{**fields, "kind": TaskKind(said["kind"])}))
-    inputs = tuple(Input(i["name"], InputKind(i["kind"])) for i in data["inputs"])
+    inputs = tuple(_input_from_json(i) for i in data["inputs"])
     roles = {role: data[role] for role in ("row_id", "split", "time", "group", "entity")}
     return Schema(inputs, TaskSet(tuple(tasks)), **roles)
+
+
+def _input_to_json(said: Input) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": said.name, "kind": said.kind.value}
+    if said.encoder is not None:
+        made["encoder"] = {"name": said.encoder.name, "params": dict(said.encoder.params)}
+    return made if said.pair is None else {**made, "pair": said.pair}
+
+
+def _input_from_json(data: Mapping[str, Any]) -> Input:
+    encoder = data.get("encoder")
+    choice = None if encoder is None else Choice(encoder["name"], dict(encoder["params"]))
+    return Input(data["name"], InputKind(data["kind"]), choice, data.get("pair"))

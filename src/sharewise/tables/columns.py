@@ -37,6 +37,16 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
+def is_scalar(kind: pa.DataType) -> bool:
+    """True for types with one plain value in a row: no list, no bytes, nothing nested."""
+    return not (is_list(kind) or pa.types.is_nested(kind) or is_bytes(kind))
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """True for bytes of any or of one length."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
 def floats(column: pa.ChunkedArray, name: str) -> Floats:
     """A column of numbers, booleans, dates (seconds since 1970) or numeric text as float64, nan where missing.
 

@@ -10,7 +10,8 @@ from sharewise.tables.schema import Declaration, InputDeclaration, InputKind, Ta
 from sharewise.tasks import TaskKind
 
 METRIC_WORDS = (
-    (r"\bspan F1|token accuracy", "accuracy"),
+    (r"\bspan F1", "entity_f1"),
+    (r"token accuracy", "token_accuracy"),
     (r"ROC-AUC|\bAUC\b", "auroc"),
     (r"average precision|PR-AUC", "average_precision"),
     (r"balanced accuracy|macro recall", "balanced_accuracy"),
@@ -41,6 +42,7 @@ FITS = {
     TaskKind.MULTICLASS: {"accuracy", "balanced_accuracy", "f1_macro", "log_loss", "brier"},
     TaskKind.ORDINAL: {"quadratic_kappa", "accuracy", "balanced_accuracy", "f1_macro"},
     TaskKind.REGRESSION: {"rmse", "mae", "r2", "spearman"},
+    TaskKind.TOKEN_TAGGING: {"entity_f1", "token_accuracy"},
 }
 
 

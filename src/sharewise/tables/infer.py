@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.tables import columns as col
+from sharewise.tables import pictures
 from sharewise.tables.schema import InputKind
 from sharewise.tasks import TaskKind
 
@@ -37,7 +38,9 @@ def input_kind(column: pa.ChunkedArray) -> InputKind | None:
             return InputKind.TOKENS
         return InputKind.EMBEDDING if col.list_width(column) else None
     if pa.types.is_fixed_size_binary(kind):
-        return InputKind.IMAGE
+        return InputKind.IMAGE if pictures.Shape.of_length(kind.byte_width) is not None else None
+    if col.is_bytes(kind):
+        return InputKind.IMAGE if pictures.looks_like(column) else None
     if col.is_text(kind):
         return _text_kind(column)
     return None
@@ -47,6 +50,8 @@ def _text_kind(column: pa.ChunkedArray) -> InputKind:
     unique = pc.unique(column).drop_null()
     if len(unique) == 0:
         return InputKind.CATEGORICAL
+    if pictures.looks_like(column):
+        return InputKind.IMAGE
     probe = unique.slice(0, PROBE)
     if share(probe, col.parses_as_date) >= LOOKS_LIKE:
         return InputKind.DATETIME

@@ -53,6 +53,17 @@ class Table:
             return {}
         return said if isinstance(said, dict) else {}
 
+    @cached_property
+    def folder(self) -> Path:
+        """Where relative paths in its cells start: its file's folder, the folder or pattern's fixed part that it was
+        read from, or for a table in memory the working directory."""
+        path = Path(self.name)
+        while glob.has_magic(str(path)) or not path.exists():
+            if path == path.parent:
+                break
+            path = path.parent
+        return path if path.is_dir() else path.parent
+
     def column(self, name: str) -> pa.ChunkedArray:
         """One column; raises DataError that offers the nearest name."""
         if name not in self.names:

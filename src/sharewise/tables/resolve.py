@@ -12,10 +12,9 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import hierarchy, infer, suspicion
+from sharewise.tables import hierarchy, images, infer, pictures, suspicion, tags, texts, tokens
 from sharewise.tables.read import Table
 from sharewise.tables.schema import (
-    UNREADABLE,
     Declaration,
     Input,
     InputDeclaration,
@@ -23,7 +22,7 @@ from sharewise.tables.schema import (
     Schema,
     TaskDeclaration,
 )
-from sharewise.tasks import Task, TaskKind, TaskSet
+from sharewise.tasks import Label, Task, TaskKind, TaskSet, span_types
 
 MAX_GROUPS = 2000
 REBUILDABLE = (InputKind.NUMERIC, InputKind.BOOLEAN, InputKind.EMBEDDING)
@@ -66,6 +65,8 @@ class _Resolver:
         tasks = self.tasks()
         inputs = self.inferred_inputs() if self.said.inputs is None else self.given_inputs(self.said.inputs)
         self.rebuildable(tasks, inputs)
+        self.tagged(tasks, inputs)
+        self.read_by_tasks(inputs)
         if not inputs and not self.problems:
             self.add(
                 "A study needs an input", f"no column of {self.table.name} can be one", "Name columns under inputs"
@@ -108,19 +109,33 @@ class _Resolver:
             elif kind is None:
                 fact = f"it is of type {self.table.column(said.name).type}"
                 self.add(rule, fact, "Remove it from inputs", said.line, said.name)
-            elif kind in UNREADABLE:
-                remedy = "Remove it from inputs, or turn it into an embedding column"
-                self.add(rule, f"{kind.value} inputs have no encoder yet", remedy, said.line, said.name)
             elif self.fits(said, kind):
-                made[said.name] = Input(said.name, kind)
+                made[said.name] = self.input(said.name, kind, said)
         return list(made.values())
+
+    def input(self, name: str, kind: InputKind, said: InputDeclaration | None = None) -> Input:
+        """An input, with how it is read where its kind leaves a choice."""
+        own = said.encoder if said is not None else None
+        if kind is InputKind.IMAGE:
+            return Input(name, kind, own or self.said.image or images.default())
+        if kind is not InputKind.TEXT:
+            return Input(name, kind)
+        choice = own or self.said.text
+        if choice is None:
+            choice = texts.default()
+            better = "" if choice.name == "embedded" else "; the extra 'embedded' brings a stronger one"
+            self.notes.append(f"Text '{name}' is read by '{choice.name}', the default here{better}.")
+        return Input(name, kind, choice, said.pair if said is not None else None)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
         try:
             _readable(self.table.column(said.name), said.name, kind)
+            if kind is InputKind.TEXT:
+                choice = said.encoder or self.said.text or texts.default()
+                texts.CATALOGUE.build(choice.name, **choice.params).check()
         except DataError as error:
-            self.take(error.problems, said.line)
+            self.take([replace(p, column=p.column or said.name) for p in error.problems], said.line)
             return False
         return True
 
@@ -133,27 +148,58 @@ class _Resolver:
         left_out = suspicion.reasons(self.table, kinds, [c for c in targets if c in self.table.names])
         self.notes += [f"Column '{name}' is left out of the inputs: {why}." for name, why in left_out.items()]
         return [
-            Input(name, kind)
+            self.input(name, kind)
             for name, kind in kinds.items()
             if name not in left_out and kind is not None and self.fits(InputDeclaration(name), kind)
         ]
 
+    def read_by_tasks(self, inputs: list[Input]) -> None:
+        """A task reads inputs of the study."""
+        known = {name for i in inputs for name in (i.name, i.pair) if name is not None}
+        for task in self.said.tasks:
+            for name in task.inputs:
+                if name not in known:
+                    fact = f"'{name}' of task '{task.name}' is none"
+                    self.add("A task reads inputs of the study", fact, nearest(name, known), task.line)
+
     def rebuildable(self, tasks: list[Task], inputs: list[Input]) -> None:
-        """Reconstruction asks for inputs of numeric, boolean or embedding kind only."""
+        """Reconstruction asks for numeric, boolean or embedding inputs, or pictures whose pixels the table holds."""
         kinds = {i.name: i.kind for i in inputs}
         lines = {t.name: t.line for t in self.said.tasks}
         for task in tasks:
             if task.kind is not TaskKind.RECONSTRUCTION:
                 continue
             for column in task.columns:
-                if kinds.get(column) not in REBUILDABLE:
+                pixels = kinds.get(column) is InputKind.IMAGE and not pictures.is_encoded(
+                    self.table.column(column).type
+                )
+                if kinds.get(column) not in REBUILDABLE and not pixels:
                     what = kinds[column].value if column in kinds else "no input"
                     self.add(
-                        "A reconstruction task rebuilds numeric, boolean or embedding inputs",
+                        "A reconstruction task rebuilds numeric, boolean or embedding inputs, or raw pixels",
                         f"'{column}' of task '{task.name}' is {what}",
                         "Remove it from the task's columns, or name it under inputs",
                         lines.get(task.name),
                     )
+
+    def tagged(self, tasks: list[Task], inputs: list[Input]) -> None:
+        """Tags stand beside the tokens of one input, as many in every row."""
+        tagging = [task for task in tasks if task.kind is TaskKind.TOKEN_TAGGING]
+        if not tagging:
+            return
+        words = [i.name for i in inputs if i.kind is InputKind.TOKENS]
+        if len(words) != 1:
+            fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
+            self.add("A tagging task needs one input of kind tokens", fact, "Name it under inputs")
+            return
+        file, column = self.said.file or self.table.name, self.table.column(words[0])
+        for task in tagging:
+            name = task.columns[0]
+            self.problems += tags.unequal(column, self.table.column(name), words[0], name, file)
+            cut = int((tags.lengths(column) > tags.LONGEST).sum())
+            if cut:
+                what = f"{cut} sentences have more than {tags.LONGEST} tokens"
+                self.notes.append(f"Task '{task.name}' is trained and judged on their first: {what}.")
 
     # --- tasks --------------------------------------------------------------------------------------------
 
@@ -181,11 +227,11 @@ class _Resolver:
         kind = said.kind or several or infer.task_kind(self.table.column(names[0]))
         if said.kind is None:
             self.notes.append(f"Task '{said.name}' is taken to be {kind.value}.")
-        metric = said.metric or metrics.default_metric(kind)
         try:
             made = labels.classes(self.table, said, kind)
+            metric = said.metric or metrics.default_metric(kind, spans=span_types(made) is not None)
             weights = labels.weights(said, kind, made, self.outside_test(names[0]))
-            _fitting(metric, said, kind)
+            _fitting(metric, said, kind, made)
         except DataError as error:
             self.take(error.problems, said.line)
             return []
@@ -195,7 +241,10 @@ class _Resolver:
         task = Task(
             said.name, kind, names, metric, said.margin, made, said.transform, weights, said.weight, said.primary
         )
-        task = replace(task, auxiliary=said.auxiliary, at_layer=said.at_layer, parent=said.parent)
+        task = replace(task, auxiliary=said.auxiliary, at_layer=said.at_layer, parent=said.parent, inputs=said.inputs)
+        if kind is TaskKind.TOKEN_TAGGING:
+            longest = int(tags.lengths(self.table.column(names[0])).max(initial=1))
+            task = replace(task, length=min(max(longest, 1), tags.LONGEST))
         return [task] if said.by is None else self.expanded(task, said, said.by)
 
     def outside_test(self, name: str) -> pa.ChunkedArray:
@@ -228,8 +277,12 @@ def _columns(said: TaskDeclaration) -> tuple[str, ...]:
     return said.columns or (said.name,)
 
 
-def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind) -> None:
-    """Raises DataError for a metric that cannot score the kind."""
+def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind, made: tuple[Label, ...]) -> None:
+    """Raises DataError for a metric that cannot score the kind, or spans where the tags make none."""
+    if metric == "entity_f1" and kind is TaskKind.TOKEN_TAGGING and span_types(made) is None:
+        fact = f"task '{said.name}' has the tags {labels.quoted(made)}"
+        rule = "Entity F1 is for tags of spans: O, B-TYPE and I-TYPE"
+        raise DataError(Problem(rule, fact, "Use metric: token_accuracy, or write the tags so"))
     if kind not in metrics.metric(metric).kinds:
         fitting = [name for name in metrics.CATALOGUE if kind in metrics.metric(name).kinds]
         fact = f"'{metric}' of task '{said.name}' is not for {kind.value} tasks"
@@ -238,7 +291,11 @@ def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind) -> None:
 
 def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
     """Raises DataError with the first value that cannot be read as `kind`. Only text and lists need a look."""
-    if kind is InputKind.EMBEDDING:
+    if kind is InputKind.TOKENS:
+        tokens.text_lists(column, name)
+    elif kind is InputKind.IMAGE:
+        pictures.check_type(column, name)
+    elif kind is InputKind.EMBEDDING:
         width = col.list_width(column) if col.is_list(column.type) else None
         if width is None:
             fact = f"the column is of type {column.type}"
@@ -247,11 +304,11 @@ def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
             rule = "An embedding is a list of numbers, of one length in every row"
             raise DataError(Problem(rule, fact, "Give it another kind", column=name))
         col.vectors(column.slice(0, 1), name, width)
-    elif kind is InputKind.CATEGORICAL:
-        if col.is_list(column.type):
-            fact = f"the column holds lists ({column.type})"
-            rule = "A categorical input holds one value a row"
-            raise DataError(Problem(rule, fact, "Declare it an embedding", column=name))
+    elif kind in (InputKind.CATEGORICAL, InputKind.TEXT, InputKind.ID):
+        if col.is_list(column.type) or pa.types.is_binary(column.type):
+            fact = f"the column holds {'lists' if col.is_list(column.type) else 'bytes'} ({column.type})"
+            rule = f"An input of kind {kind.value} holds one value a row"
+            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
     elif kind is InputKind.DATETIME:
         if not col.is_date(column.type):
             col.dates(column, name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from sharewise.plan import Choice
 from sharewise.tasks import Label, TaskKind, TaskSet
 
 
@@ -25,18 +26,18 @@ class InputKind(StrEnum):
     TEXT = "text"
     TOKENS = "tokens"
     IMAGE = "image"
-
-
-UNREADABLE = frozenset({InputKind.TEXT, InputKind.TOKENS, InputKind.IMAGE})
-"""Kinds that the schema knows and no encoder reads yet."""
+    ID = "id"
 
 
 @dataclass(frozen=True)
 class Input:
-    """A column that the models read."""
+    """A column that the models read; `encoder` is how, where its kind leaves a choice, and `pair` the name under
+    which two text columns are read together."""
 
     name: str
     kind: InputKind
+    encoder: Choice | None = None
+    pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class TaskDeclaration:
     `classes` fixes labels and their order, `positive` the label that a binary task predicts the probability of;
     `class_weights` maps labels to weights, or is "balanced" (inverse class frequency). `by` names a column for
     each of whose values the task is a task of its own. `parent` is the coarser task above it, `parent_classes` maps
-    its labels to the parent's, where that is not to be learnt. `line` is where in the study file it stands.
+    its labels to the parent's, where that is not to be learnt. `line` is where in the study file it stands; `inputs`
+    are the inputs that it reads, empty for all.
     """
 
     name: str
@@ -93,20 +95,24 @@ class TaskDeclaration:
     parent: str | None = None
     parent_classes: Mapping[Any, Label] | None = None
     line: int | None = None
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """An input as a person declares it; `kind` None means "infer it"."""
+    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind."""
 
     name: str
     kind: InputKind | None = None
     line: int | None = None
+    encoder: Choice | None = None
+    pair: str | None = None
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said about a table's columns. `inputs` None means "every column that is nothing else"; `file` and
+    """What is said about a table's columns. `inputs` None means "every column that is nothing else", `text` how a text
+    is read that does not say it; `file` and
     `lines` (role to line) are where it is said."""
 
     tasks: tuple[TaskDeclaration, ...]
@@ -116,6 +122,8 @@ class Declaration:
     time: str | None = None
     group: str | None = None
     entity: str | None = None
+    text: Choice | None = None
+    image: Choice | None = None
     file: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
 

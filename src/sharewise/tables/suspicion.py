@@ -14,7 +14,7 @@ from sharewise.errors import DataError
 from sharewise.tables import columns as col
 from sharewise.tables import infer
 from sharewise.tables.read import Table
-from sharewise.tables.schema import UNREADABLE, InputKind
+from sharewise.tables.schema import InputKind
 from sharewise.tables.split import WORDS
 
 Ranks = npt.NDArray[np.float64]
@@ -58,11 +58,9 @@ def reasons(table: Table, kinds: Mapping[str, InputKind | None], targets: Sequen
 def _unfit(column: pa.ChunkedArray, kind: InputKind | None) -> str | None:
     if kind is None:
         return f"its type {column.type} has no encoder"
-    if kind in UNREADABLE:
-        return f"{kind.value} inputs have no encoder yet"
     if column.null_count == len(column):
         return "it has no value at all"
-    if kind is InputKind.EMBEDDING:
+    if kind in (InputKind.EMBEDDING, InputKind.TOKENS, InputKind.IMAGE):
         return None
     if is_constant(column):
         return "it is constant"
@@ -127,8 +125,7 @@ def copies(table: Table, inputs: Sequence[str], targets: Sequence[str]) -> list[
     Every pair is screened on some 2,000 rows by the correlation of ranks (one matrix product a target; text of few
     values by the best relabelling); what passes is compared on up to 50,000 labelled rows.
     """
-    names = [name for name in inputs if not col.is_list(table.column(name).type)]
-    goals = [name for name in targets if not col.is_list(table.column(name).type)]
+    names, goals = ([n for n in some if col.is_scalar(table.column(n).type)] for some in (inputs, targets))
     if not names or not goals:
         return []
     every = np.arange(0, table.n_rows, max(table.n_rows // SCREEN, 1))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.tables import columns as col
+from sharewise.tables import pictures, tags
 from sharewise.tables.columns import Floats
 from sharewise.tables.read import Table
 from sharewise.tasks import Task, TaskKind
@@ -38,6 +39,8 @@ def raw(table: Table, task: Task) -> tuple[Floats, Present]:
             values, present = _cells(table, task)
         case TaskKind.MULTILABEL:
             values, present = _labels(table, task)
+        case TaskKind.TOKEN_TAGGING:
+            values, present = tags.codes(table.column(task.columns[0]), task.classes, task.length)
         case _:
             levels = [col.canonical(c) for c in task.classes]
             found = col.codes(table.column(task.columns[0]), levels, numeric=_is_numeric(task))
@@ -65,7 +68,11 @@ def _cells(table: Table, task: Task) -> tuple[Floats, Present]:
     seen: list[Present] = []
     for name in task.columns:
         column = table.column(name)
-        if col.is_list(column.type):
+        if col.is_bytes(column.type):
+            values, present = pictures.thumbnails(column, name)
+            blocks.append(values)
+            seen.append(np.repeat(present[:, None], values.shape[1], axis=1))
+        elif col.is_list(column.type):
             width = sum(1 for c in task.classes if str(c).startswith(f"{name}["))
             values, present = col.vectors(column, name, width)
             blocks.append(values.astype(np.float64))

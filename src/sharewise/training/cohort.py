@@ -71,7 +71,7 @@ class Cohort:
         self.every = np.maximum(per_epoch * recipe.evaluate_every, np.ceil(self.total / 60).astype(int))
         self.epochs = int(np.ceil(self.total / per_epoch).max())
         chosen = samplers(balance.sampler, members, data, train, self.epochs)
-        self.batches = Order(members, train, size, data.device, chosen)
+        self.batches = Order(members, train, size, data.device, chosen, data.lengths)
         self.validation = padded(data, members, "validation", recipe.max_validation_rows)
         n_slots = len(model.slots)
         self.criterion = balance.checkpoint or recipe.checkpoint
@@ -305,6 +305,7 @@ class Cohort:
             for (members, head), out, v, p, w in blocks:
                 p = p & mask
                 where = list(members)
+                out = head.own_rows(out, part.shape[1])
                 total[:, where] += (head.row_losses(out, v, w) * p).sum((-1, -2))
                 count[:, where] += p.sum((-1, -2))
         return total / count

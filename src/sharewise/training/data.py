@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -58,6 +59,12 @@ class TrainingData:
         """Where the tensors live."""
         return self.targets.values.device
 
+    @cached_property
+    def lengths(self) -> np.ndarray | None:
+        """Tokens of every row (N,) where a block holds sentences."""
+        blocks = [b for name, b in self.inputs.blocks.items() if name.startswith("tokens:")]
+        return (blocks[0][..., 0] != 0).sum(1).cpu().numpy() if blocks else None
+
     def rows_of(self, task: int, part: str) -> np.ndarray:
         """Row numbers of `part` with at least one labelled cell of a task, ascending as in the part."""
         return self.rows_of_any([task], part)
@@ -89,7 +96,9 @@ class TrainingData:
     def gather(self, rows: Tensor) -> Inputs[Tensor]:
         """Inputs of the rows (M, B), block by block (M, B, ...)."""
         flat = rows.reshape(-1)
-        return Inputs({n: b.index_select(0, flat).view(*rows.shape, b.shape[1]) for n, b in self.inputs.blocks.items()})
+        return Inputs(
+            {n: b.index_select(0, flat).view(*rows.shape, *b.shape[1:]) for n, b in self.inputs.blocks.items()}
+        )
 
 
 def _scale(kind: TaskKind, n_classes: int, values: np.ndarray, present: np.ndarray) -> float:

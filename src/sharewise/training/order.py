@@ -14,6 +14,9 @@ from sharewise.seeds import derive
 from sharewise.training.data import TrainingData
 from sharewise.training.results import Member
 
+POOL = 16
+"""Batches among which rows are sorted by length."""
+
 
 def samplers(
     sampler: Sampler | None, members: Sequence[Member], data: TrainingData, rows: Sequence[np.ndarray], epochs: int
@@ -35,6 +38,7 @@ class Order:
 
     An epoch is a new permutation of the member's rows, or what its sampler makes of them; either depends on the
     member's seed and the number of the epoch alone.
+    Where rows are sentences of `lengths` (N,) tokens, a batch holds such of like length (`by_length`).
     """
 
     def __init__(
@@ -44,7 +48,9 @@ class Order:
         size: int,
         device: torch.device,
         chosen: Sequence[Sampler | None] = (),
+        lengths: np.ndarray | None = None,
     ) -> None:
+        self.lengths = lengths
         self.members, self.rows, self.size, self.device = list(members), list(rows), size, device
         self.samplers = list(chosen) or [None] * len(rows)
         self.per_epoch = [max(len(r) // size, 1) for r in rows]
@@ -58,7 +64,10 @@ class Order:
             queue = self._queues[m]
             while len(queue) < steps:
                 order = np.resize(self._epoch(m), self.per_epoch[m] * self.size)
-                queue = np.concatenate([queue, order.reshape(self.per_epoch[m], self.size)])
+                batches = order.reshape(self.per_epoch[m], self.size)
+                if self.lengths is not None:
+                    batches = by_length(batches, self.lengths, self._epochs[m])
+                queue = np.concatenate([queue, batches])
                 self._epochs[m] += 1
             made[:, m], self._queues[m] = queue[:steps], queue[steps:]
         return torch.from_numpy(made).to(self.device)
@@ -77,3 +86,18 @@ class Order:
         self.per_epoch = [self.per_epoch[i] for i in positions]
         self._queues = [self._queues[i] for i in positions]
         self._epochs = [self._epochs[i] for i in positions]
+
+
+def by_length(batches: np.ndarray, lengths: np.ndarray, epoch: int) -> np.ndarray:
+    """The same rows (K, B), sorted by length within every `POOL` batches, whose order is then drawn anew.
+
+    The draw depends on the epoch alone, so that at each step the members of a stack have sentences of like length.
+    """
+    made = []
+    random = np.random.default_rng(derive(0, "length", epoch))
+    for start in range(0, len(batches), POOL):
+        pool = batches[start : start + POOL]
+        rows = pool.ravel()
+        ordered = rows[np.argsort(lengths[rows], kind="stable")].reshape(pool.shape)
+        made.append(ordered[random.permutation(len(pool))])
+    return np.concatenate(made)

@@ -76,6 +76,9 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
     rows = [data.rows_of_any(m.tasks, part) for m in members]
     if most is not None:
         rows = [r if len(r) <= most else r[np.linspace(0, len(r) - 1, most).astype(int)] for r in rows]
+    if data.lengths is not None:
+        # Sentences of like length side by side: a pass is as wide as its longest.
+        rows = [r[np.argsort(data.lengths[r], kind="stable")] for r in rows]
     longest = max((len(r) for r in rows), default=0)
     numbers = np.zeros((len(rows), longest), dtype=np.int64)
     real = np.zeros((len(rows), longest), dtype=bool)
@@ -86,7 +89,7 @@ def padded(data: TrainingData, members: Sequence[Member], part: str, most: int |
 
 def chunks(model: GroupModel, rows: Tensor) -> list[tuple[int, int]]:
     """Spans of the columns of `rows` (M, V) that one evaluation pass takes each."""
-    width = model.sharing.n_cells + model.encoder.n_out
+    width = model.sharing.n_cells + max(model.encoder.n_out, model.encoder.cells)
     size = max(EVALUATION_CELLS // max(rows.shape[0] * width, 1), 16)
     return [(start, min(start + size, rows.shape[1])) for start in range(0, rows.shape[1], size)]
 
@@ -165,6 +168,8 @@ class Collector:
                 task = member.tasks[s]
                 all_rows = self.data.rows_of_any(member.tasks, part)
                 mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
+                if self.data.lengths is not None:
+                    mine = np.argsort(np.argsort(self.data.lengths[all_rows], kind="stable"))[mine]
                 self.predictions[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)
 
 

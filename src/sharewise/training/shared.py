@@ -20,22 +20,26 @@ def is_shared(entry: Entry) -> bool:
 class Shared:
     """The shared parameters of a stack, as a training step needs them.
 
-    Where two tasks' gradients cannot meet at the representation (`Sharing.common` False), a balancer that would
+    Where two tasks' gradients cannot meet at the representation (`Sharing.common` False, or tasks that read different
+    inputs), a balancer that would
     compare them there compares exact gradients at all shared parameters instead, one trunk backward per task, and
     `compared` are these parameters; else it is None.
     """
 
     def __init__(self, model: GroupModel, stack: Stack, balancer: Balancer) -> None:
         self._sharing = model.sharing
+        self._rates = stack.rates()
         self._trained = stack.mask(lambda entry: not is_shared(entry))
         self.compared: list[torch.nn.Parameter] | None = None
-        if balancer.level is Level.REPRESENTATION and not model.sharing.common:
+        if balancer.level is Level.REPRESENTATION and not (model.sharing.common and model.views is None):
             balancer.level = Level.LAST_BLOCK
             self.compared = [entry.parameter for entry in stack.entries if is_shared(entry)]
 
     def rates(self, lr: Tensor, step: int, total: np.ndarray) -> Tensor:
-        """Learning rates (M, 1), or (M, P) with 0 for shared parameters of members past the share of their `total`
-        steps at which these freeze."""
+        """Learning rates (M, 1), or (M, P) where parameters have their own, or where shared ones of members past the
+        share of their `total` steps at which these freeze have 0."""
+        if self._rates is not None:
+            lr = lr * self._rates.to(lr.device)
         after = self._sharing.freeze_after
         if after is None:
             return lr

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 CATALOGUE: Catalogue[Encoder] = Catalogue(
     "encoder",
     {
+        "picture": "sharewise.models.encoders.picture:Picture",
         "tabular": "sharewise.models.encoders.tabular:Tabular",
+        "tokens": "sharewise.models.encoders.tokens:Tokens",
+        "mixed": "sharewise.models.encoders.mixed:Mixed",
+        "vectors": "sharewise.models.encoders.vectors:Vectors",
+        "ids": "sharewise.models.encoders.ids:Ids",
+        "transformer": "sharewise.models.encoders.transformer:Transformer",
     },
 )

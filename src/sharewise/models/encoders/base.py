@@ -7,14 +7,23 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from sharewise.batch import Inputs
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import StackedModule
 
 
 class Encoder(StackedModule, ABC):
-    """Inputs (M, B, ...) -> features (M, B, `n_out`); a row's features depend on that row alone."""
+    """Inputs (M, B, ...) -> features (M, B, `n_out`); a row's features depend on that row alone.
+
+    `stacks` says whether several members fit in one stack; what does not is trained a member at a time. `cells` are
+    the numbers that it holds of a row on the way, where they are more than its features.
+    """
 
     n_out: int
+    stacks: bool = True
+    cells: int = 0
+    token_block: str | None = None
+    """The block whose tokens have features of their own behind those of the rows, (M, B + L B, `n_out`)."""
 
     @abstractmethod
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
-        """Features of a batch."""
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        """Features of a batch; what an encoder varies in training it draws from the step of `dropout`."""

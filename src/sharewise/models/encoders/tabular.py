@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sharewise.batch import Inputs
 from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import ONE, Init
 
 
@@ -79,7 +80,7 @@ class Tabular(Encoder):
         self.register_buffer("floor", torch.tensor(floor), persistent=False)
         self.register_buffer("ceiling", torch.tensor(ceiling), persistent=False)
 
-    def forward(self, inputs: Inputs[Tensor]) -> Tensor:
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         parts: list[Tensor] = []
         if self.n_numeric:
             x = inputs["numeric"]

@@ -20,6 +20,9 @@ CATALOGUE: Catalogue[Head] = Catalogue(
         "regression": "sharewise.models.heads.regression:Regression",
         "absolute": "sharewise.models.heads.absolute:Absolute",
         "reconstruction": "sharewise.models.heads.reconstruction:Reconstruction",
+        "token_tagging": "sharewise.models.heads.tagging:Tagging",
+        "spans": "sharewise.models.heads.tagging:Spans",
     },
 )
-"""Keyed by task kind; `absolute` is regression judged by its absolute error, `nested` multiclass below a parent."""
+"""Keyed by task kind; `absolute` is regression judged by its absolute error, `nested` multiclass below a parent,
+`spans` tagging with tags O, B-X, I-X."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,8 +21,12 @@ class Head(StackedModule, ABC):
     from what its family knows. With `own` False a family's slots have the family's map and bias and nothing of their
     own: their features must tell them apart.
 
-    Shapes: features (M, B, D) or (M, S, B, D) -> outputs (M, S, B, C); losses (M, S).
+    Shapes: features (M, B, D) or (M, S, B, D) -> outputs (M, S, B, C); losses (M, S). Where an encoder gives features
+    of tokens, they follow those of the rows, and `own_rows` picks the outputs that a head means.
     """
+
+    per_token: ClassVar[bool] = False
+    """Whether it answers for every token of a row."""
 
     member_of: Tensor
 
@@ -72,6 +77,10 @@ class Head(StackedModule, ABC):
         wide = weight.permute(0, 2, 1, 3).reshape(m, d, s * c)
         return torch.bmm(features, wide).view(m, -1, s, c).transpose(1, 2) + bias
 
+    def own_rows(self, outputs: Tensor, n_rows: int) -> Tensor:
+        """The outputs of the batch's `n_rows` rows, (M, S, B, C); tokens' outputs, if any, stand behind them."""
+        return outputs if outputs.shape[2] == n_rows else outputs[:, :, :n_rows]
+
     @abstractmethod
     def row_losses(self, outputs: Tensor, values: Tensor, class_weights: Tensor | None) -> Tensor:
         """Loss of every target cell, (M, S, B, K), from outputs (M, S, B, C) and values (M, S, B, K);
@@ -83,6 +92,7 @@ class Head(StackedModule, ABC):
 
     def losses(self, outputs: Tensor, values: Tensor, present: Tensor, class_weights: Tensor | None) -> Tensor:
         """Mean loss over labelled cells, (M, S); 0 for a slot without any label in the batch."""
+        outputs = self.own_rows(outputs, values.shape[2])
         cells = self.row_losses(outputs, values, class_weights) * present
         return cells.sum((-1, -2)) / present.sum((-1, -2)).clamp(min=1)
 

@@ -78,26 +78,30 @@ class Dropout:
 
     Cell (b, d) of member m is dropped where u[b, d] < rate[m], u uniform and drawn from the step's seed alone,
     so that a member's masks do not depend on who shares its stack. Members of other seeds start with other
-    weights, and hidden units are exchangeable, so the common mask does not make their luck common.
+    weights, and hidden units are exchangeable, so the common mask does not make their luck common. `step` is the step
+    that a training batch belongs to, from which an encoder draws what it varies; None in evaluation.
     """
 
     def __init__(self, rate: Tensor | None = None, seed: int = 0) -> None:
         self.rate = rate
+        self.step: int | None = None
+        self._seed, self._drawn = seed, 0
         if rate is not None:
             self._gain = 1 / (1 - rate)
             self._generator = torch.Generator(device=rate.device)
-            self._generator.manual_seed(seed)
 
     def at(self, step: int) -> Dropout:
         """This dropout with the masks of a step."""
-        if self.rate is not None:
-            self._generator.manual_seed(step)
+        self.step, self._seed, self._drawn = step, step, 0
         return self
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` (M, ..., B, D) with cells dropped and the rest scaled by 1 / (1 - rate); `x` itself in evaluation."""
         if self.rate is None:
             return x
+        # A seed for each layer: how much one draws (sentences differ in length) does not move the next one's luck.
+        self._generator.manual_seed(self._seed + (self._drawn << 40))
+        self._drawn += 1
         u = torch.rand(x.shape[-2:], generator=self._generator, device=x.device)
         shape = (-1, *([1] * (x.dim() - 1)))
         return x * ((u >= self.rate.view(shape)) * self._gain.view(shape))

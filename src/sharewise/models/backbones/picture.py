@@ -1,0 +1,129 @@
+"""Pictures through a frozen vision backbone, each computed once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from sharewise.errors import DataError, Problem
+from sharewise.models.backbones.store import Array, Store, key, room
+from sharewise.tables import pictures
+from sharewise.tables.images.backbone import BackboneEncoder
+from sharewise.tables.texts import locate
+
+PIECE = 256
+"""Pictures between two writes to the cache: what a kill can cost."""
+
+AT_ONCE = 32
+"""Pictures of one forward pass."""
+
+HALF = 65504.0
+SETTINGS = "preprocessor_config.json"
+
+
+def read(
+    encoder: BackboneEncoder, columns: Sequence[pa.ChunkedArray], cache: Path | None, advance: Callable[[int], None]
+) -> Array:
+    """Features (N, width) float16 from the cache or computed once a picture; nan where there is none to read.
+
+    Pictures are known by the pixels that the backbone is given, so that the same one is computed once, however it is
+    stored. Raises DataError that names the unreadable rows unless the study file allows them.
+    """
+    column = columns[0]
+    folder = None if cache is None else cache / "features" / f"{encoder.digest[:24]}-{encoder.side}"
+    store = Store(folder, encoder.size)
+    problems: list[Problem] = []
+    with store.writing():
+        names: list[bytes | None] = []
+        for start in range(0, len(column), PIECE):
+            try:
+                names += _computed(encoder, column.slice(start, PIECE), store)
+            except DataError as error:
+                problems += [
+                    Problem(p.rule, p.fact, p.remedy, column=p.column, row=start + (p.row or 1)) for p in error.problems
+                ]
+            advance(min(PIECE, len(column) - start))
+        if problems:
+            raise DataError(problems[: pictures.MOST_NAMED])
+        everything = store.vectors()
+        out = room(folder, encoder.name.encode().hex()[:40], (len(column), encoder.size))
+        for row, name in enumerate(names):
+            out[row] = np.nan if name is None else everything[store.rows([name])[0]]
+    return out
+
+
+def _computed(encoder: BackboneEncoder, column: pa.ChunkedArray, store: Store) -> list[bytes | None]:
+    """The key of every picture of a column, each of them in the store when this returns; None where there is none."""
+    pixels = np.zeros((len(column), encoder.side, encoder.side, 3), np.uint8)
+    if pictures.is_encoded(column.type):
+        there = pictures.write_decoded(column, encoder.name, encoder.side, 3, encoder.skip, pixels)
+    else:
+        shape = pictures.Shape(*encoder.shape_of_arrays)
+        pictures.write_arrays(column, encoder.name, shape, encoder.side, 3, pixels)
+        there = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+    names = [key(p.tobytes()) if t else None for p, t in zip(pixels, there, strict=True)]
+    new = {name: row for row, name in enumerate(names) if name is not None and name not in store}
+    if new:
+        network = load(encoder.model, encoder.digest)
+        store.append(list(new), network.features(pixels[list(new.values())]))
+    return names
+
+
+class Network:
+    """A vision backbone in evaluation mode, and how it wants its pixels."""
+
+    def __init__(self, folder: str) -> None:
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            self.model: nn.Module = AutoModel.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+            ).eval()
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            reason = str(error).splitlines()[0][:200]
+            rule = f"The model in {folder} must load as a vision backbone"
+            raise DataError(Problem(rule, reason, "Name another model")) from error
+        self.model.requires_grad_(False)
+        self.mean, self.deviation = normalisation(Path(folder))
+
+    @torch.no_grad()
+    def features(self, pixels: Array) -> Array:
+        """Mean of the last layer over all places, (n, width) float16, of pixels (n, S, S, 3)."""
+        made = []
+        for start in range(0, len(pixels), AT_ONCE):
+            x = torch.from_numpy(pixels[start : start + AT_ONCE]).permute(0, 3, 1, 2).float() / 255.0
+            states: Tensor = self.model(pixel_values=(x - self.mean) / self.deviation).last_hidden_state
+            pooled = states.mean((2, 3)) if states.dim() == 4 else states.mean(1)
+            made.append(pooled.clamp(-HALF, HALF).nan_to_num(0.0).numpy().astype(np.float16))
+        return np.concatenate(made)
+
+
+def normalisation(folder: Path) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (3, 1, 1) of pixels from 0 to 1 that a model's settings name, else one half."""
+    said: dict[str, Any] = {}
+    if (folder / SETTINGS).is_file():
+        said = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    mean, deviation = (said.get(k) or [0.5] * 3 for k in ("image_mean", "image_std"))
+    return torch.tensor(mean).view(3, 1, 1), torch.tensor(deviation).view(3, 1, 1)
+
+
+@lru_cache(maxsize=2)
+def load(folder: str, digest: str) -> Network:
+    """The network in a folder whose content is `digest`; raises DataError where another one lies there now."""
+    found = locate.vision(folder)
+    if found.digest != digest:
+        rule = "A vision backbone must be the one that the study used"
+        fact = f"the model in {folder} is another one ({found.digest[:12]} and not {digest[:12]})"
+        raise DataError(Problem(rule, fact, "Put the model back that the study used"))
+    return Network(folder)

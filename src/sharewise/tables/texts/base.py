@@ -1,0 +1,37 @@
+"""What every way to read a text promises, and text columns as strings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from sharewise.tables import columns as col
+from sharewise.tables.blocks import BlockEncoder
+from sharewise.tables.encoders import Rows
+
+
+class Reading(ABC):
+    """A way to read a text, with the parameters that a study file may set."""
+
+    def check(self) -> None:
+        """Raise DataError where what it needs is not there; before anything is read or written."""
+        return
+
+    @abstractmethod
+    def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> BlockEncoder:
+        """The encoder of one text column, or of two that are read as a pair, learnt from the rows `rows`."""
+
+
+def strings(column: pa.ChunkedArray, longest: int) -> list[str]:
+    """Values as text of at most `longest` characters, "" where missing; bytes that are no UTF-8 become U+FFFD."""
+    made = []
+    for chunk in col.text(column).chunks:
+        try:
+            values = chunk.to_pylist()
+        except UnicodeDecodeError:
+            cells = chunk.cast(pa.binary()).to_pylist()
+            values = [None if v is None else v.decode("utf-8", "replace") for v in cells]
+        made += ["" if v is None else v[:longest] for v in values]
+    return made

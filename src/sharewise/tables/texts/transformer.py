@@ -1,0 +1,107 @@
+"""Text through a transformer: which model, and how much of it is trained. The network itself lives in the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sharewise.errors import DataError, Problem
+from sharewise.tables.blocks import Array, BlockEncoder, Shape
+from sharewise.tables.encoders import Rows
+from sharewise.tables.schema import InputKind
+from sharewise.tables.texts import locate
+from sharewise.tables.texts.base import Reading
+
+FROZEN = "none"
+
+
+@dataclass(frozen=True)
+class Transformer(Reading):
+    """A model of the Hugging Face library: a folder, or a name on the hub.
+
+    `train`: none (frozen, its features computed once), all, lora, or the number of its upper layers that are trained.
+    """
+
+    model: str
+    train: str | int = FROZEN
+    max_tokens: int = 256
+    rank: int = 8
+
+    def check(self) -> None:
+        backbone, train = locate.backbone(self.model), str(self.train)
+        if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= backbone.layers):
+            rule = f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers"
+            raise DataError(Problem(rule, f"it is {train}"))
+        if train == "lora":
+            locate.need("peft", "text")
+
+    def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
+        self.check()
+        backbone, train = locate.backbone(self.model), str(self.train)
+        tokens = min(self.max_tokens, backbone.positions)
+        said = (str(backbone.folder), backbone.digest, backbone.width, tokens, train, self.rank)
+        return TransformerEncoder(name, tuple(n for n, _ in columns), *said)
+
+
+@dataclass(frozen=True)
+class Embedded(Reading):
+    """The sentence model of the extra `embedded` (all-MiniLM-L6-v2, 22 million parameters), without download."""
+
+    train: str | int = FROZEN
+    max_tokens: int = 256
+    rank: int = 8
+
+    def check(self) -> None:
+        self._whole().check()
+
+    def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
+        return self._whole().fit(name, columns, rows)
+
+    def _whole(self) -> Transformer:
+        return Transformer(str(locate.embedded()), self.train, self.max_tokens, self.rank)
+
+
+@dataclass(frozen=True)
+class TransformerEncoder(BlockEncoder):
+    """Frozen: the mean of a text's token vectors (N, width); a pair u, v gives u, v, |u - v|, u v. Trained: its tokens
+    (N, max_tokens), 0 for none, else 1 + the token's number + 2^24 times its segment."""
+
+    kind = InputKind.TEXT
+    deferred = True
+
+    model: str
+    digest: str
+    size: int
+    max_tokens: int
+    train: str
+    rank: int
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its features are computed once."""
+        return self.train == FROZEN
+
+    @property
+    def shape(self) -> Shape:
+        if not self.frozen:
+            return Shape("int32", (self.max_tokens,))
+        return Shape("float16", (self.size * (4 if len(self.columns) == 2 else 1),))
+
+    def part(self, sample: Array) -> dict[str, Any]:
+        if self.frozen:
+            square = float(np.mean(sample.astype(np.float32) ** 2)) if sample.size else 0.0
+            scale = 1.0 / square**0.5 if square > 0 else 1.0
+            return {"name": "vectors", "block": self.own_block, "n_in": self.shape.cells[0], "scale": scale}
+        return {
+            "name": "transformer",
+            "block": self.own_block,
+            "model": self.model,
+            "digest": self.digest,
+            "n_out": self.size,
+            "train": self.train,
+            "rank": self.rank,
+        }

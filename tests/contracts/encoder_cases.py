@@ -1,0 +1,119 @@
+"""A configuration and inputs for every encoder of the catalogue, for the suite that holds them to their promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sharewise.batch import Inputs
+from sharewise.tables.texts import locate
+
+Blocks = dict[str, np.ndarray]
+Case = tuple[dict[str, Any], Blocks]
+
+TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
+WORDS = ["sun", "rain", "wind", "snow", "hot", "cold", "day", "night"]
+
+
+def tabular(rows: int, folder: Path) -> Case:
+    random = np.random.default_rng(3)
+    blocks = {
+        "numeric": random.normal(size=(rows, 3)).astype(np.float32),
+        "categorical": np.stack([random.integers(0, n, rows) for n in (4, 20)], axis=1).astype(np.int32),
+        "embedding": random.integers(0, 2, (rows, 2)).astype(np.uint8),
+    }
+    return {"name": "tabular", **TABULAR}, blocks
+
+
+def vectors(rows: int, folder: Path) -> Case:
+    block = np.random.default_rng(1).normal(size=(rows, 12)).astype(np.float16)
+    return {"name": "vectors", "block": "text:review", "n_in": 12, "scale": 2.0}, {"text:review": block}
+
+
+def ids(rows: int, folder: Path) -> Case:
+    return {"name": "ids", "block": "id:user", "n_codes": rows + 2, "n_out": 6}, {
+        "id:user": (2 + np.arange(rows, dtype=np.int32))[:, None]
+    }
+
+
+def mixed(rows: int, folder: Path) -> Case:
+    parts, blocks = [], {}
+    for number, make in enumerate((tabular, vectors, ids)):
+        config, found = make(rows, folder)
+        parts.append(config if make is tabular else {**config, "present": number - 1})
+        blocks |= found
+    blocks["present"] = np.ones((rows, 2), np.uint8)
+    blocks["present"][1::5, 0] = 0
+    blocks["present"][2::7, 1] = 0
+    return {"name": "mixed", "parts": parts, "width": 16}, blocks
+
+
+def transformer(rows: int, folder: Path) -> Case:
+    where, digest = tiny_transformer(folder)
+    random = np.random.default_rng(2)
+    tokens = np.zeros((rows, 6), np.int32)
+    for row in range(rows):
+        n = random.integers(2, 6)
+        tokens[row, :n] = 1 + random.integers(4, 12, n)
+    part = {"name": "transformer", "block": "text:t", "model": where, "digest": digest, "n_out": 16, "train": "all"}
+    return part, {"text:t": tokens}
+
+
+def picture(rows: int, folder: Path) -> Case:
+    pixels = np.random.default_rng(4).integers(0, 256, (rows, 12, 12, 3)).astype(np.uint8)
+    config = {"name": "picture", "block": "image:photo", "side": 12, "channels": 3, "widths": [8, 8, 16], "shift": 0}
+    return {**config, "mean": [0.5] * 3, "deviation": [0.3] * 3}, {"image:photo": pixels}
+
+
+def tokens(rows: int, folder: Path) -> Case:
+    random = np.random.default_rng(5)
+    codes = random.integers(1, 40, (rows, 6, 3)).astype(np.int32)
+    codes[np.arange(6) >= random.integers(1, 7, rows)[:, None]] = 0
+    config = {"name": "tokens", "block": "tokens:words", "n_words": 40, "n_forms": 2, "n_buckets": 40, "width": 24}
+    return config, {"tokens:words": codes}
+
+
+CASES: dict[str, Callable[[int, Path], Case]] = {
+    "tabular": tabular,
+    "vectors": vectors,
+    "ids": ids,
+    "mixed": mixed,
+    "transformer": transformer,
+    "picture": picture,
+    "tokens": tokens,
+}
+
+MISSING = {"numeric": 0, "categorical": 0, "embedding": 0, "present": 0}
+"""What a block holds where nothing is known; blocks of single inputs hold anything, so 0 too."""
+
+
+@cache
+def tiny_transformer(folder: Path) -> tuple[str, str]:
+    """A BERT of 2 layers and 16 units with 12 tokens, made here and saved as safetensors; its folder and digest."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(0)
+    where = folder / "tiny-bert"
+    where.mkdir(exist_ok=True)
+    (where / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]) + "\n")
+    BertTokenizerFast(str(where / "vocab.txt")).save_pretrained(where)
+    config = BertConfig(
+        vocab_size=12,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+    )
+    BertModel(config).save_pretrained(where)
+    return str(where), locate.backbone(str(where)).digest
+
+
+def tensors(blocks: Blocks, members: int) -> Inputs[torch.Tensor]:
+    """The same rows for every member."""
+    return Inputs({n: torch.from_numpy(b)[None].expand(members, *b.shape) for n, b in blocks.items()})

@@ -1,0 +1,124 @@
+"""Frozen vision backbones, tiny and made from a configuration: features, their cache, and what cannot be used."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from sharewise.bundle import backbones
+from sharewise.errors import DataError
+from sharewise.models.backbones import picture
+from sharewise.models.reading import encode
+from sharewise.plan import Choice
+from sharewise.tables.codec import Codec
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Input, InputKind, Schema
+from sharewise.tasks import TaskSet
+
+transformers = pytest.importorskip("transformers")
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture(scope="module", params=["vit", "resnet"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp(request.param)
+    torch.manual_seed(0)
+    if request.param == "vit":
+        config = transformers.ViTConfig(
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            image_size=16,
+            patch_size=8,
+        )
+        transformers.ViTModel(config).save_pretrained(where)
+        said = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}
+        (where / "preprocessor_config.json").write_text(json.dumps(said))
+    else:
+        config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
+        transformers.ResNetModel(config).save_pretrained(where)
+    return where
+
+
+def pixels(n: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+
+
+def png(picture_: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture_).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def codec(model: Path, table: Table, **params: object) -> Codec:
+    choice = Choice("backbone", {"model": str(model), "side": 16, **params})
+    return Codec.fit(table, Schema((Input("p", InputKind.IMAGE, choice),), TaskSet(())), np.arange(3))
+
+
+def table(*cells: bytes | None) -> Table:
+    return Table(pa.table({"p": pa.array(cells, pa.binary())}), "the table")
+
+
+def test_features_are_the_models_own(model: Path, tmp_path: Path) -> None:
+    x = pixels()
+    data = table(png(x[0]), None, *(png(p) for p in x[1:]))
+    made = encode(codec(model, data), data, tmp_path)
+    assert made["present"][:, 0].tolist() == [1, 0, 1, 1, 1, 1]
+    network = transformers.AutoModel.from_pretrained(model).eval()
+    mean, deviation = picture.normalisation(model)
+    with torch.no_grad():
+        given = (torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 - mean) / deviation
+        states = network(pixel_values=given).last_hidden_state
+    expected = states.mean((2, 3)) if states.dim() == 4 else states.mean(1)
+    np.testing.assert_allclose(made["image:p"][[0, 2, 3, 4, 5]], expected.numpy(), rtol=2e-2, atol=2e-3)
+    assert (made["image:p"][1] == 0).all()
+
+
+def test_a_picture_is_computed_once(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = pixels()
+    data = table(*(png(p) for p in x), png(x[0]))
+    first = encode(codec(model, data), data, tmp_path)
+    monkeypatch.setattr(picture, "load", lambda *_: pytest.fail("computed again"))
+    raw = Table(pa.table({"p": pa.array([p.tobytes() for p in x], pa.binary(768))}), "the table")
+    again = encode(codec(model, raw), raw, tmp_path)
+    assert (first["image:p"][:5] == again["image:p"]).all()
+    assert (first["image:p"][5] == first["image:p"][0]).all()
+
+
+def test_unreadable_pictures(model: Path, tmp_path: Path) -> None:
+    data = table(png(pixels()[0]), b"", png(pixels()[1]))
+    with pytest.raises(DataError, match=r"the table, row 2, column 'p': A picture must be readable"):
+        encode(codec(model, data), data, tmp_path)
+    made = encode(codec(model, data, unreadable="skip"), data, tmp_path)
+    assert made["present"][:, 0].tolist() == [1, 0, 1]
+
+
+def test_a_bundle_takes_the_network_along(model: Path, tmp_path: Path) -> None:
+    fitted = codec(model, table(*(png(p) for p in pixels())))
+    for name, content in backbones.copies(fitted).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    moved = backbones.relocated(fitted, tmp_path)
+    data = table(png(pixels()[0]))
+    assert (encode(moved, data)["image:p"] == encode(fitted, data)["image:p"]).all()
+
+
+def test_models_that_do_not_fit(tmp_path: Path) -> None:
+    data = table(png(pixels()[0]), png(pixels()[1]), png(pixels()[2]))
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "model.safetensors").write_bytes(b"")
+    (tmp_path / "text" / "config.json").write_text('{"model_type": "bert", "hidden_size": 8, "vocab_size": 10}')
+    with pytest.raises(DataError, match="'bert' does not fit pictures"):
+        codec(tmp_path / "text", data)
+    (tmp_path / "text" / "config.json").write_text('{"hidden_size": 8, "auto_map": {}}')
+    with pytest.raises(DataError, match="run code of its own"):
+        codec(tmp_path / "text", data)
+    with pytest.raises(DataError, match="there is no folder"):
+        codec(tmp_path / "absent", data)
