@@ -117,9 +117,11 @@ class AuditDetails:
 
 
 class Phase(StrEnum):
-    """Which part of the protocol a run belongs to; only `CONFIRM` runs may see test rows."""
+    """Which part of the protocol a run belongs to; only `CONFIRM` runs may see test rows. `SEARCH` runs train the
+    sampled groups from which plans are found."""
 
     TUNE = "tune"
+    SEARCH = "search"
     SELECT = "select"
     CONFIRM = "confirm"
 
@@ -502,12 +504,66 @@ class MetricFacts:
 
 
 @dataclass(frozen=True)
+class SearchDesign:
+    """How plans are searched for, frozen with the design.
+
+    `groups` are the sampled groups that are trained once each, `plan_models` the models kept for found plans,
+    `models` all models of the search with each task alone and all together; `risk` is the price of a certain harm in
+    margins. `together`, `apart` and `max_models` constrain the plans.
+    """
+
+    method: str
+    groups: tuple[tuple[str, ...], ...]
+    plan_models: int
+    models: int
+    n_plans: int
+    risk: float
+    together: tuple[tuple[str, ...], ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()
+    max_models: int | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan and its mean gain over all tasks as the search predicts it, with its standard deviation, in margins."""
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    gain: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class GroupingRecord:
+    """`grouping.json`: what the search measured, believes and proposes. Gains are in margins, plus is better.
+
+    `helps[k][j]` is what task j does to task k when it joins k's group, `helps_sd` its standard deviation;
+    `sharing[k]` what k gains or loses by any sharing at all, and `behind[k]` how far the same architecture alone
+    is behind k's best single-task model on validation rows. `n_groups` groups gave `n_gains` gains. `plans` are those
+    that were trained; `reason` says why there are none.
+    """
+
+    method: str
+    tasks: tuple[str, ...]
+    helps: tuple[tuple[float, ...], ...]
+    helps_sd: tuple[tuple[float, ...], ...]
+    sharing: tuple[float, ...]
+    behind: tuple[float, ...]
+    n_groups: int
+    n_gains: int
+    plans: tuple[Forecast, ...]
+    runner_up: Forecast | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class DesignRecord:
     """`design.json`: everything frozen before the first run that a reader needs (the file may hold more).
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
-    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed, `revision` counts how often the
+    confirmation was drawn anew.
     """
 
     name: str
@@ -524,6 +580,8 @@ class DesignRecord:
     max_probability_harm: float = 0.05
     prefer_fewer_models: bool = False
     version: str = ""
+    search: SearchDesign | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True)

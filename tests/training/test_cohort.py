@@ -26,7 +26,7 @@ SHORT = Recipe(epochs=6, min_steps=60, batch_size=32)
 def fit(
     data: TrainingData, members: Sequence[Member], recipe: Recipe = SHORT, balance: Balance | None = None
 ) -> list[FitResult]:
-    tasks = [data.tasks.tasks[t] for t in members[0].tasks]
+    tasks = [data.tasks.tasks[t] for t in members[0].layout]
     model = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 24}), slots_of(tasks))
     return Cohort(members, model, data, recipe, balance).fit(("validation", "test"))
 
@@ -188,3 +188,28 @@ def test_every_aggregator_trains_a_stack_as_it_trains_one(name: str, three_tasks
     alone = fit(three_tasks, pair[1:], recipe, build(said))[0]
     assert together[1].status is Status.DONE
     np.testing.assert_allclose(alone.predictions["test"][1], together[1].predictions["test"][1], rtol=2e-2, atol=2e-2)
+
+
+def test_idle_slots_leave_a_member_as_it_would_be_without_them(three_tasks: TrainingData) -> None:
+    plain = fit(three_tasks, [Member("pair", (1, 2), 4)])[0]
+    pair, single = fit(
+        three_tasks, [Member("pair", (1, 2), 4, slots=(0, 1, 2)), Member("one", (2,), 5, slots=(0, 1, 2))]
+    )
+    assert pair.best_epoch.keys() == plain.best_epoch.keys() == pair.curves.keys() == pair.weights.keys() == {1, 2}
+    assert [state.tasks for state in single.states] == [(2,)]
+    assert pair.weights == pytest.approx(plain.weights)
+    assert pair.n_train_rows == plain.n_train_rows
+    alone = fit(three_tasks, [Member("one", (2,), 5)])[0]
+    assert single.weights == pytest.approx(alone.weights)
+    truth = three_tasks.targets.values[three_tasks.rows_of(2, "test"), 2].numpy()
+    for member, other in ((pair, plain), (single, alone)):
+        # Heads of another kind number the blocks anew, so that the initial weights differ: equal skill, not equal bits.
+        errors = [np.mean((r.predictions["test"][2][:, 0] - truth) ** 2) for r in (member, other)]
+        assert errors[0] == pytest.approx(errors[1], rel=0.5)
+
+
+def test_idle_slots_of_one_kind_change_no_number(three_tasks: TrainingData) -> None:
+    plain = fit(three_tasks, [Member("one", (2,), 5)])[0]
+    idle = fit(three_tasks, [Member("one", (2,), 5, slots=(1, 2))])
+    np.testing.assert_allclose(plain.predictions["test"][2], idle[0].predictions["test"][2], rtol=1e-4, atol=1e-4)
+    assert plain.best_epoch == idle[0].best_epoch

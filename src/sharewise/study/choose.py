@@ -54,10 +54,11 @@ def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order
     return winner
 
 
-def most_promising(comparisons: Mapping[str, Sequence[Comparison]], primary: Collection[str] = ()) -> str:
-    """The candidate with the largest mean change over tasks, in margins; ties go to the one named first.
+def most_promising(comparisons: Mapping[str, Sequence[Comparison]], n_tasks: int, primary: Collection[str] = ()) -> str:
+    """The candidate with the largest mean change over all tasks, in margins; ties go to the one named first.
 
-    Each task's change is capped at three margins either way, so that one small task cannot carry a plan. Where a
+    Each task's change is capped at three margins either way, so that one small task cannot carry a plan. A task that a
+    plan leaves alone changes by nothing, so that plans that share more or less are compared on the same tasks. Where a
     candidate shares a task of `primary`, the changes of these alone count.
     """
     told = any(c.task in primary for found in comparisons.values() for c in found)
@@ -65,6 +66,6 @@ def most_promising(comparisons: Mapping[str, Sequence[Comparison]], primary: Col
     def promise(found: Sequence[Comparison]) -> float:
         counted = [c for c in found if not told or c.task in primary]
         changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in counted]
-        return float(np.mean(changes)) if changes else -np.inf
+        return float(np.sum(changes)) / (len(primary) if told else n_tasks) if changes else -np.inf
 
     return max(comparisons, key=lambda name: promise(comparisons[name]))

@@ -22,7 +22,13 @@ JSON_TYPES = {
     "Mapping[str, int]": "object",
     "Mapping[str, float]": "object",
 }
-SHORT_FORMS = {"DataSection": "string", "SplitSection": "string", "TaskSection": "string", "BudgetSection": "string"}
+SHORT_FORMS = {
+    "DataSection": "string",
+    "SplitSection": "string",
+    "TaskSection": "string",
+    "BudgetSection": "string",
+    "SearchSection": "string",
+}
 
 
 def json_schema() -> dict[str, Any]:

@@ -51,14 +51,16 @@ class Cohort:
         self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
         balance = balance or Balance(Balancer(Equal()))
         self.stack = Stack(model.to(data.device))
-        names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
+        names = [[data.tasks.tasks[t].name for t in member.layout] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
         facts, seeds = self._facts(), [derive(member.seed, "balance") for member in members]
         self.primary = facts.primary
         self.balancer = balance.balancer.build(facts, seeds)
         self.shared = Shared(model, self.stack, self.balancer)
         self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
-        self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
+        layout = torch.tensor([m.layout for m in members], device=data.device)
+        busy = torch.tensor([[t in m.tasks for t in m.layout] for m in members], device=data.device)
+        self.slots = Slots(layout, model, data, None if bool(busy.all()) else busy)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
         sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
         if len(sizes) != 1:
@@ -87,9 +89,9 @@ class Cohort:
         self.steps_done = np.zeros(len(members), dtype=int)
 
     def _observer(self, balance: Balance) -> BalanceObserver | None:
-        """Notes of what balancing does, where there are several tasks to balance."""
+        """Notes of what balancing does, where there are several tasks to balance and no slot stands idle."""
         n_slots = len(self.model.slots)
-        if n_slots < 2:
+        if n_slots < 2 or self.slots.busy is not None:
             return None
         cells = len(self.members) * sum(entry.shape.numel() for entry in self._trunk())
         meets = self.model.sharing.common
@@ -101,7 +103,7 @@ class Cohort:
 
     def _facts(self) -> TaskFacts:
         """What balancing may know: only a cohort whose members have the same tasks can name them."""
-        if len({member.tasks for member in self.members}) > 1:
+        if len({member.tasks for member in self.members}) > 1 or self.members[0].slots:
             return TaskFacts(len(self.model.slots), elsewhere=self.data.tasks.names)
         return facts_of(self.members[0].tasks, self.data)
 

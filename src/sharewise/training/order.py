@@ -37,8 +37,8 @@ class Order:
     """Row numbers of every member's batches, made a few steps ahead so that no Python runs per row.
 
     An epoch is a new permutation of the member's rows, or what its sampler makes of them; either depends on the
-    member's seed and the number of the epoch alone.
-    Where rows are sentences of `lengths` (N,) tokens, a batch holds such of like length (`by_length`).
+    member's seed and the number of the epoch alone. Where rows are sentences of `lengths` (N,) tokens, a batch holds
+    such of like length (`by_length`).
     """
 
     def __init__(
