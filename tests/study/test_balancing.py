@@ -49,7 +49,7 @@ def design_of(*wanted: Wanted) -> Design:
 
 def test_a_sweep_is_arms_with_equal_trials() -> None:
     everything = Wanted("sweep", (TASKS.names,))
-    made = swept(everything, {"sweep": 3}, DEFAULT, 1)
+    made = swept(everything, {"sweep": 3}, DEFAULT, 1, 3)
     assert [w.name for w in made] == ["sweep 1", "sweep 2", "sweep 3"]
     design = design_of(*made)
     assert {arm.trials for arm in design.record.arms} == {BUDGETS["quick"].trials}
@@ -61,9 +61,10 @@ def test_a_sweep_is_arms_with_equal_trials() -> None:
 
 
 def test_a_sweep_of_some_tasks_begins_with_equal_weights() -> None:
-    made = swept(
-        Wanted("pair", (("s@1", "s@2"),)), {"sweep": 3, "sampler": {"name": "balanced", "params": {}}}, DEFAULT, 1
-    )
+    pair = Wanted("pair", (("s@1", "s@2"),))
+    (first,) = swept(pair, {"sweep": 1}, DEFAULT, 1, 3)
+    assert first.balance == static({"s@1": 1.0, "s@2": 1.0})
+    made = swept(pair, {"sweep": 3, "sampler": {"name": "balanced", "params": {}}}, DEFAULT, 1, 3)
     assert [w.balance for w in made] == [
         {"sampler": {"name": "balanced", "params": {}}, **static({"s@1": x, "s@2": y})}
         for x, y in ((1.0, 1.0), (1.5, 0.5), (0.5, 1.5))

@@ -144,3 +144,10 @@ def test_with_fewer_than_three_tasks_there_is_nothing_to_search(n_tasks: int, tm
     design = design_of({}, tmp_path, tasks=tasks)
     assert design.record.search is None
     assert design_of("off", tmp_path).record.search is None
+
+
+def test_auxiliary_tasks_are_no_part_of_the_plans_searched_for(tmp_path: Path) -> None:
+    tasks = [{"name": f"t{k}", "kind": "regression", "auxiliary": k == 5} for k in range(N_TASKS)]
+    record = design_of({}, tmp_path, tasks=tasks).record.search
+    assert record.models <= 3 * 5 + 20
+    assert {t for g in record.groups for t in g} == {f"t{k}" for k in range(5)}

@@ -171,7 +171,7 @@ class Wanted:
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
-def swept(wanted: Wanted, said: dict[str, Any], default: Variant, seed: int) -> list[Wanted]:
+def swept(wanted: Wanted, said: dict[str, Any], default: Variant, seed: int, n_tasks: int) -> list[Wanted]:
     """A sweep as candidates, one for each draw of static weights, each with the trials of any other arm.
 
     Where the plan with equal weights is tried anyway (all tasks together, the study's own architecture), the sweep
@@ -179,9 +179,8 @@ def swept(wanted: Wanted, said: dict[str, Any], default: Variant, seed: int) -> 
     """
     tasks = tuple(t for group in wanted.groups or () for t in group)
     rest = {key: value for key, value in said.items() if key != "sweep"}
-    again = (
-        len(wanted.groups or ()) == 1 and not (wanted.architecture or wanted.recipe) and rest == default.balance == {}
-    )
+    plain = not (wanted.architecture or wanted.recipe) and rest == default.balance == {}
+    again = plain and len(wanted.groups or ()) == 1 and len(tasks) == n_tasks
     draws = choose.sweep(tasks, said["sweep"] + again, seed)[int(again) :]
     return [replace(wanted, name=f"{wanted.name} {i}", balance={**rest, **d}) for i, d in enumerate(draws, 1)]
 

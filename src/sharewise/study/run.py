@@ -171,7 +171,7 @@ class Conductor:
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
         primary = [task.name for task in self.tasks if task.primary]
-        return choose.most_promising(comparisons, len(self.tasks), primary), singles
+        return choose.most_promising(comparisons, len(self.judged), primary), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]

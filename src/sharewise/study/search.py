@@ -75,7 +75,7 @@ def with_variants(design: Design) -> Design:
 
 def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Design:
     """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small."""
-    tasks = prepared.tasks
+    tasks = prepared.tasks.judged
     limits = constraints(tasks.names, said.together, said.apart, _most_models(said, design, prepared))
     n = len(tasks)
     cost = sampling.share(n, said.runs or sampling.most_runs(n))
@@ -127,7 +127,7 @@ def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
         choice = placed(design.variants[arm].architecture, tasks)
         return Stack(GroupModel(prepared.encoder, choice, slots_of(tasks))).size
 
-    return size(prepared.tasks.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks]
+    return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
 
 
 def announce(design: Design, prepared: Prepared, n_workers: int) -> str:
@@ -164,7 +164,8 @@ class PlanSearch:
         if record is None:
             raise ValueError("A search belongs to a design that has one; however, this design has none.")
         self.conductor, self.log, self.record = conductor, log, record
-        self.tasks: TaskSet = conductor.tasks
+        self.tasks: TaskSet = conductor.judged
+        """The tasks that plans are about; an auxiliary task stays with the candidates that name it."""
         self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
 
     def carry_out(
@@ -269,7 +270,10 @@ class PlanSearch:
         ]
         pool.carry_out(conductor.plan_units(runs), progress)
         key = conductor.design.variants[SEARCH].key
-        tuned = [run for run in conductor.tuning(conductor.design.candidates) if run.trial == trial and run.key == key]
+        candidates = conductor.tuning(conductor.design.candidates)
+        tuned = [
+            r for r in candidates if r.trial == trial and r.key == key and set(r.group.tasks) <= set(self.tasks.names)
+        ]
         rows: list[tuple[Numbers, int, float, float]] = []
         for c, run in self._compared([*runs, *tuned], trial):
             group = tuple(sorted(self.tasks.index(t) for t in run.group.tasks))

@@ -140,7 +140,7 @@ class Session:
             revision=declared.revision,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
-        searching = search.wanted(declared.search, len(tasks))
+        searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
@@ -164,9 +164,10 @@ class Session:
             said = None if candidate.balance is None else balancing.resolved(candidate.balance.plain(), tasks)
             own = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
             wanted = Wanted(candidate.name, groups, candidate.architecture, said, own)
-            made += (
-                [wanted] if said is None or "sweep" not in said else swept(wanted, said, default, self.declared.seed)
-            )
+            if said is not None and "sweep" in said:
+                made += swept(wanted, said, default, self.declared.seed, len(tasks))
+            else:
+                made.append(wanted)
         return made
 
     def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:
