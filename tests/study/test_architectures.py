@@ -48,7 +48,6 @@ def test_architectures_that_do_not_differ_for_one_task_share_a_baseline() -> Non
         data_hash="",
         split_hash="",
         prefer_fewer_models=False,
-        describe={"lightgbm": "", "linear": ""},
     )
     alone = {arm.name: arm.alone for arm in design.candidates}
     assert alone == {"together": SINGLE, "split": SINGLE, "soft": SINGLE, "experts": "single[experts]"}

@@ -43,7 +43,6 @@ def design_of(*wanted: Wanted) -> Design:
         data_hash="",
         split_hash="",
         prefer_fewer_models=False,
-        describe={"lightgbm": "LightGBM", "linear": "linear"},
     )
 
 
@@ -84,7 +83,6 @@ def test_a_candidate_may_go_back_to_equal_weights() -> None:
         data_hash="",
         split_hash="",
         prefer_fewer_models=False,
-        describe={"lightgbm": "LightGBM", "linear": "linear"},
     )
     assert design.variants["plain"].balance == {}
     assert design.variants["same"].balance == default.balance
