@@ -128,7 +128,7 @@ def report(table, conductor, arms, trained, tuning, runs) -> None:  # type: igno
     }
     sweep = [a for a in arms if a.startswith("sweep ")]
     on_validation = {
-        a: conductor.compared([conductor._pair(t, "together", a, chosen, "validation") for t in tasks])[0]
+        a: conductor.compared([conductor.pair(t, "together", a, chosen, "validation") for t in tasks])[0]
         for a in sweep
     }
     best = choose.most_promising(on_validation)
@@ -136,14 +136,14 @@ def report(table, conductor, arms, trained, tuning, runs) -> None:  # type: igno
           f"{conductor.design.budget.confirmation_runs} confirmation runs an arm; best of the sweep on validation: {best}")  # fmt: skip
     print("| against equal weights | mean change over tasks | better | harm | worst task |\n|---|---|---|---|---|")
     for arm in [a for a in arms if a != "together"]:
-        found, why = conductor.compared([conductor._pair(t, "together", arm, seen, "test") for t in tasks])
+        found, why = conductor.compared([conductor.pair(t, "together", arm, seen, "test") for t in tasks])
         name = f"**{arm}**" if arm == best else arm
         print(line(name, found) if found else f"| {name} | not compared: {why} | | | |", flush=True)
     print(
         "| against the best of the sweep | mean change over tasks | better | harm | worst task |\n|---|---|---|---|---|"
     )
     for arm in [a for a in arms if a not in sweep]:
-        found, _ = conductor.compared([conductor._pair(t, best, arm, seen, "test") for t in tasks])
+        found, _ = conductor.compared([conductor.pair(t, best, arm, seen, "test") for t in tasks])
         print(line(arm, found), flush=True)
 
 

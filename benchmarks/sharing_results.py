@@ -83,7 +83,7 @@ def compared(session: Session, directory: Path, workers: int) -> None:
     print("| architecture | width | " + " | ".join(names) + " | mean |")
     print("|---|---|" + "---|" * (len(names) + 1))
     for candidate in design.candidates:
-        found, why = conductor.compared([conductor._pair(t, SINGLE, candidate.name, by_arm, "test") for t in names])
+        found, why = conductor.compared([conductor.pair(t, SINGLE, candidate.name, by_arm, "test") for t in names])
         cells = {c.task: f"{100 * c.effect:+.1f} [{100 * c.low:+.1f}, {100 * c.high:+.1f}]" for c in found}
         mean = sum(c.effect for c in found) / max(len(found), 1)
         width = design.variants[candidate.name].architecture.params.get("width", 128)

@@ -189,7 +189,7 @@ def _calibration_table(records: StudyRecords) -> Table | None:
     for i, c in enumerate(records.calibration):
         by_task.setdefault(c.task, []).append(i)
     made = []
-    for task, found in by_task.items():
+    for task, found in _worst_calibrated(records, by_task).items():
         own = next((i for i in found if records.calibration[i].answers), None)
         other = next((i for i in found if not records.calibration[i].answers), None)
         rows = records.calibration[found[0]].n_rows
@@ -197,7 +197,20 @@ def _calibration_table(records: StudyRecords) -> Table | None:
             (Cell(task, words.plural(rows, "test row"), kind="task"), _certain(records, own), _certain(records, other))
         )
     head = ("Task", "The model that answers", "The other one")
-    return Table("Calibration on test rows", head, tuple(made)) if made else None
+    some = f": the {len(made)} of {len(by_task)} tasks that are furthest off" if len(made) < len(by_task) else ""
+    return Table(f"Calibration on test rows{some}", head, tuple(made)) if made else None
+
+
+def _worst_calibrated(records: StudyRecords, by_task: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Of very many tasks those whose certainty is furthest off, the worst first; otherwise all, in their order."""
+    if len(by_task) <= MANY:
+        return by_task
+
+    def off(task: str) -> float:
+        found = [records.calibration[i] for i in by_task[task]]
+        return max((c.ece or 0.0, abs((c.coverage or 0.9) - 0.9))[c.ece is None] for c in found)
+
+    return {task: by_task[task] for task in sorted(by_task, key=off, reverse=True)[:MANY]}
 
 
 def _certain(records: StudyRecords, index: int | None) -> Cell:

@@ -8,7 +8,7 @@ from sharewise.records import Comparison, Role
 from sharewise.report import words
 from sharewise.report.blocks import Cell, Table
 from sharewise.report.load import StudyRecords
-from sharewise.report.rows import TaskRow
+from sharewise.report.rows import MANY, TaskRow
 from sharewise.report.sentences import Sentence
 
 ENSEMBLE = "ensemble"
@@ -77,9 +77,9 @@ def ensemble_table(records: StudyRecords) -> Table | None:
     """One row a task: one run, the ensemble, and the shared model against the ensemble."""
     made = []
     versus = {c.task: (i, c) for i, c in enumerate(records.ensembles) if c.baseline == ENSEMBLE}
-    for i, c in enumerate(records.ensembles):
-        if c.candidate != ENSEMBLE:
-            continue
+    every = [(i, c) for i, c in enumerate(records.ensembles) if c.candidate == ENSEMBLE]
+    shown = every if len(every) <= MANY else sorted(every, key=lambda ic: -abs(ic[1].effect))[:MANY]
+    for i, c in shown:
         other = versus.get(c.task)
         made.append(
             (
@@ -96,7 +96,8 @@ def ensemble_table(records: StudyRecords) -> Table | None:
             )
         )
     head = ("Task", "One run alone", "Ensemble, against one run", "Shared, against the ensemble")
-    return Table("The ensembles of single-task runs", head, tuple(made)) if made else None
+    some = f": the {len(shown)} of {len(every)} tasks that they change most" if len(shown) < len(every) else ""
+    return Table(f"The ensembles of single-task runs{some}", head, tuple(made)) if made else None
 
 
 def _change(c: Comparison) -> str:

@@ -19,7 +19,7 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet, objective: Objectiv
     """Number of the trial whose validation scores are best by `objective` (see `trial_values`).
 
     Ties go to the lower number, so the default stands unless a trial beats it. Trial 0 is returned where none has any
-    score.
+    score. Where the group has a primary task, its scores alone count.
     """
     values = trial_values(records, tasks, objective)
     return max(values, key=lambda number: (values[number], -number)) if values else 0
@@ -31,7 +31,7 @@ def trial_values(records: Sequence[RunRecord], tasks: TaskSet, objective: Object
     Scores of different tasks are compared by their change against the first trial on each metric's own scale, never as
     raw numbers; auxiliary tasks do not count. Trials that lack a score of some task count as that task's worst; those
     that failed are left out. Tasks that `objective` gives no weight weigh nothing; where none of the group's tasks has
-    one, all weigh the same. Where the group has a primary task, the mean is over it alone.
+    one, all weigh the same, or by "mean" the primary task alone.
     """
     usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
     if not usable:
@@ -50,14 +50,15 @@ def trial_values(records: Sequence[RunRecord], tasks: TaskSet, objective: Object
                 effect = score - reference if kind.bigger_is_better else reference - score
             values[i, t] = effect
     values = np.where(np.isneginf(values), np.where(np.isfinite(values), values, 0).min(axis=0) - 1.0, values)
-    given = {} if isinstance(objective, str) else objective
-    if objective == "mean":
-        given = {name: 1.0 for name in judged if tasks[name].primary}
-    weights = np.array([float(given.get(name, 0.0)) for name in judged])
+    primary = [t for t, name in enumerate(judged) if tasks[name].primary]
     if objective == "worst":
         worth = values.min(axis=1)
     else:
-        worth = values @ weights / weights.sum() if weights.sum() > 0 else values.mean(axis=1)
+        given = {} if objective == "mean" else objective
+        weights = np.array([float(given.get(name, 0.0)) for name in judged])
+        worth = (
+            values @ weights / weights.sum() if weights.sum() > 0 else values[:, primary or slice(None)].mean(axis=1)
+        )
     return {record.trial: float(value) for record, value in zip(usable, worth, strict=True)}
 
 
