@@ -117,9 +117,11 @@ class AuditDetails:
 
 
 class Phase(StrEnum):
-    """Which part of the protocol a run belongs to; only `CONFIRM` runs may see test rows."""
+    """Which part of the protocol a run belongs to; only `CONFIRM` runs may see test rows. `SEARCH` runs train the
+    sampled groups from which plans are found."""
 
     TUNE = "tune"
+    SEARCH = "search"
     SELECT = "select"
     CONFIRM = "confirm"
 
@@ -142,6 +144,39 @@ class Curve:
     validation_score: tuple[float | None, ...]
 
 
+Series = tuple[float | None, ...]
+"""One number per entry of `epochs`, None where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class BalanceRecord:
+    """What balancing did in one run of a model that several tasks share.
+
+    `method` names the weighting or aggregator, `level` where task gradients were compared ("losses": nowhere by the
+    method itself, then they were looked at now and then, at the shared representation). Series have one entry per
+    entry of `epochs` (at most 24, each the mean since the one before). By task: `effective_weights` d objective /
+    d loss; `loss_shares` of the weighted losses' sum; `gradient_norms` of the raw losses' gradients (losses in units
+    of the best constant answer's); `gradient_norm_shares` of the weighted norms' sum. `conflict_rate` is the share of
+    task pairs whose gradients have a negative inner product. `cosines` and `magnitude_similarities`, 2 n_j n_k /
+    (n_j^2 + n_k^2), are T x T means over the whole run in the order of the run's tasks; empty where no gradient was
+    compared. `conflict_rate_by_layer` is from three looks at exact gradients, by the layer's name, empty where that
+    was too dear. `frozen` is the share of the evaluations at which a task's head was frozen, for tasks ever frozen.
+    """
+
+    method: str
+    level: str
+    epochs: tuple[int, ...]
+    effective_weights: dict[str, Series]
+    loss_shares: dict[str, Series]
+    gradient_norms: dict[str, Series] = field(default_factory=dict)
+    gradient_norm_shares: dict[str, Series] = field(default_factory=dict)
+    conflict_rate: Series = ()
+    cosines: tuple[Series, ...] = ()
+    magnitude_similarities: tuple[Series, ...] = ()
+    conflict_rate_by_layer: dict[str, float | None] = field(default_factory=dict)
+    frozen: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One trained model of one group with one seed: a row of the study's book.
@@ -150,7 +185,8 @@ class RunRecord:
     `group` the group of that plan; `params` the tuned parameters. Per task: `validation` is the score at the
     chosen epoch in the metric's own unit, `best_epoch` that epoch, `curves` the way there. `sharing` holds what the
     architecture measures of itself, say how far apart tied trunks are. Per-row validation
-    and test predictions lie in `predictions`, an .npz file beside the record.
+    and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
+    where a model has one task.
     """
 
     run_id: str
@@ -173,6 +209,7 @@ class RunRecord:
     epochs: int = 0
     seconds: float = 0.0
     predictions: str | None = None
+    balance: BalanceRecord | None = None
 
 
 # --- evidence ---------------------------------------------------------------------------------------------
@@ -466,12 +503,66 @@ class MetricFacts:
 
 
 @dataclass(frozen=True)
+class SearchDesign:
+    """How plans are searched for, frozen with the design.
+
+    `groups` are the sampled groups that are trained once each, `plan_models` the models kept for found plans,
+    `models` all models of the search with each task alone and all together; `risk` is the price of a certain harm in
+    margins. `together`, `apart` and `max_models` constrain the plans.
+    """
+
+    method: str
+    groups: tuple[tuple[str, ...], ...]
+    plan_models: int
+    models: int
+    n_plans: int
+    risk: float
+    together: tuple[tuple[str, ...], ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()
+    max_models: int | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan and its mean gain over all tasks as the search predicts it, with its standard deviation, in margins."""
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    gain: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class GroupingRecord:
+    """`grouping.json`: what the search measured, believes and proposes. Gains are in margins, plus is better.
+
+    `helps[k][j]` is what task j does to task k when it joins k's group, `helps_sd` its standard deviation;
+    `sharing[k]` what k gains or loses by any sharing at all, and `behind[k]` how far the same architecture alone
+    is behind k's best single-task model on validation rows. `n_groups` groups gave `n_gains` gains. `plans` are those
+    that were trained; `reason` says why there are none.
+    """
+
+    method: str
+    tasks: tuple[str, ...]
+    helps: tuple[tuple[float, ...], ...]
+    helps_sd: tuple[tuple[float, ...], ...]
+    sharing: tuple[float, ...]
+    behind: tuple[float, ...]
+    n_groups: int
+    n_gains: int
+    plans: tuple[Forecast, ...]
+    runner_up: Forecast | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class DesignRecord:
     """`design.json`: everything frozen before the first run that a reader needs (the file may hold more).
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
-    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed.
+    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed, `revision` counts how often the
+    confirmation was drawn anew.
     """
 
     name: str
@@ -488,6 +579,8 @@ class DesignRecord:
     max_probability_harm: float = 0.05
     prefer_fewer_models: bool = False
     version: str = ""
+    search: SearchDesign | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True)

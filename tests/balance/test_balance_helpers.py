@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +14,10 @@ from sharewise.balance import choose
 from sharewise.balance.contracts import TaskFacts
 from sharewise.balance.engine.conventions import Level
 from sharewise.balance.engine.step import Step
-from sharewise.balance.observe import Log, layer_conflicts, record
-from sharewise.balance.unequal import Freezer, Stopper, TaskRates
+from sharewise.balance.observe import Log, by_layer, conflict_rate, record
+from sharewise.balance.unequal.freezer import Freezer
+from sharewise.balance.unequal.rates import TaskRates
+from sharewise.balance.unequal.stopper import Stopper
 from sharewise.errors import ConfigError
 
 
@@ -53,23 +57,39 @@ def test_a_wrong_choice_is_a_sentence(name: str, params: dict[str, object], sent
         choose.make(name, params)
 
 
-def test_the_sweep_starts_equal_and_spreads() -> None:
-    two = choose.sweep(("a", "b"), points=3, spread=4.0)
-    ratios = [p["weights"]["a"] / p["weights"]["b"] for _, p in two]
-    assert ratios == pytest.approx([0.25, 1.0, 4.0])
-    five = choose.sweep(("a", "b", "c"), points=5)
-    assert len({tuple(p["weights"].values()) for _, p in five}) == 5
+def weights_of(draw: dict[str, Any]) -> dict[str, float]:
+    return dict(draw["weighting"]["params"]["weights"])
+
+
+@pytest.mark.parametrize(("n", "shares"), [(1, [0.5]), (2, [0.5, 0.75]), (5, [0.5, 2 / 3, 1 / 3, 5 / 6, 1 / 6])])
+def test_a_sweep_of_two_tasks_is_evenly_spaced(n: int, shares: list[float]) -> None:
+    found = [weights_of(draw) for draw in choose.sweep(("a", "b"), n)]
+    assert [w["a"] / 2 for w in found] == pytest.approx(shares, abs=1e-3)
+    assert [w["a"] + w["b"] for w in found] == pytest.approx([2.0] * n, abs=1e-3)
+
+
+def test_a_sweep_of_many_tasks_draws_from_the_simplex() -> None:
+    found = [weights_of(draw) for draw in choose.sweep(("a", "b", "c"), 4000, seed=3)]
+    assert found[0] == dict.fromkeys("abc", 1.0)
+    drawn = np.array([list(w.values()) for w in found[1:]]) / 3
+    # uniform on the simplex: mean 1/3, variance (k - 1) / (k^2 (k + 1)) = 1/18
+    np.testing.assert_allclose(drawn.mean(0), 1 / 3, atol=0.02)
+    np.testing.assert_allclose(drawn.var(0), 1 / 18, atol=0.005)
+    assert choose.sweep(("a", "b", "c"), 3, seed=3) == choose.sweep(("a", "b", "c"), 4, seed=3)[:3]
 
 
 # --- unequal convergence ---------------------------------------------------------------------
 
 
 def test_learning_rates_by_task() -> None:
-    rates = TaskRates(("a", "b"), 10, scales={"b": 0.5}, horizons={"a": 5}, decay="linear")
+    facts = TaskFacts(2, names=("a", "b"), elsewhere=("c",))
+    rates = TaskRates(scales={"b": 0.5, "c": 2.0}, horizons={"a": 5}, decay="linear").build(facts, 10)
     torch.testing.assert_close(rates.factors(0), torch.tensor([1.0, 0.5]))
     torch.testing.assert_close(rates.factors(5), torch.tensor([0.0, 0.25]))
     with pytest.raises(ConfigError, match="must belong to a task"):
-        TaskRates(("a",), 10, scales={"z": 1.0})
+        TaskRates(scales={"z": 1.0}).build(facts, 10)
+    with pytest.raises(ConfigError, match="'decay' is constant, cosine or linear; however, it is 'cosin'"):
+        TaskRates(decay="cosin")
 
 
 def test_heads_freeze_one_at_a_time_and_thaw() -> None:
@@ -132,13 +152,16 @@ def test_the_log_averages_and_empties() -> None:
     log = Log()
     for _ in range(3):
         log.add(step())
-    found = log.flush()
-    assert found["weights"] == [0.5, 0.5, None]
-    assert found["conflict_rate"] == 1.0
-    assert log.flush() == {}
+    found = log.take()
+    assert found["weights"][:2].tolist() == [0.5, 0.5]
+    assert found["weights"][2].isnan()
+    assert found["conflict_rate"].item() == 1.0
+    assert log.take()["weights"].isnan().all()
+    assert log.tables()["cosines"][0, 1].item() == pytest.approx(-1 / 3)
 
 
 def test_conflicts_by_layer() -> None:
     rows = [("a.weight", torch.tensor([[1.0, 0.0], [-1.0, 0.0]])), ("a.bias", torch.tensor([[0.0], [0.0]]))]
     rows.append(("b.weight", torch.tensor([[1.0], [2.0]])))
-    assert layer_conflicts(rows, torch.ones(2, dtype=torch.bool)) == {"a": 1.0, "b": 0.0}
+    everyone = torch.ones(2, dtype=torch.bool)
+    assert {k: conflict_rate(m, everyone).item() for k, m in by_layer(rows).items()} == {"a": 1.0, "b": 0.0}

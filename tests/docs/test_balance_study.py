@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from sharewise.study.balancing import balancer
+from sharewise.balance.choose import build
 from sharewise.study.file import StudyFile
 from sharewise.study.session import _balance
 
@@ -21,5 +21,5 @@ def test_the_balance_section_is_accepted_and_built() -> None:
     assert [c.name for c in declared.candidates] == ["by nash", "by uncertainty"]
     for candidate in declared.candidates:
         assert candidate.balance is not None
-        built = balancer(_balance(candidate.balance))
+        built = build(_balance(candidate.balance)).balancer
         assert type(built.method).__name__.lower() in candidate.name

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sharewise.balance.choose import Balance
 from sharewise.balance.engine.balancer import Balancer
 from sharewise.batch import Inputs, Targets
 from sharewise.models.build import GroupModel, Slot, slots_of
@@ -81,4 +82,5 @@ def cohort(
     net = GroupModel({"n_embedding": N_IN}, Choice(name, params), slots_of(data.tasks.tasks))
     tasks = tuple(range(len(data.tasks)))
     everyone = [Member(f"m{seed}", tasks, seed, Tuned(lr=5e-3, weight_decay=0.01, dropout=0.1)) for seed in members]
-    return Cohort(everyone, net, data, Recipe(epochs=1, min_steps=steps, batch_size=32), balancer)
+    balance = None if balancer is None else Balance(balancer)
+    return Cohort(everyone, net, data, Recipe(epochs=1, min_steps=steps, batch_size=32), balance)

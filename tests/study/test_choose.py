@@ -54,10 +54,16 @@ def test_the_plan_with_the_largest_mean_change_is_tried() -> None:
         "together": [comparison("a", 0.01), comparison("b", -0.05)],
         "pairs": [comparison("a", 0.01), comparison("b", 0.0)],
     }
-    assert choose.most_promising(plans) == "pairs"
+    assert choose.most_promising(plans, 2) == "pairs"
+
+
+def test_a_plan_that_shares_little_is_not_preferred_for_what_it_leaves_alone() -> None:
+    few = [comparison("a", 0.02)]
+    many = [comparison(task, 0.015) for task in "abcd"]
+    assert choose.most_promising({"few": few, "many": many}, 4) == "many"
 
 
 def test_one_small_task_cannot_carry_a_plan_and_ties_go_to_the_first() -> None:
     lucky = [replace(comparison("a", 5.0)), comparison("b", -0.06)]
     steady = [comparison("a", 0.0), comparison("b", 0.0)]
-    assert choose.most_promising({"steady": steady, "lucky": lucky}) == "steady"
+    assert choose.most_promising({"steady": steady, "lucky": lucky}, 2) == "steady"

@@ -32,6 +32,7 @@ def brute(effects: list[float], se: float, margin: float = 0.02) -> tuple[float,
     ) * margin  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effects", [[0.01, 0.02, 0.015], [-0.05, 0.04, 0.0, 0.01, 0.02], [0.03, 0.031, 0.029, -0.2]])
 def test_it_is_the_posterior_of_the_model(effects: list[float]) -> None:
     se = 0.006

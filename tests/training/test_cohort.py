@@ -10,10 +10,10 @@ import torch
 
 from sharewise.balance import Balancer, aggregation, weighting
 from sharewise.balance.aggregation.mean import Mean
+from sharewise.balance.choose import Balance, build
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.plan import Choice
 from sharewise.records import Status
-from sharewise.study.balancing import balancer
 from sharewise.training.cohort import Cohort
 from sharewise.training.data import TrainingData
 from sharewise.training.optimiser import StackedAdamW, clip_
@@ -24,9 +24,9 @@ SHORT = Recipe(epochs=6, min_steps=60, batch_size=32)
 
 
 def fit(
-    data: TrainingData, members: Sequence[Member], recipe: Recipe = SHORT, balance: Balancer | None = None
+    data: TrainingData, members: Sequence[Member], recipe: Recipe = SHORT, balance: Balance | None = None
 ) -> list[FitResult]:
-    tasks = [data.tasks.tasks[t] for t in members[0].tasks]
+    tasks = [data.tasks.tasks[t] for t in members[0].layout]
     model = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 24}), slots_of(tasks))
     return Cohort(members, model, data, recipe, balance).fit(("validation", "test"))
 
@@ -123,7 +123,7 @@ def test_equal_weights_are_measured_as_equal(three_tasks: TrainingData) -> None:
 
 def test_the_mean_of_gradients_is_the_gradient_of_the_mean(three_tasks: TrainingData) -> None:
     by_losses = fit(three_tasks, members(2))
-    by_gradients = fit(three_tasks, members(2), balance=Balancer(Mean(), heads="weighted"))
+    by_gradients = fit(three_tasks, members(2), balance=Balance(Balancer(Mean(), heads="weighted")))
     for a, b in zip(by_losses, by_gradients, strict=True):
         np.testing.assert_allclose(a.predictions["test"][1], b.predictions["test"][1], rtol=2e-3, atol=2e-3)
 
@@ -171,8 +171,8 @@ def test_every_weighting_trains_a_stack_as_it_trains_one(name: str, three_tasks:
     said = {"weighting": {"name": name, "params": params}}
     recipe = Recipe(epochs=3, min_steps=0, batch_size=64)
     pair = [Member(f"m{i}", (0, 1, 2), seed=i) for i in range(2)]
-    together = fit(three_tasks, pair, recipe, balancer(said))
-    alone = fit(three_tasks, pair[1:], recipe, balancer(said))[0]
+    together = fit(three_tasks, pair, recipe, build(said))
+    alone = fit(three_tasks, pair[1:], recipe, build(said))[0]
     assert together[1].status is Status.DONE
     np.testing.assert_allclose(alone.predictions["test"][1], together[1].predictions["test"][1], rtol=5e-3, atol=5e-3)
 
@@ -184,7 +184,32 @@ def test_every_aggregator_trains_a_stack_as_it_trains_one(name: str, three_tasks
     said = {"aggregator": {"name": name, "params": {k: v for k, v in params.items() if k in known}}}
     recipe = Recipe(epochs=2, min_steps=0, batch_size=64)
     pair = [Member(f"m{i}", (0, 1, 2), seed=i) for i in range(2)]
-    together = fit(three_tasks, pair, recipe, balancer(said))
-    alone = fit(three_tasks, pair[1:], recipe, balancer(said))[0]
+    together = fit(three_tasks, pair, recipe, build(said))
+    alone = fit(three_tasks, pair[1:], recipe, build(said))[0]
     assert together[1].status is Status.DONE
     np.testing.assert_allclose(alone.predictions["test"][1], together[1].predictions["test"][1], rtol=2e-2, atol=2e-2)
+
+
+def test_idle_slots_leave_a_member_as_it_would_be_without_them(three_tasks: TrainingData) -> None:
+    plain = fit(three_tasks, [Member("pair", (1, 2), 4)])[0]
+    pair, single = fit(
+        three_tasks, [Member("pair", (1, 2), 4, slots=(0, 1, 2)), Member("one", (2,), 5, slots=(0, 1, 2))]
+    )
+    assert pair.best_epoch.keys() == plain.best_epoch.keys() == pair.curves.keys() == pair.weights.keys() == {1, 2}
+    assert [state.tasks for state in single.states] == [(2,)]
+    assert pair.weights == pytest.approx(plain.weights)
+    assert pair.n_train_rows == plain.n_train_rows
+    alone = fit(three_tasks, [Member("one", (2,), 5)])[0]
+    assert single.weights == pytest.approx(alone.weights)
+    truth = three_tasks.targets.values[three_tasks.rows_of(2, "test"), 2].numpy()
+    for member, other in ((pair, plain), (single, alone)):
+        # Heads of another kind number the blocks anew, so that the initial weights differ: equal skill, not equal bits.
+        errors = [np.mean((r.predictions["test"][2][:, 0] - truth) ** 2) for r in (member, other)]
+        assert errors[0] == pytest.approx(errors[1], rel=0.5)
+
+
+def test_idle_slots_of_one_kind_change_no_number(three_tasks: TrainingData) -> None:
+    plain = fit(three_tasks, [Member("one", (2,), 5)])[0]
+    idle = fit(three_tasks, [Member("one", (2,), 5, slots=(1, 2))])
+    np.testing.assert_allclose(plain.predictions["test"][2], idle[0].predictions["test"][2], rtol=1e-4, atol=1e-4)
+    assert plain.best_epoch == idle[0].best_epoch

@@ -1,23 +1,59 @@
-"""From names and parameters, as in a study file, to a balancer; torch is imported only to build one."""
+"""From names and parameters, as in a study file, to what balances; torch is imported only to build it.
+
+One path serves everybody: `make` for one method by name in an own loop, `build` for all that a study file says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from sharewise.balance import aggregation, scaling, weighting
+import numpy as np
+
+from sharewise.balance import aggregation, sampling, scaling, unequal, weighting
 from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.seeds import derive
 
 if TYPE_CHECKING:
+    from sharewise.balance.contracts import Aggregator, Directional, Weighting
     from sharewise.balance.engine.balancer import Balancer
+    from sharewise.balance.sampling.base import Sampler
+    from sharewise.balance.unequal.freezer import Freezer
+    from sharewise.balance.unequal.rates import TaskRates
+    from sharewise.balance.unequal.stopper import Stopper
 
 ENGINE = ("level", "refresh", "heads", "scale", "clip", "trunk", "freeze_after", "nonfinite")
 """Parameters that belong to the engine and go with any method."""
+
+Checkpoint = Literal["group", "task", "primary"]
+"""Whose validation loss decides which epoch is kept: the group's mean, each task's own, or the primary task's."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Everything that balances the tasks of one model; what is None is left to the training loop's own way.
+
+    `method` is the name of what the balancer runs.
+    """
+
+    balancer: Balancer
+    method: str = "equal"
+    sampler: Sampler | None = None
+    rates: TaskRates | None = None
+    freezer: Freezer | None = None
+    stopper: Stopper | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def names() -> tuple[str, ...]:
     """Every method a study file can name, weightings and aggregators."""
     return tuple(sorted([*weighting.CATALOGUE, *aggregation.CATALOGUE]))
+
+
+def kind_of(name: str) -> Literal["weighting", "aggregator"]:
+    """Which family a method belongs to."""
+    return "weighting" if name in weighting.CATALOGUE else "aggregator"
 
 
 def problems(name: str, params: Mapping[str, Any]) -> list[Problem]:
@@ -46,56 +82,122 @@ def problems(name: str, params: Mapping[str, Any]) -> list[Problem]:
         for key in rest
         if key not in known
     ]
-    if name in aggregation.CATALOGUE and params.get("level") == "losses":
+    found += engine_problems(name, params)
+    if "scaling" in params:
+        scale = _named(params["scaling"])
+        found += scaling.CATALOGUE.problems(scale["name"], scale["params"])
+    return found
+
+
+def engine_problems(method: str | None, engine: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the engine's keys beside a method (None: equal weights), without importing torch."""
+    found: list[Problem] = []
+    if method in aggregation.CATALOGUE and engine.get("level") == "losses":
         found.append(
             Problem(
-                f"'{name}' compares task gradients",
+                f"'{method}' compares task gradients",
                 "the level 'losses' has none",
                 "set level: representation",
             )
         )
-    if "scaling" in params:
-        scale, scale_params = _scaling(params["scaling"])
-        found += scaling.CATALOGUE.problems(scale, scale_params)
+    at_losses = method not in aggregation.CATALOGUE and engine.get("level") in (None, "losses")
+    said = [key for key in ("clip", "scale") if engine.get(key) not in (None, "native")]
+    if at_losses and said:
+        found.append(
+            Problem(
+                f"'{said[0]}' acts on a direction made of task gradients",
+                f"'{method or 'equal'}' compares none",
+                "set level: representation, or remove it",
+            )
+        )
     return found
 
 
 def make(name: str, params: Mapping[str, Any] | None = None) -> Balancer:
     """The balancer of a choice; raises ConfigError with every problem of it."""
-    from sharewise.balance.engine.balancer import Balancer
-
     params = dict(params or {})
     wrong = problems(name, params)
     if wrong:
         raise ConfigError(wrong)
-    engine = {k: params.pop(k) for k in ENGINE if k in params}
-    scale = None
+    said: dict[str, Any] = {k: params.pop(k) for k in ENGINE if k in params}
     if "scaling" in params:
-        scale_name, scale_params = _scaling(params.pop("scaling"))
-        scale = scaling.CATALOGUE.build(scale_name, **scale_params)
-    if name in weighting.CATALOGUE:
-        return Balancer(weighting.CATALOGUE.build(name, **params), scaling=scale, **engine)
-    return Balancer(aggregation.CATALOGUE.build(name, **params), scaling=scale, **engine)
+        said["scaling"] = _named(params.pop("scaling"))
+    return build({**said, kind_of(name): {"name": name, "params": params}}).balancer
 
 
-def sweep(tasks: tuple[str, ...], points: int = 5, spread: float = 4.0) -> list[tuple[str, dict[str, Any]]]:
-    """A sweep of static weights: equal, and each task up and down by `spread`, as (name, params) pairs.
+def build(said: Mapping[str, Any]) -> Balance:
+    """What balances a model, from plain data whose keys and parameters are known to be right.
 
-    The front of plain weights that any method must beat. `points` - 1 choices beside the equal ones, spread
-    over tasks in turn; two tasks get a line from 1 : spread to spread : 1.
+    `weighting` or `aggregator` (neither: equal weights), `scaling` and `sampler` are `{"name", "params"}`; `rates`,
+    `freeze` and `stop` are parameters; `checkpoint` and the keys of `ENGINE` are values. Raises ConfigError for a
+    value that a method refuses.
     """
-    if len(tasks) == 2:
-        ratios = [spread ** (2.0 * i / max(points - 1, 1) - 1.0) for i in range(points)]
-        return [("static", {"weights": {tasks[0]: r**0.5, tasks[1]: r**-0.5}}) for r in ratios]
-    found: list[tuple[str, dict[str, Any]]] = [("static", {"weights": dict.fromkeys(tasks, 1.0)})]
-    for i in range(points - 1):
-        factor = spread if i // len(tasks) % 2 == 0 else 1.0 / spread
-        found.append(("static", {"weights": dict.fromkeys(tasks, 1.0) | {tasks[i % len(tasks)]: factor}}))
+    from sharewise.balance.engine.balancer import Balancer
+
+    engine = {key: said[key] for key in ENGINE if said.get(key) is not None}
+    scale = scaling.CATALOGUE.build(said["scaling"]["name"], **said["scaling"]["params"]) if "scaling" in said else None
+    chosen = said.get("aggregator") or said.get("weighting") or {"name": "equal", "params": {}}
+    method: Weighting | Aggregator | Directional
+    if "aggregator" in said:
+        method = aggregation.CATALOGUE.build(chosen["name"], **chosen["params"])
+    else:
+        method = weighting.CATALOGUE.build(chosen["name"], **chosen["params"])
+    sampler = None
+    if "sampler" in said:
+        sampler = sampling.CATALOGUE.build(said["sampler"]["name"], **said["sampler"]["params"])
+    rules = {key: unequal.CATALOGUE.build(key, **said[key]) for key in unequal.CATALOGUE if key in said}
+    return Balance(
+        Balancer(method, scaling=scale, **engine),
+        chosen["name"],
+        sampler=sampler,
+        rates=rules.get("rates"),
+        freezer=rules.get("freeze"),
+        stopper=rules.get("stop"),
+        checkpoint=said.get("checkpoint"),
+    )
+
+
+def task_names(said: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, task) for every task that plain data for `build` names: keys of mappings, and `task`."""
+    found: list[tuple[str, str]] = []
+    for key in ("weighting", "aggregator", "sampler"):
+        params = said[key]["params"] if key in said else {}
+        found += [(f"{key}: {p}", str(t)) for p in ("weights", "start") if isinstance(params.get(p), Mapping)
+                  for t in params[p]]  # fmt: skip
+        if isinstance(params.get("task"), str):
+            found.append((f"{key}: task", params["task"]))
+    for key in unequal.CATALOGUE:
+        for parameter, value in (said.get(key) or {}).items():
+            if isinstance(value, Mapping):
+                found += [(f"{key}: {parameter}", str(t)) for t in value]
     return found
 
 
-def _scaling(given: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def sweep(tasks: Sequence[str], n: int, seed: int = 0) -> list[dict[str, Any]]:
+    """`n` draws of static weights, as plain data for `build`: the front of plain sums that any method must beat.
+
+    The first weighs all tasks equally. Two tasks get evenly spaced shares between 0 and 1; more tasks get uniform
+    draws from the simplex (Dirichlet with parameter 1). Weights sum to the number of tasks.
+    """
+    k = len(tasks)
+    shares = [np.full(k, 1.0 / k)]
+    if k == 2:
+        steps = n // 2
+        above = [0.5 + 0.5 * (i + 1) / (steps + 1) for i in range(steps)]
+        shares += [np.array(pair) for x in above for pair in ((x, 1 - x), (1 - x, x))]
+    else:
+        random = np.random.default_rng(derive(seed, "sweep", *tasks))
+        shares += list(random.dirichlet(np.ones(k), size=max(n - 1, 0)))
+    made = []
+    for share in shares[:n]:
+        weights = {task: float(f"{w:.4g}") for task, w in zip(tasks, np.maximum(share * k, 1e-3), strict=True)}
+        made.append({"weighting": {"name": "static", "params": {"weights": weights}}})
+    return made
+
+
+def _named(given: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A name with parameters in one mapping, `{name, PARAMETER: VALUE}`, as `{"name", "params"}`."""
     if isinstance(given, str):
-        return given, {}
+        return {"name": given, "params": {}}
     rest = dict(given)
-    return str(rest.pop("name", "")), rest
+    return {"name": str(rest.pop("name", "")), "params": rest}

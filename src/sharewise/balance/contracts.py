@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 
 from sharewise.balance.noise import Noise
-from sharewise.errors import ConfigError, Problem
+from sharewise.errors import ConfigError, Problem, nearest
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TaskFacts:
     `names` (T) also seed the noise of random methods, so that a task's luck does not depend on its position.
     `label_counts` (T) training labels per task; `label_variances` (T) of regression targets in the unit the
     loss sees, 1 elsewhere; `n_classes` (T), 1 for regression; `primary` the task that auxiliary ones must
-    serve.
+    serve. `elsewhere` are tasks that the user may name although other models train them.
     """
 
     n_tasks: int
@@ -71,6 +71,7 @@ class TaskFacts:
     label_variances: tuple[float, ...] = ()
     n_classes: tuple[int, ...] = ()
     primary: int | None = field(default=None)
+    elsewhere: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("names", "label_counts", "label_variances", "n_classes"):
@@ -82,6 +83,14 @@ class TaskFacts:
     def labels(self) -> tuple[str, ...]:
         """Names of the tasks, or their positions where no names were given."""
         return self.names or tuple(str(i) for i in range(self.n_tasks))
+
+    def position(self, name: str, rule: str) -> int | None:
+        """Position of a task by name, None where another model trains it; raises ConfigError for any other name."""
+        if name in self.labels:
+            return self.labels.index(name)
+        if name in self.elsewhere:
+            return None
+        raise ConfigError(Problem(rule, f"'{name}' is none", nearest(name, [*self.labels, *self.elsewhere])))
 
 
 class Method(nn.Module, ABC):

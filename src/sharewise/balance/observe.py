@@ -1,24 +1,30 @@
 """What happened to the gradients: numbers per step, by-products of the Gramian that every step already has.
 
-Observers read a `Step` and cannot write. `record` turns a step into plain tensors; `Log` averages them over
-an epoch per member at the cost of a few T x T operations a step, and gives JSON-able rows for the report.
+Observers read a `Step` and cannot write. `record` turns steps into plain tensors; `Log` averages them per member,
+sixteen steps at a time, so that a step costs next to nothing; `look` and `exact` compare gradients now and then
+where the method itself compares none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from sharewise.balance import masked
+from sharewise.balance.engine.features import detached_copies
+from sharewise.balance.engine.rows import flat, loop
 from sharewise.balance.engine.step import Step
+
+TABLES = ("cosines", "similarities")
+"""Observations that are (T, T); means of them are kept for the whole run."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One step, seen. Shapes (..., T) and (..., T, T); nan where a task, or a pair, was absent.
+    """One step, or a stack of steps, seen. Shapes (..., T) and (..., T, T); nan where a task, or a pair, was absent.
 
     `weights` effective weights; `loss_shares` w_k l_k over their sum; `norms` of the raw gradients;
     `norm_shares` |w_k g_k| over their sum; `cosines` between raw gradients; `similarities` of magnitude 2 n_j
@@ -70,56 +76,135 @@ def conflict_rate(gramian: Tensor, present: Tensor) -> Tensor:
     return ((gramian < 0) & pair).sum((-2, -1)).double() / pair.sum((-2, -1))
 
 
-def layer_conflicts(rows: Iterable[tuple[str, Tensor]], present: Tensor) -> dict[str, float]:
-    """Conflict rate per layer from rows (T, *shape) of its parameters, as level `parameters` computes them.
+def look(features: Tensor, losses_from: Callable[[Tensor], Tensor], step: Step) -> Step:
+    """`step` with the Gramian of its task gradients at the shared representation, for a step that has none.
 
-    Parameters of one layer share the name up to the last dot.
+    `features` (..., *rest) and `losses_from` as the balancer's `backward_from` takes them, before the optimiser moves
+    anything. Touches no `.grad`. Cost: heads forward and backward, the trunk not at all.
     """
-    layers: dict[str, Tensor] = {}
+    return replace(step, gramian=_gramian(_cotangents(features, losses_from, step), step))
+
+
+def exact(
+    features: Tensor,
+    losses_from: Callable[[Tensor], Tensor],
+    step: Step,
+    shared: Sequence[tuple[str, Tensor]],
+) -> dict[str, Tensor]:
+    """Gramians (..., T, T) of the scaled losses' exact gradients in every layer of the trunk; their sum is the whole.
+
+    `features` carry the trunk's graph, `shared` are its parameters by name; parameters of one layer share the name
+    up to the last dot. Touches no `.grad`. Cost: one trunk backward per task, memory T P.
+    """
+    cotangents = _cotangents(features, losses_from, step)
+    n_tasks, lead = step.present.shape[-1], step.present.dim() - 1
+    rows = loop([features], [p for _, p in shared], [cotangents], lead, [True] * n_tasks, retain=False)
+    slopes = step.slopes.double()
+    both = slopes.unsqueeze(-1) * slopes.unsqueeze(-2)
+    blocks = [(name, flat(row, lead)) for (name, _), row in zip(shared, rows, strict=True)]
+    return {layer: matrix * both for layer, matrix in by_layer(blocks).items()}
+
+
+def by_layer(rows: Sequence[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Gramian (..., T, T) per layer from rows (..., T, P) of its parameters, as level `parameters` computes them."""
+    found: dict[str, Tensor] = {}
     for name, row in rows:
-        block = row.flatten(1)
         layer = name.rpartition(".")[0] or name
-        layers[layer] = layers.get(layer, torch.zeros(1)) + (block @ block.mT).double()
-    return {layer: float(conflict_rate(matrix, present)) for layer, matrix in layers.items()}
+        part = (row @ row.mT).double()
+        found[layer] = part if layer not in found else found[layer] + part
+    return found
+
+
+def _cotangents(features: Tensor, losses_from: Callable[[Tensor], Tensor], step: Step) -> Tensor:
+    lead = step.present.dim() - 1
+    leaf = detached_copies(features, step.present.shape[-1], lead)
+    with torch.enable_grad():
+        losses = losses_from(leaf)
+        (found,) = torch.autograd.grad(losses.nan_to_num()[step.present].sum(), leaf, allow_unused=True)
+    return torch.zeros_like(leaf) if found is None else found
+
+
+def _gramian(cotangents: Tensor, step: Step) -> Tensor:
+    lead = step.present.dim() - 1
+    rows = cotangents.flatten(lead + 1)
+    slopes = step.slopes.double()
+    return (rows @ rows.mT).double() * slopes.unsqueeze(-1) * slopes.unsqueeze(-2)
 
 
 class Log:
-    """Means over an epoch's steps, one value per member and task (or pair), nan-safe; `flush` ends it."""
+    """Means over steps per member, nan-safe: what is a number per task or member since it was last taken, what is a
+    table of task pairs over the whole run.
 
-    def __init__(self) -> None:
+    Steps are kept as they are and worked off `every` at a time.
+    """
+
+    def __init__(self, every: int = 16) -> None:
+        self._every = every
+        self._steps: list[Step] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
 
     def add(self, step: Step) -> None:
         """Take note of a step."""
-        seen = record(step)
+        self._steps.append(step)
+        if len(self._steps) >= self._every:
+            self._work_off()
+
+    def keep(self, index: Tensor) -> None:
+        """Let members leave the stack."""
+        self._work_off()
+        self._sums = {name: value[index] for name, value in self._sums.items()}
+        self._counts = {name: value[index] for name, value in self._counts.items()}
+
+    def take(self, index: Tensor | None = None) -> dict[str, Tensor]:
+        """Means of everything but tables for the members at `index` (None: the one member, or all); they start anew."""
+        self._work_off()
+        found = {}
+        for name in self._sums:
+            if name in TABLES:
+                continue
+            where: Tensor | tuple[()] = () if index is None else index
+            found[name] = self._mean(name)[where]
+            self._sums[name][where] = 0.0
+            self._counts[name][where] = 0.0
+        return found
+
+    def tables(self, index: Tensor | None = None) -> dict[str, Tensor]:
+        """Means (..., T, T) of `TABLES` over all steps so far; nothing where no gradient was compared."""
+        self._work_off()
+        where: Tensor | tuple[()] = () if index is None else index
+        return {name: self._mean(name)[where] for name in TABLES if name in self._sums}
+
+    def _mean(self, name: str) -> Tensor:
+        count = self._counts[name]
+        return torch.where(count > 0, self._sums[name] / count.clamp(min=1), torch.nan)
+
+    def _work_off(self) -> None:
+        steps, self._steps = self._steps, []
+        for part in ([s for s in steps if s.gramian is None], [s for s in steps if s.gramian is not None]):
+            if part:
+                self._sum(record(_stacked(part)))
+
+    def _sum(self, seen: Observation) -> None:
         for name, value in seen.__dict__.items():
             if value is None:
                 continue
             known = value.isfinite()
-            clean = torch.where(known, value, torch.zeros_like(value)).double()
+            clean = torch.where(known, value, torch.zeros_like(value)).double().sum(0)
             if name not in self._sums:
-                self._sums[name], self._counts[name] = clean, known.double()
+                self._sums[name], self._counts[name] = clean, known.sum(0).double()
             else:
                 self._sums[name] += clean
-                self._counts[name] += known
-
-    def keep(self, index: Tensor) -> None:
-        """Let members leave the stack."""
-        self._sums = {name: value[index] for name, value in self._sums.items()}
-        self._counts = {name: value[index] for name, value in self._counts.items()}
-
-    def flush(self) -> dict[str, list[object] | float | None]:
-        """Nested lists (members, tasks) of the means, None where nothing was seen; empties the log."""
-        found: dict[str, list[object] | float | None] = {}
-        for name, total in self._sums.items():
-            mean = torch.where(self._counts[name] > 0, total / self._counts[name].clamp(min=1), torch.nan)
-            found[name] = _plain(mean.tolist())
-        self._sums, self._counts = {}, {}
-        return found
+                self._counts[name] += known.sum(0)
 
 
-def _plain(value: list[object] | float) -> list[object] | float | None:
-    if isinstance(value, list):
-        return [_plain(v) for v in value]  # type: ignore[arg-type]
-    return None if value != value else value
+def _stacked(steps: Sequence[Step]) -> Step:
+    gramians = [s.gramian for s in steps if s.gramian is not None]
+    return Step(
+        torch.stack([s.losses for s in steps]),
+        torch.stack([s.present for s in steps]),
+        torch.stack([s.weights for s in steps]),
+        torch.stack([s.slopes for s in steps]),
+        torch.stack(gramians) if gramians else None,
+        True,
+    )

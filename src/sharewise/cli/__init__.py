@@ -19,6 +19,8 @@ VERBS = {
     "advise": "Ask of the data what a study could find, before training.",
     "run": "Carry out a study: verdict per task, report, bundle.",
     "report": "Write a run's report and print its answer.",
+    "explain": "Why a task got worse in the shared model, by re-runs.",
+    "remedy": "Run a study again with what removes the harms.",
     "predict": "Answer every task for the rows of a table.",
     "route": "Show or change which model of a bundle answers a task.",
     "schema": "Print the JSON Schema of study files.",

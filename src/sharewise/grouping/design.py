@@ -103,6 +103,15 @@ def _grow(size: int, met: np.ndarray, random: np.random.Generator) -> Group:
     return tuple(sorted(group))
 
 
+def too_few_for_pairs(n_tasks: int, runs: int, needed: int) -> Problem:
+    """What is wrong with a budget that does not pay for every pair of tasks."""
+    return Problem(
+        f"A search over all {len(pairs(n_tasks))} pairs of {n_tasks} tasks needs {needed} models",
+        f"its budget is {runs}",
+        f"set runs: {needed}, or search by surrogate",
+    )
+
+
 def pairs(n_tasks: int) -> tuple[Group, ...]:
     """Every pair of K tasks."""
     return tuple(itertools.combinations(range(n_tasks), 2))

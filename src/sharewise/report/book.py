@@ -20,7 +20,7 @@ from sharewise.report.blocks import (
     paragraph,
     say,
 )
-from sharewise.report.load import FILES, SIDELINES, StudyRecords
+from sharewise.report.load import FILES, SEARCHED, SIDELINES, StudyRecords
 from sharewise.report.rows import TaskRow
 
 _RUNS_SHOWN = 200
@@ -79,7 +79,7 @@ def provenance(records: StudyRecords, rows: Sequence[TaskRow]) -> Section:
         blocks.append(_runs_fold(records))
     if records.digests:
         made = tuple(
-            (Cell(name, kind="task"), Cell(FILES.get(name, "")), Cell(digest, kind="hash"))
+            (Cell(name, kind="task"), Cell((FILES | SEARCHED).get(name, "")), Cell(digest, kind="hash"))
             for name, digest in records.digests.items()
         )
         blocks.append(
@@ -147,7 +147,7 @@ def _ids(records: StudyRecords, named: Sequence[str], arm: str, task: str) -> st
 
 
 def _runs_fold(records: StudyRecords) -> Fold:
-    order = {Phase.CONFIRM: 0, Phase.SELECT: 1, Phase.TUNE: 2}
+    order = {Phase.CONFIRM: 0, Phase.SELECT: 1, Phase.TUNE: 2, Phase.SEARCH: 3}
     runs = sorted(records.runs, key=lambda run: (order[run.phase], run.arm, run.group, run.trial, run.seed))
     made = tuple(
         (

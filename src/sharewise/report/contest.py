@@ -76,7 +76,9 @@ def arms(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     """Every contestant with the budget it had, and its validation scores."""
     if not records.runs:
         return None
-    names = list(dict.fromkeys([*records.arms, *(run.arm for run in records.runs)]))
+    # The runs of sampled groups belong to no arm: the section on the search counts them.
+    contesting = (run.arm for run in records.runs if run.phase is not Phase.SEARCH)
+    names = list(dict.fromkeys([*records.arms, *contesting]))
     trials = trials_per_arm(records.runs)
     head = (
         "Arm",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sharewise.causes import Inquiry
 from sharewise.errors import DataError, Problem
 from sharewise.records import (
     Arm,
@@ -19,6 +20,7 @@ from sharewise.records import (
     Decision,
     DesignRecord,
     Finding,
+    GroupingRecord,
     MetricFacts,
     PlanCost,
     Role,
@@ -49,7 +51,14 @@ FILES = {
 }
 """What a finished run directory holds for a reader, in the order it is written."""
 
+SEARCHED = {
+    "plans.json": "the plans that the search found, trained as candidates",
+    "grouping.json": "who helps whom, as the search measured it",
+}
+"""What a run directory holds besides where its design has a search."""
+
 SIDELINES = (
+    "plans.json", "grouping.json",
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
     "calibration.json", "cost.json",
 )  # fmt: skip
@@ -86,6 +95,8 @@ class StudyRecords:
     calibration: tuple[Calibration, ...] = ()
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
+    grouping: GroupingRecord | None = None
+    inquiry: Inquiry | None = None
     study_file: str = ""
     missing: tuple[Missing, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -129,9 +140,14 @@ def load(run_dir: Path | str) -> StudyRecords:
             Problem("A report is made from a run directory", fact, "give the one that `sharewise run` wrote")
         )
     reader = _Reader(path)
+    design, found = reader.one("design.json", DesignRecord), None
+    if design is not None and design.search is not None:
+        design = replace(design, arms=(*design.arms, *reader.many("plans.json", Arm)))
+        found = reader.one("grouping.json", GroupingRecord)
     records = StudyRecords(
         name=path.resolve().name,
-        design=reader.one("design.json", DesignRecord),
+        design=design,
+        grouping=found,
         data=reader.one("data.json", DataSummary),
         audit=reader.many("audit.json", Finding),
         audit_details=reader.one("audit_details.json", AuditDetails),
@@ -145,6 +161,8 @@ def load(run_dir: Path | str) -> StudyRecords:
         calibration=reader.many("calibration.json", Calibration),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
+        # Written by `sharewise explain` alone, so that its absence is no gap.
+        inquiry=reader.one("explain.json", Inquiry) if (path / "explain.json").exists() else None,
         study_file=reader.text("study.yaml"),
         missing=tuple(sorted(reader.missing, key=_order)),
         digests=reader.digests,

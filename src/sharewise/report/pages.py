@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, decision, figures, findings, hero, labels, words
+from sharewise.report import book, contest, decision, explain, figures, findings, hero, labels, words
+from sharewise.report.affinity import affinity
 from sharewise.report.blocks import (
     Block,
     Cell,
@@ -51,6 +52,8 @@ def page(records: StudyRecords) -> Page:
         decision.section(records, rows),
         verdicts(records, rows),
         evidence(records, rows),
+        affinity(records, rows),
+        explain.section(records),
         *(build(records, rows) for build in _BOOK),
     ]
     name = records.design.name if records.design is not None else records.name

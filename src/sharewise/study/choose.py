@@ -53,14 +53,15 @@ def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order
     return winner
 
 
-def most_promising(comparisons: Mapping[str, Sequence[Comparison]]) -> str:
-    """The candidate with the largest mean change over tasks, in margins; ties go to the one named first.
+def most_promising(comparisons: Mapping[str, Sequence[Comparison]], n_tasks: int) -> str:
+    """The candidate with the largest mean change over all tasks, in margins; ties go to the one named first.
 
-    Each task's change is capped at three margins either way, so that one small task cannot carry a plan.
+    Each task's change is capped at three margins either way, so that one small task cannot carry a plan. A task that a
+    plan leaves alone changes by nothing, so that plans that share more or less are compared on the same tasks.
     """
 
     def promise(found: Sequence[Comparison]) -> float:
         changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in found]
-        return float(np.mean(changes)) if changes else -np.inf
+        return float(np.sum(changes)) / n_tasks if changes else -np.inf
 
     return max(comparisons, key=lambda name: promise(comparisons[name]))

@@ -138,6 +138,45 @@ def parts(kind: Metric, baseline: Floats, candidate: Floats, clusters: Array | N
     Linearised per row (delta method): for ratios y_m = x_m / b, y_b = (m / b) x_b / b; for log ratios
     y = -power x / mean; for points y = x. V_rows is the variance over rows of mean_s y_m - mean_s y_b, over n.
     """
+    line = linearised(kind, baseline, candidate)
+    if isinstance(line, str):
+        return line
+    y_b, y_m = line.baseline, line.candidate
+    typical = float(np.median(np.abs(y_b)))
+    n_rows = baseline.shape[1]
+    if clusters is not None:
+        y_b, y_m = by_entity(y_b, clusters), by_entity(y_m, clusters)
+    n = y_b.shape[1]
+    if n < 2:
+        return "all test rows belong to one entity"
+    spread = y_m.mean(axis=0) - y_b.mean(axis=0)
+    # Two arms that agree on every row seen may differ on the next: never less than one typical row's worth.
+    var_rows = max(float(spread.var(ddof=1)) / n, (typical / n_rows) ** 2)
+    return Parts(
+        line.effect,
+        line.baseline_score,
+        line.candidate_score,
+        var_rows,
+        df_of_rows(spread),
+        arm_of(y_b, _run_scores(baseline, kind.power)),
+        arm_of(y_m, _run_scores(candidate, kind.power)),
+    )
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """Theta of two arms and what each row adds to it: values (S, n) of either arm, whose difference of means moves as
+    theta does."""
+
+    effect: float
+    baseline_score: float
+    candidate_score: float
+    baseline: Floats
+    candidate: Floats
+
+
+def linearised(kind: Metric, baseline: Floats, candidate: Floats) -> Linearised | str:
+    """Theta by the delta method from per-row values (S, n), or why it is not defined (see `parts`)."""
     b, m = float(baseline.mean()), float(candidate.mean())
     scores = (_power(b, kind.power), _power(m, kind.power))
     if scores[0] is None or scores[1] is None:
@@ -152,28 +191,10 @@ def parts(kind: Metric, baseline: Floats, candidate: Floats, clusters: Array | N
     else:
         sign = 1.0 if kind.bigger_is_better else -1.0
         y_b, y_m = sign * baseline, sign * candidate
-    typical = float(np.median(np.abs(y_b)))
-    n_rows = baseline.shape[1]
-    if clusters is not None:
-        y_b, y_m = _by_entity(y_b, clusters), _by_entity(y_m, clusters)
-    n = y_b.shape[1]
-    if n < 2:
-        return "all test rows belong to one entity"
-    spread = y_m.mean(axis=0) - y_b.mean(axis=0)
-    # Two arms that agree on every row seen may differ on the next: never less than one typical row's worth.
-    var_rows = max(float(spread.var(ddof=1)) / n, (typical / n_rows) ** 2)
-    return Parts(
-        effect,
-        scores[0],
-        scores[1],
-        var_rows,
-        _df_rows(spread),
-        _arm(y_b, _run_scores(baseline, kind.power)),
-        _arm(y_m, _run_scores(candidate, kind.power)),
-    )
+    return Linearised(effect, scores[0], scores[1], y_b, y_m)
 
 
-def _df_rows(spread: Floats) -> float:
+def df_of_rows(spread: Floats) -> float:
     """Degrees of freedom of the variance over rows (n,): 2 / (2 / (n - 1) + k / n) with excess kurtosis k.
 
     Var(s^2) = sigma^4 (2 / (n - 1) + k / n): a heavy-tailed score has a variance known less well than n - 1 says. k is
@@ -196,7 +217,8 @@ def _run_scores(values: Floats, power: float) -> tuple[float, ...]:
     return tuple(float(mean**power) if power == 1.0 or mean >= 0 else 0.0 for mean in values.mean(axis=1))
 
 
-def _arm(y: Floats, scores: tuple[float, ...]) -> Arm:
+def arm_of(y: Floats, scores: tuple[float, ...] = ()) -> Arm:
+    """One arm's share of the variance from its per-row values (S, n)."""
     runs, n = y.shape
     if runs == 1:
         return Arm(1, 0.0, 0.0, 0.0, scores)
@@ -206,7 +228,7 @@ def _arm(y: Floats, scores: tuple[float, ...]) -> Arm:
     return Arm(runs, float(means.var(ddof=1)), square / (runs * n), runs - 1.0, scores)
 
 
-def _by_entity(y: Floats, clusters: Array) -> Floats:
+def by_entity(y: Floats, clusters: Array) -> Floats:
     """Values (S, C), one per entity, whose mean over entities is the mean over rows.
 
     z_c = mean + (C / n) sum_{i in c} (y_i - mean): for entities of equal size the mean inside each; for unequal ones

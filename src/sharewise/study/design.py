@@ -42,15 +42,20 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to build and balance a group's model; arms with equal variants share their single-task baseline."""
+    """One way to build, balance and train a group's model; arms with equal variants share their single-task baseline.
+
+    `recipe` holds what differs from the study's own recipe (see `training.recipe.Recipe`).
+    """
 
     architecture: Choice
     balance: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Eight hexadecimal digits that name the variant in run ids."""
-        text = json.dumps([plain(self.architecture), plain(self.balance)], sort_keys=True)
+        said = [plain(self.architecture), plain(self.balance), *([plain(self.recipe)] if self.recipe else [])]
+        text = json.dumps(said, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
@@ -59,7 +64,8 @@ class Design:
     """A study before it has run. Its digest covers all of it and the data: a run directory belongs to one design.
 
     `variants` maps the name of every neural arm to how its models are built; `record` is what a reader needs;
-    `reading` is how inputs are read whose kind leaves a choice.
+    `reading` is how inputs are read whose kind leaves a choice. `frozen` is the design as it was written down, where
+    plans that a search found have joined it since.
     """
 
     record: DesignRecord
@@ -69,10 +75,13 @@ class Design:
     data_hash: str
     split_hash: str
     reading: dict[str, Any] = field(default_factory=dict)
+    frozen: Design | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of the design as it stands in `design.json`."""
+        if self.frozen is not None:
+            return self.frozen.digest
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -114,6 +123,13 @@ class Design:
         """The arms that share."""
         return tuple(arm for arm in self.record.arms if arm.role is Role.CANDIDATE)
 
+    def joined_by(self, arms: tuple[Arm, ...]) -> Design:
+        """The design with plans that a search found among its candidates; its digest stays that of what was frozen."""
+        candidates = self.record.arms[: 1 + max(self.record.arms.index(arm) for arm in self.candidates)]
+        others = self.record.arms[len(candidates) :]
+        record = replace(self.record, arms=(*candidates, *arms, *others))
+        return replace(self, record=record, frozen=self.frozen or self)
+
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""
         return next(arm for arm in self.record.arms if arm.name == name)
@@ -151,6 +167,7 @@ class Wanted:
     """None: all tasks together."""
     architecture: Choice | None = None
     balance: dict[str, Any] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def build(
@@ -166,6 +183,7 @@ def build(
     split_hash: str,
     prefer_fewer_models: bool,
     describe: dict[str, str],
+    revision: int = 0,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
     judged = tasks.judged
@@ -174,12 +192,15 @@ def build(
     variants: dict[str, Variant] = {SINGLE: lone}
     arms = [Arm(SINGLE, Role.ALONE, plan, describe_model(lone, alone=True), budget.trials)]
     for item in wanted if len(tasks) > 1 else ():
-        variant = Variant(item.architecture or default.architecture, item.balance or default.balance)
+        balance = default.balance if item.balance is None else item.balance
+        variant = Variant(item.architecture or default.architecture, balance, item.recipe)
         together = Plan.all_together(tasks.names)
         made = together if item.groups is None else Plan.of(item.name, item.groups, judged.names)
         made = replace(made, name=item.name)
         alone = SINGLE
-        own = Variant(_alone(variant.architecture), default.balance)
+        # Checkpoints by task are nothing to a task alone.
+        longer = {key: value for key, value in item.recipe.items() if key != "checkpoint"}
+        own = Variant(_alone(variant.architecture), default.balance, longer)
         if own != lone:
             alone = f"{SINGLE}[{item.name}]"
             same = next((n for n, v in variants.items() if v == own and n.startswith(SINGLE)), None)
@@ -206,6 +227,7 @@ def build(
         planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
         prefer_fewer_models=prefer_fewer_models,
         version=__version__,
+        revision=revision,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
 

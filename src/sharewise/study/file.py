@@ -13,6 +13,7 @@ from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.plan import Choice, Plan
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
+from sharewise.study.search_section import FOUND, SearchSection
 from sharewise.study.sections import (
     AuditSection,
     BalanceSection,
@@ -20,6 +21,7 @@ from sharewise.study.sections import (
     CandidateSection,
     DataSection,
     EncodersSection,
+    Flag,
     InputSection,
     Section,
     SplitSection,
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from sharewise.tables.read import Table
     from sharewise.tables.split import SplitSpec
 
-RESERVED = ("single", "together")
+RESERVED = ("single", "together", "search", *FOUND)
 """Names of the candidates that every study has."""
+IN_MEMORY = "in memory"
+"""What stands for the path of a table that came from no file."""
 
 
 class StudyFile(Section):
@@ -52,10 +56,13 @@ class StudyFile(Section):
     candidates: tuple[CandidateSection, ...] = ()
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
+    search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None
+    revision: Annotated[Whole, Field(ge=0, description="Raise it to confirm with fresh seeds.")] = 0
+    auto_remedy: Flag = Field(default=False, description="Explain what is harmed, and run a study of the remedy.")
 
     _file: str | None = PrivateAttr(None)
     _lines: Lines = PrivateAttr(default_factory=Lines)

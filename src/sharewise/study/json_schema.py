@@ -18,7 +18,13 @@ JSON_TYPES = {
     "None": "null",
     "dict[str, int]": "object",
 }
-SHORT_FORMS = {"DataSection": "string", "SplitSection": "string", "TaskSection": "string", "BudgetSection": "string"}
+SHORT_FORMS = {
+    "DataSection": "string",
+    "SplitSection": "string",
+    "TaskSection": "string",
+    "BudgetSection": "string",
+    "SearchSection": "string",
+}
 
 
 def json_schema() -> dict[str, Any]:

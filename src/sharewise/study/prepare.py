@@ -21,7 +21,7 @@ from sharewise.tables.split import Split
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 if TYPE_CHECKING:
-    from sharewise.balance.engine.balancer import Balancer
+    from sharewise.balance.choose import Balance
     from sharewise.models.reading import Progress
     from sharewise.study.design import Variant
     from sharewise.training.data import TrainingData
@@ -69,11 +69,12 @@ class Prepared:
         """Entity of each labelled row, where rows of one entity count once."""
         return None if self.clusters is None else self.clusters[self.rows_of(task, part)]
 
-    def balancer(self, variant: Variant) -> Balancer:
-        """A new balancer for one cohort."""
-        from sharewise.study.balancing import balancer
+    def balance(self, variant: Variant, n_tasks: int) -> Balance:
+        """A new balance for one cohort. A model of one task has nothing to balance but which rows it sees."""
+        from sharewise.balance import choose
 
-        return balancer(variant.balance)
+        said = variant.balance
+        return choose.build(said if n_tasks > 1 else {k: said[k] for k in ("sampler",) if k in said})
 
 
 def prepare(

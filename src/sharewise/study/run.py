@@ -74,6 +74,8 @@ class Conductor:
         self.tasks = prepared.tasks
         self.judged = prepared.tasks.judged
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self.seen: dict[tuple[str, str], list[Run]] = {}
+        """Runs by (arm, task) that the last selection compared on validation rows."""
         self.selection: tuple[Comparison, ...] = ()
         self._kept: dict[tuple[str, str, str], Array] = {}
 
@@ -91,13 +93,15 @@ class Conductor:
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
-        root = self.design.record.seed
+        root, revision = self.design.record.seed, self.design.record.revision
+        # A revision keeps what was tuned and selected and draws the confirmation anew.
+        again = (revision,) if revision and phase is Phase.CONFIRM else ()
         return Run(
             phase=phase,
             arm=arm,
             kind=kind,
             group=group,
-            seed=derive(root, phase.value, number),
+            seed=derive(root, phase.value, *again, number),
             trial=trial,
             params=self._params(kind, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
@@ -113,11 +117,11 @@ class Conductor:
             return asdict(neural_trial(trial, root))
         return dict(single_task_model(kind).search_space(trial, root))
 
-    def tuning(self) -> list[Run]:
-        """Equal trials for every group of every arm, all with one seed."""
+    def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
+        """Equal trials for every group of every arm, or of these arms, all with one seed."""
         return [
             self.run(Phase.TUNE, kind, arm, group, trial, 0)
-            for item in self.design.record.arms
+            for item in (self.design.record.arms if arms is None else arms)
             for kind, arm, group in self.trained(item)
             for trial in range(self.design.budget.trials)
         ]
@@ -136,14 +140,14 @@ class Conductor:
         """The work list of some runs."""
         return units(runs, self.prepared)
 
-    def tune(self, workers: Workers, progress: Callable[[int], None]) -> None:
-        """Carry out the tuning trials and take each group's winner on validation rows."""
-        runs = self.tuning()
+    def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
+        """Carry out the tuning trials, of all arms or of these, and take each group's winner on validation rows."""
+        runs = self.tuning(arms)
         workers.carry_out(self.plan_units(runs), progress)
         by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
         for run in runs:
             by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
-        self.winners = {key: choose.best_trial(records, self.tasks) for key, records in by_group.items()}
+        self.winners |= {key: choose.best_trial(records, self.tasks) for key, records in by_group.items()}
 
     def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
@@ -151,7 +155,7 @@ class Conductor:
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if w[0] != "linear"], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
-        seen: dict[tuple[str, str], list[Run]] = {}
+        seen = self.seen = {}
         for run in [*self._winning_trials(everything), *runs]:
             for task in run.group.tasks:
                 seen.setdefault((run.arm, task), []).append(run)
@@ -163,10 +167,10 @@ class Conductor:
             rival = singles[candidate.alone or SINGLE]
             shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
             comparisons[candidate.name] = self.compared(
-                [self._pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
+                [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
-        return choose.most_promising(comparisons), singles
+        return choose.most_promising(comparisons, len(self.judged)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
@@ -184,7 +188,7 @@ class Conductor:
         gains: dict[str, dict[str, float]] = {}
         for arm in ALTERNATIVES:
             tasks = [t for t in self.judged.names if (arm, t) in seen]
-            found, _ = self.compared([self._pair(t, alone, arm, seen, "validation") for t in tasks])
+            found, _ = self.compared([self.pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
@@ -222,9 +226,8 @@ class Conductor:
 
     # --- evidence -----------------------------------------------------------------------------------------
 
-    def _pair(
-        self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str
-    ) -> Pair:
+    def pair(self, task: str, baseline: str, candidate: str, runs: dict[tuple[str, str], list[Run]], part: str) -> Pair:
+        """Predictions of two arms' finished runs on the rows of a part, ready to be compared."""
         truth, present = self.prepared.truth(task, part)
         ids: list[tuple[str, ...]] = []
         predictions = []
@@ -281,8 +284,8 @@ class Conductor:
             measured = self._calibrations(decisions, best, by_arm)
             return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
         shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
-        against_best, why = self.compared([self._pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
-        pairs = [self._pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
+        against_best, why = self.compared([self.pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
+        pairs = [self.pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
         prefer = self.design.record.prefer_fewer_models

@@ -267,6 +267,16 @@ class BalanceSection(Section):
     freeze_after: Annotated[Whole | None, Field(ge=1, description="Epochs, then the mean learnt weights stay.")] = None
 
 
+class RecipeSection(Section):
+    """What of the training a candidate does otherwise than the study."""
+
+    checkpoint: Literal["group", "task"] | None = Field(
+        default=None, description="task: every task is answered from its own best epoch, one model file each."
+    )
+    epochs: Annotated[Whole | None, Field(ge=1, le=100_000)] = None
+    min_steps: Annotated[Whole | None, Field(ge=1, le=10_000_000, description="At least this many steps.")] = None
+
+
 class CandidateSection(Section):
     """A plan to try beside "single" and "together", which are always tried."""
 
@@ -277,6 +287,7 @@ class CandidateSection(Section):
     )
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] | None = None
     balance: BalanceSection | None = None
+    recipe: RecipeSection = RecipeSection()
 
     @model_validator(mode="after")
     def _sound(self) -> CandidateSection:

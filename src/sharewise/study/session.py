@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import platform
 import sys
 import time
@@ -19,11 +20,11 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, judge
+from sharewise.study import architectures, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
-from sharewise.study.file import StudyFile
+from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
@@ -37,6 +38,11 @@ from sharewise.tables.read import Table
 from sharewise.tables.split import Split
 
 PACKAGES = ("sharewise", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow")
+
+REOPENED = (
+    "The confirmation runs have fresh seeds, but an earlier revision of this study has opened the same test rows: "
+    "what was chosen in between may have been chosen with them in mind."
+)
 
 
 class Session:
@@ -71,6 +77,8 @@ class Session:
                 conductor.tune(pool, advance)
             with self.progress("selection", None) as advance:
                 selected, singles = conductor.select(pool, advance)
+            if design.record.search is not None:
+                selected, singles = self._search(conductor, pool, singles)
             runs = conductor.confirmation(selected, singles)
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
@@ -83,6 +91,20 @@ class Session:
         report.write(self.directory)
         report.write_decision(self.directory)
         return StudyResult(self.directory, findings.verdicts, findings.decisions, summary)
+
+    def _search(
+        self, conductor: Conductor, pool: Workers, singles: dict[str, dict[str, str]]
+    ) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """Look for plans, tune them as any candidate, and select again among all."""
+        looking = search.PlanSearch(conductor, self.log)
+        with self.progress("search", len(looking.record.groups)) as advance:
+            arms = looking.carry_out(pool, advance, singles)
+        if arms:
+            conductor.design = conductor.design.joined_by(arms)
+            with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
+                conductor.tune(pool, advance, arms)
+        with self.progress("selection", None) as advance:
+            return conductor.select(pool, advance)
 
     # --- before the first run -----------------------------------------------------------------------------
 
@@ -109,7 +131,8 @@ class Session:
                 self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
                 continue
             balance = None if candidate.balance is None else _balance(candidate.balance)
-            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance))
+            own = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
+            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance, own))
         asked = [("the study", declared.architecture)]
         asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
         architectures.check(asked, tasks)
@@ -124,11 +147,17 @@ class Session:
             data_hash=data_hash,
             split_hash=preparing.split_hash(split),
             prefer_fewer_models=False,
+            revision=declared.revision,
             describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
         )
+        searching = search.wanted(declared.search, len(tasks.judged))
+        if searching:
+            design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
         design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
+        if searching:
+            design = search.with_search(design, declared.search, prepared)
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
@@ -159,9 +188,12 @@ class Session:
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
+        said = self.declared.to_dict()
+        if self.declared.data.path != IN_MEMORY:
+            said["data"]["path"] = os.path.relpath(self.declared.data_path, self.directory)
         yaml, text = YAML(typ="safe"), io.StringIO()
         yaml.default_flow_style = False
-        yaml.dump(self.declared.to_dict(), text)
+        yaml.dump(said, text)
         write_atomic(self.directory / "study.yaml", text.getvalue())
 
     def _budget(self) -> Budget:
@@ -185,6 +217,8 @@ class Session:
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
         self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
+        if design.record.search is not None:
+            self.log(search.announce(design, conductor.prepared, self.workers))
 
     # --- after the last run -------------------------------------------------------------------------------
 
@@ -215,7 +249,7 @@ class Session:
             gate=judge.no_task_is_harmed(findings.verdicts) if findings.verdicts else None,
             harmed=tuple(judge.harmed(findings.verdicts)),
             fallbacks=tuple(decision.group for decision in fallbacks(findings)),
-            notes=findings.notes,
+            notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
         )
 
 

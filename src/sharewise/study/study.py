@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharewise.errors import ConfigError, Problem
-from sharewise.study.file import StudyFile, load
+from sharewise.records import Outcome
+from sharewise.study.file import IN_MEMORY, StudyFile, load
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
 
@@ -36,12 +37,13 @@ class Study:
         candidates: Sequence[Mapping[str, Any]] = (),
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
+        search: str | Mapping[str, Any] | None = None,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
         roles: Mapping[str, str] | None = None,
     ) -> None:
         in_memory = not isinstance(data, str | Path)
-        where = "in memory" if in_memory else str(data)
+        where = IN_MEMORY if in_memory else str(data)
         said: dict[str, Any] = {
             "data": {"path": where, **(roles or {})},
             "tasks": [*tasks],
@@ -50,6 +52,7 @@ class Study:
             "seed": seed,
         }
         optional = {"split": split, "inputs": inputs, "candidates": [*candidates] or None, "balance": balance}
+        optional["search"] = search
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data
@@ -60,8 +63,30 @@ class Study:
         declared = load(path)
         if budget is not None:
             declared = declared.with_budget(budget)
+        return cls.of(declared)
+
+    @classmethod
+    def from_run(cls, directory: Path, data: Source | None = None) -> Study:
+        """The study that a run directory describes; `data` is its table where that was in memory or has moved.
+
+        Raises ConfigError where the directory does not say, or the table was in memory and is not given.
+        """
+        declared = load(directory / "study.yaml")
+        if data is None and declared.data.path == IN_MEMORY:
+            raise ConfigError(
+                Problem(
+                    "A study of a table in memory needs that table again",
+                    f"{directory} does not hold it",
+                    "give it as `data`, or the file it came from with --data",
+                )
+            )
+        return cls.of(declared, data)
+
+    @classmethod
+    def of(cls, declared: StudyFile, data: Source | None = None) -> Study:
+        """The study of a declaration that is there already, and its table where that is not at its path."""
         made = cls.__new__(cls)
-        made.declared, made._source = declared, declared.data_path
+        made.declared, made._source = declared, declared.data_path if data is None else data
         return made
 
     def run(
@@ -79,8 +104,13 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
-        _claim(directory)
-        return session.carry_out(started)
+        claim(directory)
+        result = session.carry_out(started)
+        if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):
+            from sharewise.study.explain.remedy import remedy
+
+            remedy(directory, data=self._source, workers=workers, progress=progress, log=log)
+        return result
 
     def session(
         self,
@@ -102,7 +132,7 @@ class Study:
         return Session(declared, table, checked, directory, workers, progress, log)
 
 
-def _claim(directory: Path) -> None:
+def claim(directory: Path) -> None:
     """Make the run directory; raises ConfigError where something else is there.
 
     A run that was killed before its design was written leaves at most hidden files behind, which do not count.

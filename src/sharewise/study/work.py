@@ -20,6 +20,7 @@ from sharewise.models import single
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
+from sharewise.tasks import Task
 
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
@@ -78,9 +79,9 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     packs: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if run.kind == "neural":
-            tasks = [prepared.tasks[name] for name in run.group.tasks]
             rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
             variant = prepared.variants[run.arm]
+            tasks = layout(run, prepared)
             same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
             choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
             key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch_size_for(rows), same_tasks)
@@ -100,6 +101,18 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     for members in small.values():
         made += _by_cost(members, prepared)
     return sorted(made, key=lambda unit: -unit.cost)
+
+
+def layout(run: Run, prepared: Prepared) -> list[Task]:
+    """The tasks of a run's slots: its group's, or all of the study's where groups of a search may stack, those that are
+    not in the group standing idle. That is where slots do not touch one another and balance has no memory of tasks."""
+    from sharewise.models import sharing
+
+    variant = prepared.variants[run.arm]
+    free = not variant.balance and sharing.CATALOGUE.load(variant.architecture.name).slots_are_independent
+    if run.phase is Phase.SEARCH and free:
+        return list(prepared.tasks)
+    return [prepared.tasks[name] for name in run.group.tasks]
 
 
 def _by_cost(runs: Sequence[Run], prepared: Prepared, most: float = 4.0) -> list[Unit]:
@@ -166,10 +179,12 @@ def _cohort(
     from sharewise.training.results import Member
 
     variant = prepared.variants[runs[0].arm]
-    tasks = [prepared.tasks[name] for name in runs[0].group.tasks]
+    tasks = layout(runs[0], prepared)
+    slots = () if len(tasks) == len(runs[0].group.tasks) else tuple(range(len(tasks)))
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
-    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params)) for r in runs]
-    cohort = Cohort(members, model, prepared.data, Recipe(**prepared.recipe), prepared.balancer(variant))
+    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
+    recipe = Recipe(**{**prepared.recipe, **variant.recipe})
+    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
@@ -185,6 +200,7 @@ def _cohort(
             n_train_rows=result.n_train_rows,
             epochs=result.epochs,
             seconds=result.seconds,
+            balance=result.balance,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}

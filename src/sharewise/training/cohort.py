@@ -9,23 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sharewise.balance.choose import Balance
 from sharewise.balance.contracts import TaskFacts
 from sharewise.balance.engine.balancer import Balancer
 from sharewise.balance.engine.step import Step
 from sharewise.balance.weighting.equal import Equal
 from sharewise.models.build import GroupModel
 from sharewise.models.sharing.base import Dropout
-from sharewise.models.stacked import Stack
+from sharewise.models.stacked import Entry, Stack
 from sharewise.records import Status
 from sharewise.seeds import derive
 from sharewise.training.data import TrainingData
+from sharewise.training.observers import BalanceObserver
 from sharewise.training.optimiser import StackedAdamW, clip_
-from sharewise.training.order import Order
+from sharewise.training.order import Order, samplers
 from sharewise.training.recipe import Recipe, batch_size_for
 from sharewise.training.results import Collector, Evaluation, FitResult, Member, chunks, padded
-from sharewise.training.shared import Shared
+from sharewise.training.shared import Shared, is_shared
 from sharewise.training.step import Slots, labelled
 from sharewise.training.stopping import Checkpoints
+from sharewise.training.tempo import Tempo
 
 
 class Cohort:
@@ -43,41 +46,66 @@ class Cohort:
         model: GroupModel,
         data: TrainingData,
         recipe: Recipe,
-        balancer: Balancer | None = None,
+        balance: Balance | None = None,
     ) -> None:
         self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
+        balance = balance or Balance(Balancer(Equal()))
         self.stack = Stack(model.to(data.device))
-        names = [[data.tasks.tasks[t].name for t in member.tasks] for member in members]
+        names = [[data.tasks.tasks[t].name for t in member.layout] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
-        self.balancer = (balancer or Balancer(Equal())).build(
-            self._facts(), [derive(member.seed, "balance") for member in members]
-        )
+        facts, seeds = self._facts(), [derive(member.seed, "balance") for member in members]
+        self.primary = facts.primary
+        self.balancer = balance.balancer.build(facts, seeds)
         self.shared = Shared(model, self.stack, self.balancer)
         self.learnt = [(StackedAdamW(p.data), p) for p in self.balancer.parameters()]
-        self.slots = Slots(torch.tensor([m.tasks for m in members], device=data.device), model, data)
+        layout = torch.tensor([m.layout for m in members], device=data.device)
+        busy = torch.tensor([[t in m.tasks for t in m.layout] for m in members], device=data.device)
+        self.slots = Slots(layout, model, data, None if bool(busy.all()) else busy)
         train = [data.rows_of_any(m.tasks, "train") for m in members]
         sizes = {recipe.batch_size or batch_size_for(len(rows)) for rows in train}
         if len(sizes) != 1:
             raise ValueError(f"Members of a cohort must have one batch size; however, theirs are {sorted(sizes)}.")
         self.n_train = [len(rows) for rows in train]
-        self.batches = Order(members, train, sizes.pop(), data.device, data.lengths)
-        per_epoch = np.array(self.batches.per_epoch)
+        size = sizes.pop()
+        per_epoch = np.array([max(len(rows) // size, 1) for rows in train])
         self.total = np.maximum(recipe.epochs * per_epoch, recipe.min_steps)
         # A member with few batches an epoch is evaluated about sixty times in all rather than after every few steps.
         self.every = np.maximum(per_epoch * recipe.evaluate_every, np.ceil(self.total / 60).astype(int))
+        self.epochs = int(np.ceil(self.total / per_epoch).max())
+        chosen = samplers(balance.sampler, members, data, train, self.epochs)
+        self.batches = Order(members, train, size, data.device, chosen, data.lengths)
         self.validation = padded(data, members, "validation", recipe.max_validation_rows)
         n_slots = len(model.slots)
-        self.checkpoints = Checkpoints(self.stack.flat, n_slots if recipe.checkpoint == "task" else 1)
+        self.criterion = balance.checkpoint or recipe.checkpoint
+        self.checkpoints = Checkpoints(self.stack.flat, n_slots if self.criterion == "task" else 1)
+        self.tempo = Tempo(balance, facts, seeds, self.stack, self.epochs)
+        if not self.tempo.idle and len({member.tasks for member in members}) > 1:
+            raise ValueError("Members whose tasks freeze or stop by themselves must have equal tasks; theirs differ.")
+        self.observer = self._observer(balance)
         self.alive = list(range(len(members)))
         self.evaluations: list[list[Evaluation]] = [[] for _ in members]
         self.messages: dict[int, str] = {}
         self.weights = torch.zeros(len(members), n_slots, device=data.device)
         self.steps_done = np.zeros(len(members), dtype=int)
 
+    def _observer(self, balance: Balance) -> BalanceObserver | None:
+        """Notes of what balancing does, where there are several tasks to balance and no slot stands idle."""
+        n_slots = len(self.model.slots)
+        if n_slots < 2 or self.slots.busy is not None:
+            return None
+        cells = len(self.members) * sum(entry.shape.numel() for entry in self._trunk())
+        meets = self.model.sharing.common
+        level = "parameters" if self.shared.compared is not None else self.balancer.level.value
+        return BalanceObserver(balance.method, level, n_slots, self.total, cells, meets)
+
+    def _trunk(self) -> list[Entry]:
+        return [entry for entry in self.stack.entries if is_shared(entry)]
+
     def _facts(self) -> TaskFacts:
         """What balancing may know: only a cohort whose members have the same tasks can name them."""
-        if len({member.tasks for member in self.members}) > 1:
-            return TaskFacts(len(self.model.slots))
+        everyone = self.data.tasks.names
+        if len({member.tasks for member in self.members}) > 1 or self.members[0].slots:
+            return TaskFacts(len(self.model.slots), elsewhere=everyone)
         numbers = self.members[0].tasks
         tasks = [self.data.tasks.tasks[t] for t in numbers]
         primary = [i for i, task in enumerate(tasks) if task.primary]
@@ -88,6 +116,7 @@ class Cohort:
             label_variances=(1.0,) * len(tasks),
             n_classes=tuple(max(len(task.classes), 1) for task in tasks),
             primary=primary[0] if primary else None,
+            elsewhere=tuple(name for i, name in enumerate(everyone) if i not in numbers),
         )
 
     # --- training -----------------------------------------------------------------------------------------
@@ -132,6 +161,9 @@ class Cohort:
                 stay = torch.from_numpy(np.flatnonzero(~leaving)).to(device)
                 optimiser.keep(stay)
                 self.balancer.keep(stay)
+                self.tempo.keep(stay)
+                if self.observer is not None:
+                    self.observer.keep(stay)
                 for learner, _ in self.learnt:
                     learner.keep(stay)
                 self.stack.bind(self.stack.flat[stay].clone())
@@ -174,22 +206,30 @@ class Cohort:
 
         def losses_from(z: Tensor) -> Tensor:
             outputs = self.model.outputs(z, dropout)
-            return self.model.losses(outputs, values, cells, slots.class_weights) / slots.scales
+            return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
 
         features = self.model.features(self.data.gather(rows), dropout)
         done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model), self.shared.compared)
+        if self.observer is not None:
+            self.observer.step(step, done, features, losses_from, lambda: self._trunk_again(rows, dropout.at(step)))
         self.shared.regularise()
         gradient = self.stack.take_gradient()
         clip_(gradient, self.recipe.clip)
-        optimiser.step(self.stack.flat, gradient, self.shared.rates(lr, step, self.total[self.alive]), weight_decay)
+        pace = self.shared.rates(lr, step, self.total[self.alive])
+        pace = pace if self.tempo.factor is None else pace * self.tempo.factor
+        optimiser.step(self.stack.flat, gradient, pace, weight_decay)
         self._move_weights(lr)
         if self.balancer.needs.losses_after_step:
             with torch.no_grad():
                 again = dropout.at(step)
                 after = self.model.outputs(self.model.features(self.data.gather(rows), again), again)
-                after_losses = self.model.losses(after, values, cells, slots.class_weights) / slots.scales
+                after_losses = self.model.losses(after, values, cells, slots.class_weights) / slots.units
             self.balancer.after_step(done, after_losses)
         return done
+
+    def _trunk_again(self, rows: Tensor, dropout: Dropout) -> tuple[Tensor, list[tuple[str, Tensor]]]:
+        features = self.model.features(self.data.gather(rows), dropout)
+        return features, [(e.name, e.parameter) for e in self._trunk()]
 
     def _move_weights(self, lr: Tensor) -> None:
         """One step of what the weighting itself learns, at each member's learning rate and without decay."""
@@ -234,21 +274,35 @@ class Cohort:
         losses = self._validation_losses(slots, validation[0][chosen], validation[1][chosen])
         if not everyone:
             self.stack.bind(flat)
-        train = (sums / counts)[chosen] * slots.scales
+        train = (sums / counts)[chosen] * slots.units
         relative = losses / slots.scales
         deciding = relative.masked_fill(slots.auxiliary, float("nan"))
-        criteria = deciding if self.recipe.checkpoint == "task" else deciding.nanmean(dim=1, keepdim=True)
+        criteria = self._criteria(deciding, slots.weights)
         ids = where[chosen]
         epochs = torch.from_numpy(
             np.ceil(step / np.array(self.batches.per_epoch)[chosen.cpu().numpy()]).astype(np.int64)
         ).to(flat.device)
         self.checkpoints.update(ids, criteria, epochs, flat[chosen])
+        if not self.tempo.idle:
+            self.tempo.evaluated(relative, int(epochs.max()))
+        if self.observer is not None:
+            self.observer.evaluated(chosen, epochs.tolist(), self.tempo.frozen)
         finite = torch.isfinite(flat[chosen]).all(dim=1) & ~torch.isinf(losses).any(dim=1)
         for i, member in enumerate(ids.tolist()):
             self.evaluations[member].append(Evaluation(int(epochs[i]), train[i].cpu(), losses[i].cpu()))
             if not bool(finite[i]):
                 self.messages[member] = f"its numbers were no longer finite after {step} steps"
         return (1 - relative).nan_to_num(0.0).clamp(0, 1)
+
+    def _criteria(self, relative: Tensor, weights: Tensor) -> Tensor:
+        """What checkpoints are chosen by, (m, C), from relative validation losses (m, S), nan for none."""
+        if self.criterion == "task":
+            return relative
+        if self.criterion == "primary" and self.primary is not None:
+            return relative[:, self.primary : self.primary + 1]
+        known = ~relative.isnan()
+        total = torch.where(known, relative * weights, 0.0).sum(dim=1, keepdim=True)
+        return total / (weights * known).sum(dim=1, keepdim=True)
 
     @torch.no_grad()
     def _validation_losses(self, slots: Slots, rows: Tensor, real: Tensor) -> Tensor:
@@ -274,7 +328,10 @@ class Cohort:
         """Which living members are done: at their last step, stale, or no longer finite."""
         ids = where.cpu().numpy()
         done = np.zeros(len(ids), dtype=bool)
-        stale = self.checkpoints.exhausted(self.recipe.patience).cpu().numpy()[ids]
+        if self.tempo.stopped is not None:
+            stale = self.tempo.stopped.cpu().numpy()
+        else:
+            stale = self.checkpoints.exhausted(self.recipe.patience).cpu().numpy()[ids]
         diverged = np.array([i in self.messages for i in ids])
         done[due] = ((step >= self.total[self.alive]) | stale | diverged)[due]
         self.steps_done[ids] = step
@@ -288,6 +345,8 @@ class Cohort:
             never = not torch.isfinite(self.checkpoints.value[m]).any()
             status = Status.DIVERGED if m in self.messages and never else Status.DONE
             weights = self.weights[m] / max(int(self.steps_done[m]), 1)
-            message = self.messages.get(m, "")
-            made.append(collector.result(m, self.evaluations[m], weights, status, message, self.n_train[m], seconds))
+            ended = (status, self.messages.get(m, ""))
+            made.append(
+                collector.result(m, self.evaluations[m], weights, ended, self.n_train[m], seconds, self.observer)
+            )
         return made

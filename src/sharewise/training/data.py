@@ -80,6 +80,19 @@ class TrainingData:
             labelled |= present[index, where].any(dim=1).cpu().numpy()
         return rows[labelled]
 
+    def labels(self, tasks: Sequence[int], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the tasks each row is labelled for (N, S), and the class codes (N, S), -1 where there is none."""
+        index = torch.from_numpy(rows).to(self.device)
+        present = np.empty((len(rows), len(tasks)), dtype=bool)
+        classes = np.full((len(rows), len(tasks)), -1, dtype=np.int64)
+        for s, t in enumerate(tasks):
+            task, where = self.tasks.tasks[t], self.targets.slices[t]
+            present[:, s] = self.targets.present[index, where].any(dim=1).cpu().numpy()
+            if task.is_classification and task.n_targets == 1:
+                codes = self.targets.values[index, where.start].cpu().numpy().astype(np.int64)
+                classes[:, s] = np.where(present[:, s], codes, -1)
+        return present, classes
+
     def gather(self, rows: Tensor) -> Inputs[Tensor]:
         """Inputs of the rows (M, B), block by block (M, B, ...)."""
         flat = rows.reshape(-1)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sharewise.models.build import GroupModel
 from sharewise.models.stacked import Stack
-from sharewise.records import Curve, Status
+from sharewise.records import BalanceRecord, Curve, Status
 from sharewise.training.data import TrainingData
+from sharewise.training.observers import BalanceObserver
 from sharewise.training.recipe import Tuned
 from sharewise.training.stopping import Checkpoints
 
@@ -22,12 +23,27 @@ EVALUATION_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class Member:
-    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values."""
+    """One model to train: which tasks (study numbers, one per slot), with which seed and tuned values.
+
+    `slots`, where it is given, names the task of every slot instead, of which those in `tasks` are trained and the
+    others idle: without labels, whatever the table says. So groups of different tasks stack.
+    """
 
     run_id: str
     tasks: tuple[int, ...]
     seed: int
     tuned: Tuned = field(default_factory=Tuned)
+    slots: tuple[int, ...] = ()
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """The task of every slot."""
+        return self.slots or self.tasks
+
+    @property
+    def busy(self) -> tuple[tuple[int, int], ...]:
+        """(slot, task) of the tasks that are trained."""
+        return tuple((s, t) for s, t in enumerate(self.layout) if t in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class FitResult:
     n_train_rows: int
     epochs: int
     seconds: float
+    balance: BalanceRecord | None = None
     sharing: dict[str, float] = field(default_factory=dict)
 
 
@@ -118,8 +135,9 @@ class Collector:
                     measured[name] = value
             answered = list(range(len(self.model.slots))) if n_criteria == 1 else [c]
             for m, member in enumerate(self.members):
-                tasks = tuple(member.tasks[s] for s in answered)
-                self.states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
+                tasks = tuple(t for s, t in member.busy if s in answered)
+                if tasks:
+                    self.states[m].append(State(int(checkpoints.epoch[m, c]), tasks, self.stack.state(m)))
             for part in parts:
                 self._predict(part, answered)
 
@@ -128,26 +146,28 @@ class Collector:
         m: int,
         evaluations: Sequence[Evaluation],
         weights: Tensor,
-        status: Status,
-        message: str,
+        ended: tuple[Status, str],
         n_train_rows: int,
         seconds: float,
+        observer: BalanceObserver | None,
     ) -> FitResult:
-        """The result of member m; `weights` (S) are its mean effective weights."""
+        """The result of member m: `weights` (S) are its mean effective weights, `ended` how and why it ended."""
+        tasks = [self.data.tasks.tasks[t].name for t in self.members[m].tasks]
         member = self.members[m]
         return FitResult(
             member=member,
-            status=status,
-            message=message,
+            status=ended[0],
+            message=ended[1],
             states=tuple(self.states[m]),
             best_epoch={t: state.epoch for state in self.states[m] for t in state.tasks},
             curves=_curves(member, evaluations),
-            weights={t: float(weights[s]) for s, t in enumerate(member.tasks)},
+            weights={t: float(weights[s]) for s, t in member.busy},
             predictions=self.predictions[m],
             n_parameters=self.stack.size,
             n_train_rows=n_train_rows,
             epochs=max((e.epoch for e in evaluations), default=0),
             seconds=seconds,
+            balance=None if observer is None else observer.record(m, tasks),
             sharing=self.measured[m],
         )
 
@@ -161,7 +181,9 @@ class Collector:
         for position, s in enumerate(answered):
             whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
             for m, member in enumerate(self.members):
-                task = member.tasks[s]
+                task = member.layout[s]
+                if task not in member.tasks:
+                    continue
                 all_rows = self.data.rows_of_any(member.tasks, part)
                 mine = np.searchsorted(all_rows, self.data.rows_of(task, part))
                 if self.data.lengths is not None:
@@ -177,5 +199,4 @@ def _curves(member: Member, evaluations: Sequence[Evaluation]) -> dict[int, Curv
     epochs = tuple(e.epoch for e in evaluations)
     train, validation = [e.train for e in evaluations], [e.validation for e in evaluations]
     blank = (None,) * len(evaluations)
-    tasks = enumerate(member.tasks)
-    return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in tasks}
+    return {t: Curve(epochs, column(train, s), column(validation, s), blank) for s, t in member.busy}

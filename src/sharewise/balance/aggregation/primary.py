@@ -8,7 +8,7 @@ from torch import Tensor
 from sharewise.balance import masked
 from sharewise.balance.contracts import Aggregator, Claim, TaskFacts
 from sharewise.balance.solvers.matrix import cosines
-from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.errors import ConfigError, Problem
 
 
 class Primary(Aggregator):
@@ -16,8 +16,8 @@ class Primary(Aggregator):
 
     w_k = a_k for auxiliaries and w_p = a_p - sum_k a_k min(0, <g_k, g_p>) / |g_p|^2, a = 1/n, or `share` for
     the primary and the rest equally. So <d, g_p> >= a_p |g_p|^2. `task` is its name or position; without it
-    the declared primary task is meant. Where the primary has no label in the batch, the plain mean of the
-    others. Cost: none beyond the Gramian.
+    the declared primary task is meant. Where the primary has no label in the batch, or another model trains it, the
+    plain mean of the others. Cost: none beyond the Gramian.
     """
 
     claims = frozenset({Claim.DETERMINISTIC})
@@ -32,7 +32,8 @@ class Primary(Aggregator):
     def _state(self, facts: TaskFacts, shape: tuple[int, ...]) -> None:
         index = _index(self.task, facts)
         row = torch.zeros(facts.n_tasks, dtype=torch.bool)
-        row[index] = True
+        if index is not None:
+            row[index] = True
         self.register_buffer("main", row.expand(shape).clone())
 
     def weights(self, gramian: Tensor, losses: Tensor, present: Tensor) -> Tensor:
@@ -55,17 +56,16 @@ class Primary(Aggregator):
         return plain + extra * (main & alive)
 
 
-def _index(task: str | int | None, facts: TaskFacts) -> int:
+def _index(task: str | int | None, facts: TaskFacts) -> int | None:
+    """Position of the primary task, None where another model trains it."""
     if task is None:
-        if facts.primary is None:
+        if facts.primary is None and not facts.elsewhere:
             raise ConfigError(
                 Problem("'primary' needs a primary task", "none is declared", "set task: NAME, or declare one")
             )
         return facts.primary
     if isinstance(task, str):
-        if task not in facts.labels:
-            raise ConfigError(Problem("The primary must be a task", f"'{task}' is none", nearest(task, facts.labels)))
-        return facts.labels.index(task)
+        return facts.position(task, "The primary must be a task")
     if not 0 <= task < facts.n_tasks:
         raise ConfigError(Problem(f"The primary's position must be below {facts.n_tasks}", f"it is {task}"))
     return task

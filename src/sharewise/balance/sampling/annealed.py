@@ -11,6 +11,8 @@ class Annealed(Sampler):
     Stickland and Murray 2019 (PALs, arXiv 1902.02671, section 4.1). `last` is alpha in the last epoch.
     """
 
+    varies = True
+
     def __init__(self, *, last: float = 0.2, repeat_cap: float | None = 20.0) -> None:
         self.last, self.repeat_cap = last, repeat_cap
 

@@ -57,6 +57,13 @@ class Sampler(ABC):
 
     repeat_cap: float | None = None
 
+    varies: bool = False
+    """Whether shares change over the epochs."""
+
+    def applies_to(self, names: Sequence[str]) -> bool:
+        """Whether it has anything to say about a model of these tasks."""
+        return True
+
     def build(
         self,
         present: NDArray[np.bool_],
@@ -92,6 +99,7 @@ class Sampler(ABC):
         labels = tuple(names) or tuple(str(t) for t in range(n_tasks))
         self.strata = Strata(counts.astype(float), kinds[:, :n_tasks].astype(bool), kinds[:, n_tasks:], labels)
         self.epochs, self.n_rows = epochs, len(rows)
+        self._quota: Integers | None = None
         return self
 
     @abstractmethod
@@ -101,9 +109,11 @@ class Sampler(ABC):
     def epoch(self, number: int, seed: int = 0) -> Integers:
         """Row indices of epoch `number` (from 0), shuffled."""
         generator = np.random.default_rng(derive(seed, "sampler", number))
-        progress = min(number / max(self.epochs - 1, 1), 1.0)
-        quota = quotas(self.shares(self.strata, progress), self.strata.counts, self.n_rows, self.repeat_cap)
-        parts = [cycle(rows, int(n), generator) for rows, n in zip(self.members, quota, strict=True)]
+        if self._quota is None or self.varies:
+            progress = min(number / max(self.epochs - 1, 1), 1.0)
+            shares = self.shares(self.strata, progress)
+            self._quota = quotas(shares, self.strata.counts, self.n_rows, self.repeat_cap)
+        parts = [cycle(rows, int(n), generator) for rows, n in zip(self.members, self._quota, strict=True)]
         found: Integers = generator.permutation(np.concatenate(parts))
         return found
 

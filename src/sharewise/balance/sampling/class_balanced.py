@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sharewise.balance.sampling.base import Floats, Sampler, Strata
@@ -22,6 +24,10 @@ class ClassBalanced(Sampler):
         if not 0 <= beta < 1:
             raise ConfigError(Problem("'beta' must lie in [0, 1)", f"it is {beta}"))
         self.task, self.beta, self.repeat_cap = task, beta, repeat_cap
+
+    def applies_to(self, names: Sequence[str]) -> bool:
+        """Only to models that train its task."""
+        return not isinstance(self.task, str) or self.task in names
 
     def _column(self) -> int:
         names = self.strata.names

@@ -11,6 +11,8 @@ class Curriculum(Sampler):
     Wang et al. 2019 (dynamic curriculum learning, arXiv 1901.06783, with a linear schedule).
     """
 
+    varies = True
+
     def __init__(self, *, repeat_cap: float | None = 20.0) -> None:
         self.repeat_cap = repeat_cap
 

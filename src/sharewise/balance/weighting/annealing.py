@@ -9,7 +9,6 @@ from torch import Tensor
 
 from sharewise.balance import masked
 from sharewise.balance.contracts import Claim, Needs, TaskFacts, Weighting
-from sharewise.errors import ConfigError, Problem, nearest
 
 
 class Annealing(Weighting):
@@ -32,10 +31,7 @@ class Annealing(Weighting):
 
     def _state(self, facts: TaskFacts, shape: tuple[int, ...]) -> None:
         for name in self.start:
-            if name not in facts.labels:
-                raise ConfigError(
-                    Problem("A schedule must belong to a task", f"'{name}' is none", nearest(name, facts.labels))
-                )
+            facts.position(name, "A schedule must belong to a task")
         begin = torch.tensor([float(self.start.get(name, -1e9)) for name in facts.labels], dtype=torch.float64)
         self.register_buffer("begin", begin.expand(shape).clone())
         self.register_buffer("epoch", torch.zeros(shape, dtype=torch.float64))

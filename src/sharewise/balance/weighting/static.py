@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sharewise.balance import masked
 from sharewise.balance.contracts import Claim, TaskFacts, Weighting
-from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.errors import ConfigError, Problem
 
 
 class Static(Weighting):
@@ -43,10 +43,7 @@ class Static(Weighting):
 def _row(weights: Sequence[float] | Mapping[str, float], facts: TaskFacts) -> Tensor:
     if isinstance(weights, Mapping):
         for name in weights:
-            if name not in facts.labels:
-                raise ConfigError(
-                    Problem("A weight must belong to a task", f"'{name}' is none", nearest(name, facts.labels))
-                )
+            facts.position(name, "A weight must belong to a task")
         values = [float(weights.get(name, 1.0)) for name in facts.labels]
     else:
         values = [float(w) for w in weights]

@@ -29,6 +29,8 @@ class Sharing(StackedModule, ABC):
     n_cells: int
     """Numbers that a row takes at its widest, in z or for all slots."""
 
+    slots_are_independent: ClassVar[bool] = False
+    """Whether what a slot reads is the same whatever other slots there are: then slots may stand idle in training."""
     common: bool = True
     freeze_after: float | None = None
     """Share of the training steps after which shared parameters, the encoder's among them, stay as they are."""

@@ -35,6 +35,7 @@ class Hard(Sharing):
     for sizes or splits that cannot be.
     """
 
+    slots_are_independent = True
     by_task: ClassVar[frozenset[str]] = frozenset({"split"})
 
     def __init__(

@@ -1,0 +1,357 @@
+"""The search for a plan inside a study: sampled groups trained, their gains read on validation rows, plans proposed.
+
+What is trained is frozen with the design. What is found follows from the records alone, so that a resumed study finds
+the same plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sharewise import grouping, metrics
+from sharewise.errors import ConfigError
+from sharewise.grouping import design as sampling
+from sharewise.grouping.base import Affinity, Estimate, Measured
+from sharewise.grouping.base import Group as Numbers
+from sharewise.grouping.constraints import Constraints, constraints, models_within
+from sharewise.grouping.find import Found, Proposal, find
+from sharewise.plan import Group, Plan
+from sharewise.records import (
+    Arm,
+    Comparison,
+    Forecast,
+    GroupingRecord,
+    Outcome,
+    Phase,
+    Role,
+    SearchDesign,
+    Status,
+    to_json,
+    write_atomic,
+)
+from sharewise.study.design import SINGLE, Design, describe_model
+from sharewise.study.judge import judge
+from sharewise.study.posterior import beliefs
+from sharewise.study.prepare import Prepared
+from sharewise.study.run import Conductor
+from sharewise.study.search_section import FOUND, OFF, SearchSection
+from sharewise.study.work import Run, read_predictions, read_record
+from sharewise.study.workers import Workers
+from sharewise.tasks import TaskSet
+
+SEARCH = "search"
+"""The arm name of the sampled groups' runs; it is no contestant."""
+
+FEWEST_TASKS = 3
+"""With two tasks, alone and together are all the plans there are."""
+
+MOST_GAIN = 15.0
+"""A measured gain counts up to so many margins either way: 30 % at the default margin."""
+
+MOST_BEHIND = 6.0
+"""So much for how far a task's own best model of another kind is ahead."""
+
+FEWEST_COMMON = 30
+"""Rows that two tasks must both be labelled for before their single models' answers are correlated."""
+
+
+# --- before the first run -----------------------------------------------------------------------------------
+
+
+def wanted(said: SearchSection, n_tasks: int) -> bool:
+    """Whether a study of so many tasks searches."""
+    return said.method != OFF and n_tasks >= FEWEST_TASKS
+
+
+def with_variants(design: Design) -> Design:
+    """The design with the sampled groups' and found plans' models among its variants: they are the study's own."""
+    made = dict.fromkeys((SEARCH, *FOUND), design.variants["together"])
+    return replace(design, variants={**design.variants, **made})
+
+
+def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Design:
+    """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small."""
+    tasks = prepared.tasks.judged
+    limits = constraints(tasks.names, said.together, said.apart, _most_models(said, design, prepared))
+    n = len(tasks)
+    cost = sampling.share(n, said.runs or sampling.most_runs(n))
+    if grouping.CATALOGUE.load(said.method).needs_pairs:
+        groups = sampling.pairs(n)
+        if len(groups) > cost.groups:
+            needed = cost.total - cost.groups + len(groups)
+            raise ConfigError(sampling.too_few_for_pairs(n, cost.total, needed))
+    else:
+        groups = sampling.sample_groups(n, cost.groups, design.record.seed)
+    groups = tuple(g for g in groups if limits.allows(g))
+    record = SearchDesign(
+        method=said.method,
+        groups=tuple(tuple(tasks.names[t] for t in g) for g in groups),
+        plan_models=cost.plans,
+        models=cost.total - cost.groups + len(groups),
+        n_plans=said.plans,
+        risk=float(said.risk),
+        together=tuple(tuple(tasks.names[t] for t in g) for g in limits.together),
+        apart=tuple((tasks.names[a], tasks.names[b]) for a, b in limits.apart),
+        max_models=limits.max_models,
+    )
+    a_plan = design.budget.trials + design.budget.selection_runs - 1
+    planned = design.record.planned_runs + len(groups) + cost.plans * a_plan
+    return replace(design, record=replace(design.record, search=record, planned_runs=planned))
+
+
+def _most_models(said: SearchSection, design: Design, prepared: Prepared) -> int | None:
+    """The number of models that all limits leave room for: sizes stand for latency too."""
+    most: dict[str, float] = {}
+    whole, lone = _sizes(design, prepared) if said.max_parameters or said.max_latency else (1, [1, 1])
+    if said.max_parameters is not None:
+        most["parameters"] = float(said.max_parameters)
+    if said.max_latency is not None:
+        most["latency"] = float(said.max_latency) * whole
+    trunk = max((sum(lone) - whole) / max(len(lone) - 1, 1), 1.0)
+    rest = whole - trunk
+    room = models_within(most, dict.fromkeys(most, trunk), dict.fromkeys(most, rest))
+    rooms = [r for r in (room, said.max_models) if r is not None]
+    return min(rooms) if rooms else None
+
+
+def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
+    """Parameters of one model of all tasks, and of each task's own."""
+    from sharewise.models.build import GroupModel, placed, slots_of
+    from sharewise.models.stacked import Stack
+
+    def size(tasks: Sequence[Any], arm: str) -> int:
+        choice = placed(design.variants[arm].architecture, tasks)
+        return Stack(GroupModel(prepared.encoder, choice, slots_of(tasks))).size
+
+    return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
+
+
+def announce(design: Design, prepared: Prepared, n_workers: int) -> str:
+    """What the search will cost, in runs and minutes."""
+    from sharewise.study.work import cost
+
+    record = design.record.search
+    assert record is not None
+    runs = [sampled(design, i, tasks, 0) for i, tasks in enumerate(record.groups)]
+    seconds = sum(cost(replace(run, key=""), prepared) for run in runs)
+    per_plan = seconds / max(len(runs), 1) * (design.budget.trials + design.budget.selection_runs - 1)
+    minutes = (seconds + per_plan * record.plan_models) / n_workers / 60
+    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
+    return (
+        f"Search for a plan ({record.method}): {len(record.groups)} sampled groups, then up to {record.plan_models} "
+        f"models for the plans found ({record.models} models in all with each task alone), {about}."
+    )
+
+
+def sampled(design: Design, number: int, tasks: tuple[str, ...], trial: int) -> Run:
+    """The run of one sampled group, without its tuned values."""
+    key = design.variants[SEARCH].key
+    return Run(Phase.SEARCH, SEARCH, "neural", Group(f"{SEARCH}:{number + 1}", tasks), number, trial, {}, key)
+
+
+# --- the search ---------------------------------------------------------------------------------------------
+
+
+class PlanSearch:
+    """The search of one study, after its arms were tuned and compared on validation rows."""
+
+    def __init__(self, conductor: Conductor, log: Callable[[str], None]) -> None:
+        record = conductor.design.record.search
+        if record is None:
+            raise ValueError("A search belongs to a design that has one; however, this design has none.")
+        self.conductor, self.log, self.record = conductor, log, record
+        self.tasks: TaskSet = conductor.judged
+        """The tasks that plans are about; an auxiliary task stays with the candidates that name it."""
+        self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
+
+    def carry_out(
+        self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]
+    ) -> tuple[Arm, ...]:
+        """The plans found, as arms; `grouping.json` and `plans.json` say how and which."""
+        behind = self._behind(singles[SINGLE])
+        reason = self._cleared(singles[SINGLE])
+        if reason:
+            n = len(self.tasks)
+            found, measured = Found((), None, reason), Measured.of([], n)
+            estimate = Estimate(np.zeros(n), np.zeros((n, n)), np.zeros((n, n + 1, n + 1)))
+        else:
+            method: Affinity = grouping.CATALOGUE.build(self.record.method)
+            trial = self._common_trial()
+            measured = self._measure(pool, progress, trial)
+            estimate = method.fit(measured, self._hints(trial))
+            against_best = replace(estimate, intercept=estimate.intercept - behind)
+            found = self._find(method, against_best, self.limits)
+        self._say(found)
+        arms = tuple(self._arm(name, p) for name, p in zip(FOUND, found.proposals, strict=False))
+        directory = self.conductor.directory
+        write_atomic(directory / "plans.json", to_json(arms))
+        write_atomic(directory / "grouping.json", to_json(self._told(found, estimate, measured, behind)))
+        return arms
+
+    def _find(self, method: Affinity, estimate: Estimate, limits: Constraints) -> Found:
+        record = self.record
+        return find(
+            method,
+            estimate,
+            limits,
+            risk=record.risk,
+            n_plans=record.n_plans,
+            room=record.plan_models,
+            seed=self.conductor.design.record.seed,
+        )
+
+    def _say(self, found: Found) -> None:
+        if not found.proposals:
+            self.log(found.reason)
+            return
+        best = found.proposals[0]
+        sizes = ", ".join(str(len(g)) for g in sorted(best.shared, key=len, reverse=True))
+        said = f"{best.gain:+.2f} margins a task, standard error {best.sd:.2f}"
+        self.log(f"Found {len(found.proposals)} plans to try; the best shares groups of {sizes} tasks ({said}).")
+
+    # --- what is known already ----------------------------------------------------------------------------
+
+    def _cleared(self, best: dict[str, str]) -> str:
+        """Why no search is needed: all tasks together clear every task already, and nothing forbids that plan."""
+        if self.limits.apart:
+            return ""
+        pairs = [self.conductor.pair(t, best[t], "together", self.conductor.seen, "validation") for t in best]
+        found, missing = self.conductor.compared(pairs)
+        if missing or any(judge(c).outcome is not Outcome.NO_HARM or c.effect <= 0 for c in found):
+            return ""
+        return "All tasks together clear and gain every task on validation rows already: no other plan is searched."
+
+    def _behind(self, best: dict[str, str]) -> np.ndarray:
+        """How far each task alone is behind its best single-task arm (K,), in margins."""
+        pairs = [
+            self.conductor.pair(t, SINGLE, arm, self.conductor.seen, "validation")
+            for t, arm in best.items()
+            if arm != SINGLE
+        ]
+        found, _ = self.conductor.compared(pairs)
+        gains = {belief.task: belief.expected_gain for belief in beliefs(found)}
+        made = [gains.get(task.name, 0.0) / task.margin for task in self.tasks]
+        clipped: np.ndarray = np.clip(np.array(made), 0.0, MOST_BEHIND)
+        return clipped
+
+    def _common_trial(self) -> int:
+        """The trial that is best on average over the single models: all sampled groups train with it, and are compared
+        with the single models of that very trial, which was chosen for none of them."""
+        trials = self.conductor.design.budget.trials
+        changes = np.zeros((trials, len(self.tasks)))
+        for t, task in enumerate(self.tasks):
+            scores = [self._score(self._single(task.name, trial), task.name) for trial in range(trials)]
+            for trial, score in enumerate(scores):
+                if score is None or scores[0] is None:
+                    continue
+                effect = metrics.metric(task.metric).effect_of(scores[0], score)
+                changes[trial, t] = 0.0 if effect is None else np.clip(effect / task.margin, -MOST_GAIN, MOST_GAIN)
+        return int(np.argmax(changes.mean(axis=1)))
+
+    def _single(self, task: str, trial: int) -> Run:
+        return self.conductor.run(Phase.TUNE, "neural", SINGLE, Group(f"single:{task}", (task,)), trial, 0)
+
+    def _score(self, run: Run, task: str) -> float | None:
+        record = read_record(self.conductor.directory, run)
+        return record.validation.get(task) if record.status is Status.DONE else None
+
+    # --- what is measured ---------------------------------------------------------------------------------
+
+    def _measure(self, pool: Workers, progress: Callable[[int], None], trial: int) -> Measured:
+        """Gains of the sampled groups, and of every group of a candidate that was tuned with the same trial."""
+        conductor = self.conductor
+        runs = [
+            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, trial).group, trial, i)
+            for i, tasks in enumerate(self.record.groups)
+        ]
+        pool.carry_out(conductor.plan_units(runs), progress)
+        key = conductor.design.variants[SEARCH].key
+        candidates = conductor.tuning(conductor.design.candidates)
+        tuned = [
+            r for r in candidates if r.trial == trial and r.key == key and set(r.group.tasks) <= set(self.tasks.names)
+        ]
+        rows: list[tuple[Numbers, int, float, float]] = []
+        for c, run in self._compared([*runs, *tuned], trial):
+            group = tuple(sorted(self.tasks.index(t) for t in run.group.tasks))
+            gain = float(np.clip(c.effect / c.margin, -MOST_GAIN, MOST_GAIN))
+            rows.append((group, self.tasks.index(c.task), gain, c.var_rows / c.margin**2))
+        return Measured.of(rows, len(self.tasks))
+
+    def _compared(self, runs: Sequence[Run], trial: int) -> list[tuple[Comparison, Run]]:
+        """Every run against the single model of each of its tasks, on validation rows."""
+        made = []
+        for run in runs:
+            pairs = []
+            for task in run.group.tasks:
+                both = {(SINGLE, task): [self._single(task, trial)], (run.arm, task): [run]}
+                pairs.append(self.conductor.pair(task, SINGLE, run.arm, both, "validation"))
+            made += [(c, run) for c in self.conductor.compared(pairs)[0]]
+        return made
+
+    def _hints(self, trial: int) -> np.ndarray | None:
+        """Likeness of tasks (K, K): |correlation| of their single models' answers on validation rows labelled for both;
+        nan where there are fewer than 30. It costs nothing and decides nothing: the surrogate learns what it is worth.
+        """
+        n = len(self.tasks)
+        answers: list[tuple[np.ndarray, np.ndarray] | None] = []
+        for task in self.tasks:
+            record = read_record(self.conductor.directory, self._single(task.name, trial))
+            rows = self.conductor.prepared.rows_of(task.name, "validation")
+            if record.status is not Status.DONE or len(rows) < FEWEST_COMMON:
+                answers.append(None)
+                continue
+            answers.append((rows, read_predictions(self.conductor.directory, record, "validation", task.name)))
+        made = np.full((n, n), np.nan)
+        for a in range(n):
+            for b in range(a):
+                made[a, b] = made[b, a] = _likeness(answers[a], answers[b])
+        return made if np.isfinite(made).any() else None
+
+    # --- what is told -------------------------------------------------------------------------------------
+
+    def _arm(self, name: str, proposal: Proposal) -> Arm:
+        groups = [tuple(self.tasks.names[t] for t in g) for g in proposal.shared]
+        plan = Plan.of(name, groups, self.tasks.names)
+        design = self.conductor.design
+        return Arm(name, Role.CANDIDATE, plan, describe_model(design.variants[name]), design.budget.trials, SINGLE)
+
+    def _told(self, found: Found, estimate: Estimate, measured: Measured, behind: np.ndarray) -> GroupingRecord:
+        spread = np.sqrt(np.stack([np.diag(c)[1:] for c in estimate.covariance])) if len(measured.gain) else None
+        n_groups = len({tuple(row) for row in measured.members.tolist()})
+        return GroupingRecord(
+            method=self.record.method,
+            tasks=self.tasks.names,
+            helps=_rounded(estimate.theta) if spread is not None else (),
+            helps_sd=_rounded(spread) if spread is not None else (),
+            sharing=tuple(round(float(v), 4) for v in estimate.intercept),
+            behind=tuple(round(float(v), 4) for v in behind),
+            n_groups=n_groups,
+            n_gains=len(measured.gain),
+            plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, found.proposals, strict=False)),
+            runner_up=None if found.runner_up is None else self._forecast("runner-up", found.runner_up),
+            reason=found.reason,
+        )
+
+    def _forecast(self, name: str, proposal: Proposal) -> Forecast:
+        groups = tuple(tuple(self.tasks.names[t] for t in g) for g in proposal.groups)
+        return Forecast(name, groups, round(proposal.gain, 4), round(proposal.sd, 4))
+
+
+def _likeness(one: tuple[np.ndarray, np.ndarray] | None, other: tuple[np.ndarray, np.ndarray] | None) -> float:
+    if one is None or other is None:
+        return float("nan")
+    common, left, right = np.intersect1d(one[0], other[0], assume_unique=True, return_indices=True)
+    if len(common) < FEWEST_COMMON:
+        return float("nan")
+    x, y = one[1][left].astype(np.float64), other[1][right].astype(np.float64)
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    scale = np.outer(np.sqrt((x**2).sum(axis=0)), np.sqrt((y**2).sum(axis=0)))
+    return float(np.max(np.abs(x.T @ y) / np.where(scale > 0, scale, np.inf)))
+
+
+def _rounded(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(v), 4) for v in row) for row in values)

@@ -1,0 +1,118 @@
+"""A planted harm, from the table to the cause, by the command line alone; and what cannot be explained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pytest
+from spoken import Command  # type: ignore[import-not-found]
+
+from sharewise.cli import answer
+
+STUDY = """\
+data: {path: PATH}
+tasks: [loud, quiet, third]
+architecture: {name: hard, width: 32}
+balance: {weighting: {name: static, weights: {loud: 1000}}}
+budget: {level: quick, trials: 1, seeds: 3, epochs: 6}
+"""
+
+
+def planted(folder: Path) -> Path:
+    """`quiet` and `third` are kindred and simple, and the loss of `loud` weighs a thousand times theirs."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(900, 6))
+    base = x @ rng.normal(size=6) / 2
+    table = {f"x{i}": x[:, i] for i in range(6)}
+    table |= {
+        "loud": np.sin(x @ rng.normal(size=6)) + 0.3 * rng.normal(size=900),
+        "quiet": base + 0.5 * rng.normal(size=900),
+        "third": base + 0.5 * rng.normal(size=900),
+    }
+    pc.write_csv(pa.table(table), folder / "table.csv")
+    path = folder / "study.yaml"
+    path.write_text(STUDY.replace("PATH", "table.csv"), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_a_planted_loss_scale_is_convicted_and_what_cannot_be_explained_is_said(
+    sharewise: Command, tmp_path: Path
+) -> None:
+    study, run = planted(tmp_path), tmp_path / "run"
+    assert sharewise("run", study, "--out", run, "--workers", 1).returncode == 0
+    done = sharewise("explain", run, "--task", "quiet", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert "at most" in done.stderr
+    assert "'quiet' is worse" in done.stdout
+    assert "loss scale" in done.stdout.splitlines()[0]
+    found = json.loads((run / "explain.json").read_text())
+    explanation = found["explanations"][0]
+    trial = explanation["trials"][explanation["convicted"]]
+    assert trial["intervention"] == "scale"
+    assert trial["shift"]["low"] > 0
+    assert explanation["remedy"]["balance"] == {}
+    assert "Why tasks got worse" in (run / "report.html").read_text()
+
+    # The same again costs no training and says the same.
+    again = sharewise("explain", run, "--task", "quiet", "--workers", 1, "--format", "json", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["explanations"] == found["explanations"]
+
+    unknown = sharewise("explain", run, "--task", "quite")
+    assert unknown.returncode == 2
+    assert "'quiet'" in unknown.stderr
+
+    moved = tmp_path / "elsewhere.csv"
+    shutil.move(tmp_path / "table.csv", moved)
+    lost = sharewise("explain", run, "--task", "third")
+    assert lost.returncode == 2
+    assert "Traceback" not in lost.stderr
+    changed = tmp_path / "changed.csv"
+    changed.write_text(moved.read_text().replace("0.1", "0.2"))
+    other = sharewise("explain", run, "--task", "third", "--data", changed)
+    assert other.returncode == 2
+    assert "has changed since" in other.stderr
+    assert sharewise("explain", run, "--task", "third", "--data", moved, "--workers", 1).returncode == 0
+    kept = json.loads((run / "explain.json").read_text())["explanations"]
+    assert {e["task"] for e in kept} == {"quiet", "third"}
+
+    # The remedy is a revision: what was tuned is taken over, the confirmation is new, and the harm is gone.
+    done = sharewise("remedy", run, "--data", moved, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    revision = tmp_path / "run-remedy"
+    tuned = {p.name for p in (run / "runs").glob("tune-*.json")}
+    assert tuned <= {p.name for p in (revision / "runs").iterdir()}
+    confirmed = {p.name for p in (run / "runs").glob("confirm-*.json")}
+    assert not confirmed & {p.name for p in (revision / "runs").iterdir()}
+    assert json.loads((revision / "summary.json").read_text())["selected"] == "remedy"
+    before, after = (
+        {v["task"]: v["comparison"]["effect"] for v in json.loads((where / "isolated.json").read_text())}
+        for where in (run, revision)
+    )
+    assert after["quiet"] > before["quiet"] / 2
+    assert "opened the same test rows" in (revision / "summary.json").read_text()
+
+
+def test_an_unfinished_run_and_one_of_another_version_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refused(run: Path) -> str:
+        assert answer(["explain", str(run)]) == 2
+        return capsys.readouterr().err
+
+    assert "there is no" in refused(tmp_path / "none")
+    run = tmp_path / "run"
+    run.mkdir()
+    assert "has no design.json" in refused(run)
+    (run / "design.json").write_text('{"version": "0.0.0"}')
+    assert "has not come to its end" in refused(run)
+    (run / "summary.json").write_text("{}")
+    assert "written by 0.0.0" in refused(run)
+    (run / "design.json").write_text("[")
+    assert "an unknown version" in refused(run)
