@@ -27,7 +27,8 @@ import pyarrow as pa
 from sharewise.plan import Choice, Group
 from sharewise.records import Outcome
 from sharewise.study.design import SINGLE, Variant
-from sharewise.study.explain.inquiry import Bench, Detective, Question, Recipe
+from sharewise.study.explain.bench import Bench, Recipe
+from sharewise.study.explain.inquiry import Detective, Question
 from sharewise.study.judge import judge
 from sharewise.study.study import Study
 from sharewise.training.recipe import Tuned
@@ -102,16 +103,17 @@ def capacity(rng: np.random.Generator) -> Problem:
 
 
 def starved(rng: np.random.Generator) -> Problem:
-    """The victim has one labelled row for fifty of its partners', on other rows."""
-    x, part = _table(rng, 4080)
+    """The victim has one labelled row for fifty of its partners', on other rows, and most batches hold none of them."""
+    x, part = _table(rng, 3060)
     train = np.flatnonzero(part == "train")
     mine = np.zeros(len(part), bool)
-    mine[rng.choice(train, 80, replace=False)] = True
+    mine[rng.choice(train, 60, replace=False)] = True
     held = part != "train"
-    w = rng.normal(size=x.shape[1]) / 3
-    victim = np.where(mine | held, _noisy(rng, x @ w, 0.1), np.nan)
-    others = {n: np.where(~mine | held, _noisy(rng, _bumps(rng, x), 0.2), np.nan) for n in "bc"}
-    return Problem(x, {VICTIM: victim, **others}, part, ("exposure",))
+    base = _bent(rng, x)
+    victim = np.where(mine | held, _noisy(rng, base, 0.2), np.nan)
+    others = {n: np.where(~mine | held, _noisy(rng, _bent(rng, x), 0.2), np.nan) for n in "bc"}
+    recipe = {"min_steps": 300, "batch_size": 16}
+    return Problem(x, {VICTIM: victim, **others}, part, ("exposure",), recipe=recipe, epochs=3)
 
 
 def shuffled(rng: np.random.Generator) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def test_a_planted_loss_scale_is_convicted_and_what_cannot_be_explained_is_said(
     sharewise: Command, tmp_path: Path
 ) -> None:
     study, run = planted(tmp_path), tmp_path / "run"
+    sharewise = partial(sharewise, timeout=1500)
     assert sharewise("run", study, "--out", run, "--workers", 1).returncode == 0
     done = sharewise("explain", run, "--task", "quiet", "--workers", 1)
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def test_without_an_inquiry_there_is_no_section_and_nothing_is_missing(tmp_path:
 def test_a_damaged_inquiry_is_named(tmp_path: Path) -> None:
     root = synthetic.write(synthetic.study(synthetic.FOUR), tmp_path / "run")
     (root / "explain.json").write_text("{")
-    assert [m.file for m in report.load(root).missing] == ["explain.json"]
+    assert "explain.json" in [m.file for m in report.load(root).missing]
 
 
 def test_the_terminal_says_the_same() -> None:

@@ -19,7 +19,7 @@ from sharewise.study.compare import Pair
 from sharewise.study.design import Variant
 from sharewise.study.explain import CATALOGUE
 from sharewise.study.explain.base import Case
-from sharewise.study.explain.inquiry import _without_labels
+from sharewise.study.explain.bench import without_labels
 from sharewise.study.explain.partner import without
 from sharewise.study.explain.partner_data import suspects
 from sharewise.study.explain.scene import Scene
@@ -224,11 +224,13 @@ def test_a_partner_takes_its_weight_along(case: Case) -> None:
 
 def test_only_the_named_labels_are_hidden(prepared: Prepared) -> None:
     rows = prepared.rows_of("b", "train")[:20].astype(np.int64)
-    less = _without_labels(prepared, {"b": rows})
+    less = without_labels(prepared, {"b": rows})
     assert len(less.rows_of("b", "train")) == len(prepared.rows_of("b", "train")) - 20
     assert len(less.rows_of("a", "train")) == len(prepared.rows_of("a", "train"))
     assert len(less.rows_of("b", "test")) == len(prepared.rows_of("b", "test"))
-    assert _without_labels(prepared, {}) is prepared
+    assert without_labels(prepared, {}) is prepared
+    everything = np.concatenate([prepared.rows_of("b", part) for part in ("train", "validation")]).astype(np.int64)
+    assert not len(without_labels(prepared, {"b": everything}).rows_of("b", "train"))
 
 
 def test_flipped_labels_are_found_and_a_coin_is_noise_as_a_whole(

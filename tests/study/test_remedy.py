@@ -123,3 +123,18 @@ def test_a_candidate_trained_longer_has_a_baseline_trained_longer(tmp_path: Path
     assert made.variants["single[longer]"].recipe == {"epochs": 90}
     # Single and together are built and trained alike, and so are the two that are trained longer.
     assert len({v.key for v in made.variants.values()}) == 3
+
+
+def test_what_a_candidate_trains_otherwise_is_its_own(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(120, 4))
+    table = pa.table({"x": x[:, 0], "z": x[:, 1], "a": x[:, 2], "b": x[:, 3]})
+    said = {"name": "own", "groups": [["a", "b"]], "recipe": {"checkpoint": "task"}, "balance": {"weighting": "equal"}}
+    balance = {"weighting": {"name": "static", "weights": {"a": 9.0}}}
+    study = Study(table, ["a", "b"], inputs=["x", "z"], budget="quick", candidates=[said], balance=balance)
+    design = study.session(tmp_path).design()[0]
+    assert design.recipe == {"epochs": 30}
+    assert design.variants["own"].recipe == {"checkpoint": "task"}
+    assert design.variants["together"].recipe == {}
+    # Equal weights said by a candidate stand against another balance of the study.
+    assert design.variants["own"].balance == {}
+    assert design.variants["together"].balance != {}

@@ -133,6 +133,11 @@ def mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(given)) if given else None
 
 
+def share_of(series: Mapping[str, Sequence[float | None]], task: str) -> float | None:
+    """A task's mean share (of losses, of gradient norms) over a run; None where it was not measured."""
+    return mean(series.get(task, ()))
+
+
 def strength(value: float, threshold: float, full: float) -> float:
     """0.5 where a signal reaches its threshold, 1 where it is at `full`, linear on either side."""
     if full == threshold:

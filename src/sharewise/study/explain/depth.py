@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sharewise.causes import Hypothesis, Remedy
 from sharewise.study.choices import ARCHITECTURE
-from sharewise.study.explain.base import Case, Change, Intervention, with_params
+from sharewise.study.explain.base import Case, Change, Intervention, mean, strength, with_params
 
 
 class Depth(Intervention):
@@ -14,7 +14,9 @@ class Depth(Intervention):
     sharing): what it shares is then only what it reads lower down.
 
     Its own layers are as many and as wide as they were, so that its path is no larger than the single model's. It is
-    tried after capacity, which it also frees a little of. No signal at hand.
+    tried after capacity, which it also frees a little of.
+
+    Signal: the share of task pairs whose gradients conflict, by layer.
     """
 
     name = "depth"
@@ -42,5 +44,14 @@ class Depth(Intervention):
         return made
 
     def suspicion(self, case: Case) -> Hypothesis | None:
-        """None: the runs at hand do not say at which layer tasks part ways."""
-        return None
+        """Conflicting pairs by layer, the lowest against the highest; it never moves depth ahead, as conflict rates are
+        alike in healthy and in harmed groups."""
+        looks = [r.balance.conflict_rate_by_layer for r in case.shared if r.balance is not None]
+        names = [n for n in (looks[0] if looks else {}) if all(look.get(n) is not None for look in looks)]
+        if len(names) < 2:
+            return None
+        low, high = (mean([look[name] for look in looks]) for name in (names[0], names[-1]))
+        if low is None or high is None:
+            return None
+        sentence = f"{low:.0%} of the task pairs conflict in the lowest shared layer, {high:.0%} in the highest"
+        return Hypothesis(self.name, high - low, 0.1, min(0.49, strength(high - low, 0.1, 0.5)), sentence)

@@ -11,8 +11,13 @@ from sharewise.training.recipe import batch_size_for
 TIMES = 3
 
 
+UNEVEN = 1.25
+"""Most labels over fewest from which another mix of rows is tried."""
+
+
 class Exposure(Intervention):
-    """Three times the steps at the same mix, for both arms: too few updates, apart from a wrong mix.
+    """Every task's labels seen equally often at the same number of steps (where they are uneven), which is a matter of
+    the mix; then three times the steps at the same mix, for both arms: too few updates, apart from a wrong mix.
 
     Signal: how often a row of the task is seen in the shared run against its run alone.
     """
@@ -21,15 +26,40 @@ class Exposure(Intervention):
     cause = "exposure: the task is seen too seldom"
 
     def changes(self, case: Case) -> Sequence[Change]:
-        """Three times the steps."""
+        """Another mix where labels are uneven, then three times the steps."""
         longer = {"epochs": TIMES * case.recipe.epochs, "min_steps": TIMES * case.recipe.min_steps}
         return [
+            *self._mixes(case),
             Change(
                 f"{TIMES} times the steps",
                 f"{TIMES} times the steps at the same mix of rows, for the shared and the single models",
                 variant(case.shared_variant, recipe={**case.shared_variant.recipe, **longer}),
                 Remedy(f"train {TIMES} times as long", recipe=longer),
                 alone=variant(case.alone_variant, recipe={**case.alone_variant.recipe, **longer}),
+            ),
+        ]
+
+    @staticmethod
+    def _mixes(case: Case) -> list[Change]:
+        """Balanced sampling, or the table's own mix where the study balances it already."""
+        counts = [case.labels(task) for task in case.group.tasks]
+        if max(counts) < UNEVEN * max(min(counts), 1):
+            return []
+        now = case.shared_variant.balance.get("sampler")
+        name = "balanced" if now is None or now["name"] != "balanced" else "proportional"
+        balance = {**case.shared_variant.balance, "sampler": {"name": name, "params": {}}}
+        text = (
+            "every task's labels seen equally often"
+            if name == "balanced"
+            else "rows seen as often as the table has them"
+        )
+        remedy = Remedy(f"sample rows by '{name}'", balance=balance)
+        return [
+            Change(
+                f"{name} sampling",
+                f"{text}, at the same number of steps",
+                variant(case.shared_variant, balance=balance),
+                remedy,
             )
         ]
 

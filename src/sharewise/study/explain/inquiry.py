@@ -5,41 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sharewise.batch import Targets
 from sharewise.causes import Cost, Effect, Ending, Explanation, Hypothesis, Inquiry, Trial
 from sharewise.plan import Group
-from sharewise.records import Comparison, Outcome, Phase, RunRecord, Status
-from sharewise.seeds import derive
+from sharewise.records import Comparison, Outcome, RunRecord, Status
+from sharewise.report import words
 from sharewise.study.compare import ERROR, Pair, compare_all
 from sharewise.study.design import Variant
 from sharewise.study.explain import CATALOGUE
 from sharewise.study.explain.base import Case, Change, Intervention
+from sharewise.study.explain.bench import Bench, Recipe, digest
 from sharewise.study.explain.shift import convicting, effect_of, shift
 from sharewise.study.judge import judge
-from sharewise.study.prepare import Prepared
 from sharewise.study.progress import Progress, silent
-from sharewise.study.work import Run, cost, read_predictions, read_record, units
-from sharewise.study.workers import Workers
-from sharewise.training.data import TrainingData
-
-LEAST_RUNS = 5
-"""Runs of each arm: three leave a double difference too few degrees of freedom."""
-
-UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one model of the study was made: its variant, and the trial and tuned values that won."""
-
-    variant: Variant
-    trial: int
-    params: Mapping[str, Any]
+from sharewise.study.work import Run, cost
 
 
 @dataclass(frozen=True)
@@ -53,73 +33,6 @@ class Question:
     alone: Mapping[str, Recipe]
     """By task of the group; tasks without a single model on record are missing."""
     tasks: tuple[str, ...]
-
-
-class Bench:
-    """Trains what an inquiry asks for in one directory, and compares it on test rows."""
-
-    def __init__(self, prepared: Prepared, directory: Path, seed: int, n_runs: int, workers: int) -> None:
-        self.prepared, self.directory, self.seed, self.workers = prepared, directory, seed, workers
-        self.n_runs = max(n_runs, LEAST_RUNS)
-        self.made: set[str] = set()
-        for name in ("runs", "models"):
-            (directory / name).mkdir(parents=True, exist_ok=True)
-
-    def runs(self, arm: str, group: Group, recipe: Recipe, variant: Variant, n_runs: int, extra: str = "") -> list[Run]:
-        """Runs of a group with the inquiry's own seeds: none has been used by the study."""
-        return [
-            Run(
-                phase=Phase.CONFIRM,
-                arm=arm,
-                kind="neural",
-                group=group,
-                seed=derive(self.seed, "explain", number),
-                trial=recipe.trial,
-                params=dict(recipe.params),
-                key=variant.key + extra,
-            )
-            for number in range(n_runs)
-        ]
-
-    def carry_out(
-        self, runs: Sequence[Run], variants: Mapping[str, Variant], progress: Callable[[int], None], **hidden: Any
-    ) -> list[RunRecord]:
-        """Train what is not on disk yet; the records in order."""
-        prepared = replace(self.prepared, variants={**self.prepared.variants, **variants})
-        prepared = _without_labels(prepared, hidden.get("labels") or {})
-        work = units(runs, prepared)
-        todo = [unit for unit in work if not unit.done(self.directory)]
-        with Workers(prepared, self.directory, min(self.workers, max(len(todo), 1))) as pool:
-            pool.carry_out(work, progress)
-        self.made |= {run.run_id for run in runs}
-        return [read_record(self.directory, run) for run in runs]
-
-    def pair(
-        self, task: str, names: tuple[str, str], baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]
-    ) -> Pair:
-        """Both arms' predictions of the test rows."""
-        truth, present = self.prepared.truth(task, "test")
-        sides = []
-        for records in (baseline, candidate):
-            done = [r for r in records if r.status is Status.DONE]
-            said = [read_predictions(self.directory, r, "test", task).astype(np.float64) for r in done]
-            sides.append((said, tuple(r.run_id for r in done)))
-        (b, b_ids), (m, m_ids) = sides
-        clusters = self.prepared.clusters_of(task, "test")
-        return Pair(self.prepared.tasks[task], truth, present, *names, b, m, b_ids, m_ids, clusters)
-
-
-def _without_labels(prepared: Prepared, hidden: Mapping[str, np.ndarray]) -> Prepared:
-    """The same table with some train and validation labels not present."""
-    if not hidden:
-        return prepared
-    present = prepared.targets.present.copy()
-    for task, rows in hidden.items():
-        present[np.ix_(rows, np.arange(present.shape[1])[prepared.targets.slices[prepared.tasks.index(task)]])] = False
-    targets = Targets(prepared.targets.values, present, prepared.targets.slices)
-    data = TrainingData.of(prepared.tasks, prepared.inputs, targets, prepared.data.parts)
-    # Scales stay those of the whole table: one thing is changed, not two.
-    return replace(prepared, targets=targets, data=replace(data, scales=prepared.data.scales))
 
 
 class Detective:
@@ -155,7 +68,7 @@ class Detective:
         shared, single, arms = self._unchanged()
         runs = [*shared, *(run for some in single.values() for run in some)]
         with self.progress("the same again", len(runs)) as advance:
-            records = {r.run_id: r for r in self.bench.carry_out(runs, arms, advance)}
+            records = {r.run_id: r for r in self.bench.carry_out(runs, arms, advance, {})}
         self.shared = [records[run.run_id] for run in shared]
         self.single = {task: [records[run.run_id] for run in some] for task, some in single.items()}
 
@@ -207,8 +120,8 @@ class Detective:
         q, task = self.question, case.task
         shared, single, arms = self._changed(case, change)
         with self.progress(change.name, len(shared) + len(single)) as advance:
-            records = self.bench.carry_out(shared, arms, advance, labels=change.hidden)
-            alone = self.bench.carry_out(single, arms, advance) if single else self.single[task]
+            records = self.bench.carry_out(shared, arms, advance, change.hidden)
+            alone = self.bench.carry_out(single, arms, advance, {}) if single else self.single[task]
         runs = tuple(run.run_id for run in (*shared, *single))
 
         def trial(effect: Effect, reason: str, **found: Any) -> Trial:
@@ -239,7 +152,7 @@ class Detective:
                 f"{group.name} without {change.without}", tuple(t for t in group.tasks if t != change.without)
             )
         arm, alone_arm = f"{q.candidate}, {change.name}", f"{q.baseline}, {change.name}"
-        extra = "".join(f"|{task} less {_digest(rows)}" for task, rows in change.hidden.items())
+        extra = "".join(f"|{task} less {digest(rows)}" for task, rows in change.hidden.items())
         shared = bench.runs(arm, group, q.shared, change.shared, n, extra)
         arms, single = {arm: change.shared}, []
         if change.alone is not None:
@@ -288,12 +201,6 @@ def _done(records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(r for r in records if r.status is Status.DONE)
 
 
-def _digest(rows: np.ndarray) -> str:
-    import hashlib
-
-    return hashlib.blake2b(np.ascontiguousarray(rows, dtype=np.int64).tobytes(), digest_size=4).hexdigest()
-
-
 def _compared(pair: Pair) -> Comparison | None:
     if not (pair.baseline and pair.candidate):
         return None
@@ -303,9 +210,14 @@ def _compared(pair: Pair) -> Comparison | None:
 
 def _not_again(theta: Comparison) -> str:
     return (
-        f"The harm of '{theta.task}' was not seen again: with fresh seeds the change is {theta.effect:+.1%} "
-        f"[{theta.low:+.1%}, {theta.high:+.1%}], so there is nothing to explain but luck."
+        f"The harm of '{theta.task}' was not seen again: with fresh seeds the change is {said(theta)} "
+        f"{words.interval(theta.low, theta.high, theta.scale)}, so there is nothing to explain but luck."
     )
+
+
+def said(comparison: Comparison) -> str:
+    """The change with its unit."""
+    return words.change(comparison.effect, comparison.scale)
 
 
 def _concluded(
@@ -327,7 +239,7 @@ def _concluded(
     cause = intervention.convicted(change)
     ending = Ending.CAUSE if trial.effect is Effect.REMOVES else Ending.PART
     part = "" if ending is Ending.CAUSE else "mainly "
-    after = "" if trial.after is None else f"from {theta.effect:+.1%} to {trial.after.effect:+.1%}"
+    after = "" if trial.after is None else f"from {said(theta)} to {said(trial.after)}"
     sentence = f"'{case.task}' is worse {part}because of {cause}. With {change.text}, its change goes {after}."
     return Explanation(
         case.task, case.group.tasks, ending, sentence, theta, hypotheses, tuple(trials), convicted, cause, change.remedy

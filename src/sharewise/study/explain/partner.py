@@ -7,7 +7,7 @@ from typing import Any
 
 from sharewise.causes import Hypothesis, Remedy
 from sharewise.study.design import Variant
-from sharewise.study.explain.base import Case, Change, Intervention, variant
+from sharewise.study.explain.base import Case, Change, Intervention, mean, variant
 
 MOST = 8
 
@@ -48,16 +48,26 @@ class Partner(Intervention):
 
 
 def ranked(case: Case) -> list[str]:
-    """Partners, the most suspicious first: little skill alone, much weight in the objective."""
+    """Partners, the most suspicious first: little skill alone, much weight in the objective, gradients that oppose."""
 
     def suspicious(partner: str) -> float:
         skill = case.skill(partner)
         weights = [r.effective_weights.get(partner, 0.0) / max(sum(r.effective_weights.values()), 1e-12)
                    for r in case.shared]  # fmt: skip
-        weight = sum(weights) / max(len(weights), 1)
+        weight = sum(weights) / max(len(weights), 1) - (cosine(case, partner) or 0.0)
         return (1.0 - max(skill, 0.0) if skill is not None else 0.5) + weight
 
     return sorted(case.partners, key=suspicious, reverse=True)
+
+
+def cosine(case: Case, partner: str) -> float | None:
+    """Mean cosine of the partner's gradient with the task's at the shared features; None where none was measured."""
+    found = []
+    for record in case.shared:
+        if record.balance is not None and record.balance.cosines:
+            row = record.balance.cosines[record.tasks.index(case.task)]
+            found.append(row[record.tasks.index(partner)])
+    return mean(found)
 
 
 def without(case: Case, partner: str) -> Variant:

@@ -142,7 +142,9 @@ def remedy(
     started = time.time()
     session = study.session(target, workers=workers, progress=progress, log=log)
     claim(target)
+    session.log = silence
     design, _, _ = session.design()
+    session.log = log
     if design.data_hash != scene.summary.data_hash:
         raise DataError(
             Problem(
@@ -154,6 +156,10 @@ def remedy(
     design.freeze(target)
     _take_over(directory / "runs", target / "runs")
     return session.carry_out(started)
+
+
+def silence(text: str) -> None:
+    """What the session says of its table is said once, when it is carried out."""
 
 
 def _explained(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sharewise.causes import Hypothesis, Remedy
-from sharewise.study.explain.base import Case, Change, Intervention, mean, strength, variant
+from sharewise.study.explain.base import Case, Change, Intervention, mean, share_of, strength, variant
 
 RUNNING: dict[str, Any] = {"scaling": {"name": "running_mean", "params": {}}}
 
@@ -15,7 +15,8 @@ class Scale(Intervention):
     """Equal weights of losses that are each divided by the loss of the best constant answer; then each loss divided by
     its running mean, so that a loss that stays large does not drown one that has become small.
 
-    Signal: the task's share of the effective weights (d objective / d loss) against a third of an equal share.
+    Signal: the task's share of the effective weights (d objective / d loss) against a third of an equal share; its
+    shares of the weighted loss and of the gradient norms stand beside it.
     """
 
     name = "scale"
@@ -54,6 +55,18 @@ class Scale(Intervention):
         share = mean(shares)
         if share is None:
             return None
+        looks = [r.balance for r in case.shared if r.balance is not None]
+        norms = mean([share_of(look.gradient_norm_shares, case.task) for look in looks])
+        losses = mean([share_of(look.loss_shares, case.task) for look in looks])
         equal = 1 / len(case.group.tasks)
-        sentence = f"its loss has {share:.1%} of the effective weight, where an equal share is {equal:.1%}"
-        return Hypothesis(self.name, share, equal / 3, strength(-share / equal, -1 / 3, -1 / 10), sentence)
+        sentence = f"its loss has {share:.1%} of the effective weight"
+        if norms is not None and losses is not None:
+            sentence += (
+                f", {losses:.1%} of the weighted loss and {norms:.1%} of the gradient norms at the shared features"
+            )
+        sentence += f", where an equal share is {equal:.1%}"
+        # A task that has been learnt has small gradients too, so that norms alone do not move scale ahead.
+        value = strength(-share / equal, -1 / 3, -1 / 10)
+        if norms is not None:
+            value = max(value, min(0.49, strength(-norms / equal, -1 / 3, -1 / 10)))
+        return Hypothesis(self.name, share, equal / 3, value, sentence)

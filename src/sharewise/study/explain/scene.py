@@ -13,9 +13,11 @@ from sharewise.causes import Ending, Explanation
 from sharewise.errors import ConfigError, DataError, Problem, nearest
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import DesignRecord, Outcome, RunRecord, StudySummary, Verdict, from_json
+from sharewise.report import words
 from sharewise.study.design import Variant
+from sharewise.study.explain.bench import Recipe
 from sharewise.study.explain.files import finished
-from sharewise.study.explain.inquiry import Question, Recipe, harmed_or_worse
+from sharewise.study.explain.inquiry import Question, harmed_or_worse
 from sharewise.study.prepare import Prepared, content_hash
 from sharewise.study.study import Study
 
@@ -64,7 +66,9 @@ class Scene:
     def recipe(self, arm: str, run_id: str) -> Recipe:
         """How the runs of an arm were made."""
         record = self.record(run_id)
-        said = self.settings["variants"].get(arm) or self.settings["variants"][record.arm]
+        # A plan that the study found by itself is built like its first candidate.
+        known = self.settings["variants"]
+        said = known[next(name for name in (arm, record.arm, "together", "single") if name in known)]
         choice = Choice(said["architecture"]["name"], dict(said["architecture"]["params"]))
         variant = Variant(choice, dict(said["balance"]), dict(said.get("recipe", {})))
         return Recipe(variant, record.trial, record.params)
@@ -115,7 +119,7 @@ class Scene:
         if isolated is None:
             return f"'{task}' shares no model in '{self.candidate}', so sharing cannot have harmed it."
         c = isolated.comparison
-        change = f"{c.effect:+.1%} [{c.low:+.1%}, {c.high:+.1%}]"
+        change = f"{words.change(c.effect, c.scale)} {words.interval(c.low, c.high, c.scale)}"
         against = next((v for v in self.verdicts if v.task == task), None)
         if against is not None and against.outcome is Outcome.HARM:
             return (

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sharewise import report
 from sharewise.causes import Explanation, Inquiry
 from sharewise.records import from_json, to_json, write_atomic
-from sharewise.study.explain.inquiry import Bench, Detective
+from sharewise.study.explain.bench import Bench
+from sharewise.study.explain.inquiry import Detective
 from sharewise.study.explain.scene import Scene, open_scene, prepared_again
 from sharewise.study.progress import Progress, silent
 from sharewise.study.workers import default_workers
