@@ -76,8 +76,14 @@ class Catalogue(Mapping[str, str], Generic[T]):
     def problems(self, name: str, params: Mapping[str, Any]) -> list[Problem]:
         """What is wrong with a name and its parameters, as far as it shows without importing the class."""
         if name not in self._entries and ":" not in name:
-            return [Problem(f"A {self.family} must be known", f"'{name}' is not", nearest(name, self))]
-        known = {p.name: p for p in self.parameters(name)}
+            return [Problem(f"{_a(self.family)} must be known", f"'{name}' is not", nearest(name, self))]
+        try:
+            known = {p.name: p for p in self.parameters(name)}
+        except (KeyError, ImportError):
+            fact = f"'{name}' cannot be found"
+            return [
+                Problem(f"{_a(self.family)} from elsewhere is module:Class", fact, "install it, or correct its name")
+            ]
         found = [
             Problem(f"A parameter of '{name}' must be known", f"'{key}' is not", nearest(key, known))
             for key in params
@@ -89,6 +95,10 @@ class Catalogue(Mapping[str, str], Generic[T]):
             if p.required and p.name not in params
         ]
         return found
+
+
+def _a(family: str) -> str:
+    return f"{'An' if family[0] in 'aeiou' else 'A'} {family}"
 
 
 @cache

@@ -159,8 +159,9 @@ class BalanceRecord:
     of the best constant answer's); `gradient_norm_shares` of the weighted norms' sum. `conflict_rate` is the share of
     task pairs whose gradients have a negative inner product. `cosines` and `magnitude_similarities`, 2 n_j n_k /
     (n_j^2 + n_k^2), are T x T means over the whole run in the order of the run's tasks; empty where no gradient was
-    compared. `conflict_rate_by_layer` is from three looks at exact gradients, by the layer's name, empty where that
-    was too dear. `frozen` is the share of the evaluations at which a task's head was frozen, for tasks ever frozen.
+    compared, the latter also for more than 60 tasks. `conflict_rate_by_layer` is from at most three looks at exact
+    gradients, by the layer's name, empty where that was too dear. `frozen` is the share of the evaluations at which a
+    task's head was frozen, for tasks ever frozen.
     """
 
     method: str

@@ -49,6 +49,9 @@ def test_choices_become_balancers() -> None:
         ("cagrad", {"refersh": 3}, "Did you mean 'refresh'"),
         ("static", {}, "'static' needs its parameter 'weights'"),
         ("mgda", {"level": "losses"}, "'mgda' compares task gradients; however, the level 'losses' has none"),
+        ("smooth", {"of": "nsh"}, "An aggregator must be known; however, 'nsh' is not. Did you mean 'nash'"),
+        ("smooth", {"of": "cagrad", "params": {"d": 1}}, "A parameter of 'cagrad' must be known; however, 'd' is not"),
+        ("dwa", {"clip": 1.0}, "'clip' acts on a direction made of task gradients; however, 'dwa' compares none"),
         ("equal", {"scaling": "initail"}, "A loss scaling must be known; however, 'initail' is not"),
     ],
 )

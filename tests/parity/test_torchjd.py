@@ -94,6 +94,7 @@ def test_mgda_is_never_longer_than_theirs(n_tasks: int) -> None:
         assert mine.item() == pytest.approx(theirs.item(), rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # cvxpy's, of the peer's problem: it is not DPP
 @pytest.mark.parametrize("n_tasks", [2, 4])
 def test_nash_is_the_same_where_theirs_converges(n_tasks: int) -> None:
     pytest.importorskip("ecos", reason="ecos is not installed: Nash-MTL's parity not checked")

@@ -6,12 +6,14 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from sharewise.plan import Plan
 from sharewise.records import (
     Arm,
     AuditDetails,
+    BalanceRecord,
     Calibration,
     ClassCounts,
     Comparison,
@@ -323,6 +325,28 @@ def _run(arm: Arm, group: str, made: Sequence[Made], phase: Phase, i: int, luck:
         Status.DONE, "", validation, best, curves,
         _weights(arm, made), n_parameters=71_234 if neural else 0, n_train_rows=1500, epochs=epochs,
         seconds=luck.uniform(0.2, 1.4),
+        balance=balanced(tuple(made)) if arm.role is Role.CANDIDATE and len(made) > 1 else None,
+    )  # fmt: skip
+
+
+@cache
+def balanced(made: tuple[Made, ...]) -> BalanceRecord:
+    """What balancing did: the first task pulls twice as hard as any other, and the last opposes it."""
+    n, epochs = len(made), (4, 8, 12)
+    names = [m.name for m in made]
+    shares = [2 / (n + 1)] + [1 / (n + 1)] * (n - 1)
+    cosines = [[1.0 if i == j else 0.2 for j in range(n)] for i in range(n)]
+    cosines[0][-1] = cosines[-1][0] = -0.3
+    return BalanceRecord(
+        "nash", "representation", epochs,
+        effective_weights=dict.fromkeys(names, (1 / n,) * 3),
+        loss_shares=dict.fromkeys(names, (1 / n,) * 3),
+        gradient_norms=dict.fromkeys(names, (1.0, None, 0.5)),
+        gradient_norm_shares={name: (share, None, share) for name, share in zip(names, shares, strict=True)},
+        conflict_rate=(0.25, None, 0.25),
+        cosines=tuple(tuple(row) for row in cosines),
+        magnitude_similarities=tuple(tuple(1.0 for _ in names) for _ in names),
+        conflict_rate_by_layer={"sharing.layers.0": 0.4},
     )  # fmt: skip
 
 

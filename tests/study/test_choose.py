@@ -67,3 +67,18 @@ def test_one_small_task_cannot_carry_a_plan_and_ties_go_to_the_first() -> None:
     lucky = [replace(comparison("a", 5.0)), comparison("b", -0.06)]
     steady = [comparison("a", 0.0), comparison("b", 0.0)]
     assert choose.most_promising({"steady": steady, "lucky": lucky}, 2) == "steady"
+
+
+def test_a_primary_task_decides_alone() -> None:
+    plans = {
+        "for all": [comparison("main", -0.01), comparison("b", 0.05)],
+        "for main": [comparison("main", 0.01), comparison("b", -0.05)],
+        "without": [comparison("b", 0.06)],
+    }
+    assert choose.most_promising(plans, 2) == "without"
+    assert choose.most_promising(plans, 2, ["main"]) == "for main"
+    assert choose.most_promising({"without": plans["without"]}, 2, ["main"]) == "without"
+    sure = TaskSet((TASKS.tasks[0], replace(TASKS.tasks[1], primary=True)))
+    trials = [record(0, 500.0, 0.8), record(1, 400.0, 0.79)]
+    assert choose.best_trial(trials, TASKS) == 1
+    assert choose.best_trial(trials, sure) == 0

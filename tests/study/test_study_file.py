@@ -187,6 +187,66 @@ YAML = "A study file must be valid YAML; however, "
         ),
         (SOUND + "balance: {weighting: {name: equal, n: 3}}\n", "A parameter of 'equal' must be known; however, 'n'"),
         (
+            SOUND + "balance: nahs\n",
+            "study.yaml:3: A balance is a weighting or an aggregator; however, 'nahs'",
+        ),
+        (
+            SOUND + "balance: {weighting: log, aggregator: nash}\n",
+            "A step has one method, a weighting or an aggregator; however, 'log' and 'nash' are given. Keep one",
+        ),
+        (SOUND + "balance: {aggregator: nash, level: losses}\n", "'nash' compares task gradients; however, the level"),
+        (
+            SOUND + "balance: {clip: 1.0}\n",
+            "'clip' acts on a direction made of task gradients; however, 'equal'",
+        ),
+        (
+            SOUND + "balance: {sampler: unimx}\n",
+            "A sampler must be known; however, 'unimx' is not. Did you mean",
+        ),
+        (SOUND + "balance: {freeze: {patence: 3}}\n", "'patence' is not. Did you mean 'patience'?"),
+        (SOUND + "balance: {freeze: {patience: soon}}\n", "Parameter 'patience' of 'freeze' must be a whole number"),
+        (
+            SOUND + "balance: {stop: primry}\n",
+            "'stop' is a mapping of parameters; however, it is 'primry'. Did",
+        ),
+        (
+            SOUND + "balance: {sweep: 5}\n",
+            "A sweep is a family of candidates; however, it is the balance of all",
+        ),
+        (
+            SOUND + "candidates: [{name: s, balance: {sweep: 3, aggregator: nash}}]\n",
+            "A sweep is of plain static weights; however, 'nash' is given beside it.",
+        ),
+        (
+            SOUND + "balance: {weighting: {name: static, weights: {b: 2.0}}}\n",
+            "study.yaml:3: A balance names tasks of the study; however, 'b' under 'weighting: weights' is none.",
+        ),
+        (
+            SOUND + "balance: {weighting: {name: static, weights: abc}}\n",
+            "Parameter 'weights' of 'static' must be a list of numbers or a mapping of tasks to numbers; however,",
+        ),
+        (
+            SOUND + "balance: {rates: {scales: {a: fast}}}\n",
+            "Parameter 'scales' of 'rates' must be a mapping of tasks to numbers; however, it is {'a': 'fast'}.",
+        ),
+        (
+            SOUND + "balance: {checkpoint: primary}\n",
+            "The primary task's checkpoint needs a primary task; however",
+        ),
+        (
+            SOUND + "balance: {aggregator: 'no:Such'}\n",
+            "An aggregator from elsewhere is module:Class; however, 'no",
+        ),
+        (
+            SOUND + "candidates: [{name: s, balance: {sweep: 2}}, {name: s 1, balance: log}]\n",
+            "Candidate names must be unique; however, the sweep 's' makes a 's 1' too.",
+        ),
+        (SOUND + "balance: {rates: {scales: {aa: 2.0}}}\n", "'aa' under 'rates: scales' is none. Did you mean 'a'?"),
+        (
+            SOUND + "balance: {sampler: {name: class_balanced, task: x}}\n",
+            "A balance names tasks of the study; however, 'x' under 'sampler: task' is none.",
+        ),
+        (
             SOUND + "architecture: {name: hard, width: wide}\n",
             "study.yaml:3: Parameter 'width' of 'hard' must be a whole number; however, it is 'wide'. The default is",
         ),
@@ -295,3 +355,24 @@ def test_checking_a_file_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_balance_is_a_name_or_a_section_and_its_short_forms() -> None:
+    balance = {"sampler": {"name": "temperature", "temperature": 3.0}, "freeze": True, "stop": "primary"}
+    said = {"data": "t.csv", "tasks": ["a", "b"], "balance": "nash", "candidates": [{"name": "x", "balance": balance}]}
+    study = StudyFile.from_dict(said)
+    assert study.balance.plain() == {"aggregator": {"name": "nash", "params": {}}}
+    section = study.candidates[0].balance
+    assert section is not None
+    assert section.plain() == {
+        "sampler": {"name": "temperature", "params": {"temperature": 3.0}},
+        "freeze": {},
+        "stop": {"watch": "primary"},
+    }
+    assert StudyFile.from_dict(study.to_dict()).candidates == study.candidates
+
+
+def test_a_candidate_without_groups_shares_everything() -> None:
+    study = StudyFile.from_dict({"data": "t.csv", "tasks": ["a", "b"], "candidates": [{"name": "x", "balance": "log"}]})
+    tasks = TaskSet(tuple(Task(n, TaskKind.REGRESSION, (n,), "rmse") for n in "ab"))
+    assert [g.tasks for g in study.plan(study.candidates[0], tasks).groups] == [("a", "b")]

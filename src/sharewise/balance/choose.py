@@ -5,13 +5,14 @@ One path serves everybody: `make` for one method by name in an own loop, `build`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from sharewise.balance import aggregation, sampling, scaling, unequal, weighting
+from sharewise.catalogue import Catalogue
 from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.seeds import derive
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ENGINE = ("level", "refresh", "heads", "scale", "clip", "trunk", "freeze_after", "nonfinite")
 """Parameters that belong to the engine and go with any method."""
+
+BY_TASK = ("Mapping[str, float]", "Mapping[str, int]")
+"""Annotations of parameters whose keys are tasks."""
 
 Checkpoint = Literal["group", "task", "primary"]
 """Whose validation loss decides which epoch is kept: the group's mean, each task's own, or the primary task's."""
@@ -158,19 +162,39 @@ def build(said: Mapping[str, Any]) -> Balance:
 
 
 def task_names(said: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(key, task) for every task that plain data for `build` names: keys of mappings, and `task`."""
+    """(place, task) for every task that plain data for `build` names: keys of mappings by task, and `task`."""
     found: list[tuple[str, str]] = []
-    for key in ("weighting", "aggregator", "sampler"):
-        params = said[key]["params"] if key in said else {}
-        found += [(f"{key}: {p}", str(t)) for p in ("weights", "start") if isinstance(params.get(p), Mapping)
-                  for t in params[p]]  # fmt: skip
+    for place, params, by_task in _by_task(said):
+        found += [(f"{place}: {key}", str(task)) for key in by_task for task in params[key]]
         if isinstance(params.get("task"), str):
-            found.append((f"{key}: task", params["task"]))
-    for key in unequal.CATALOGUE:
-        for parameter, value in (said.get(key) or {}).items():
-            if isinstance(value, Mapping):
-                found += [(f"{key}: {parameter}", str(t)) for t in value]
+            found.append((f"{place}: task", params["task"]))
     return found
+
+
+def renamed(said: Mapping[str, Any], names_of: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+    """The same data with every key of a mapping by task replaced by none, one or several tasks."""
+    made: dict[str, Any] = copy.deepcopy(dict(said))
+    for _, params, by_task in _by_task(made):
+        for key in by_task:
+            params[key] = {task: value for name, value in params[key].items() for task in names_of(str(name))}
+    return made
+
+
+def _by_task(said: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """(place, parameters, names of those that map tasks to numbers) of everything that has parameters."""
+    families: dict[str, Catalogue[Any]] = {
+        "weighting": weighting.CATALOGUE,
+        "aggregator": aggregation.CATALOGUE,
+        "sampler": sampling.CATALOGUE,
+        **dict.fromkeys(unequal.CATALOGUE, unequal.CATALOGUE),
+    }
+    for place, family in families.items():
+        if place not in said:
+            continue
+        one = place in unequal.CATALOGUE
+        name, params = (place, said[place]) if one else (said[place]["name"], said[place]["params"])
+        by_task = [p.name for p in family.parameters(name) if any(m in p.annotation for m in BY_TASK)]
+        yield place, params, [key for key in by_task if isinstance(params.get(key), Mapping)]
 
 
 def sweep(tasks: Sequence[str], n: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -180,17 +204,19 @@ def sweep(tasks: Sequence[str], n: int, seed: int = 0) -> list[dict[str, Any]]:
     draws from the simplex (Dirichlet with parameter 1). Weights sum to the number of tasks.
     """
     k = len(tasks)
-    shares = [np.full(k, 1.0 / k)]
+    shares = [[1.0 / k] * k]
     if k == 2:
         steps = n // 2
         above = [0.5 + 0.5 * (i + 1) / (steps + 1) for i in range(steps)]
-        shares += [np.array(pair) for x in above for pair in ((x, 1 - x), (1 - x, x))]
+        shares += [pair for x in above for pair in ([x, 1 - x], [1 - x, x])]
     else:
-        random = np.random.default_rng(derive(seed, "sweep", *tasks))
-        shares += list(random.dirichlet(np.ones(k), size=max(n - 1, 0)))
+        generator = random.Random(derive(seed, "sweep", *tasks))
+        for _ in range(n - 1):
+            draws = [generator.expovariate(1.0) for _ in tasks]
+            shares.append([d / sum(draws) for d in draws])
     made = []
     for share in shares[:n]:
-        weights = {task: float(f"{w:.4g}") for task, w in zip(tasks, np.maximum(share * k, 1e-3), strict=True)}
+        weights = {task: float(f"{max(w * k, 1e-3):.4g}") for task, w in zip(tasks, share, strict=True)}
         made.append({"weighting": {"name": "static", "params": {"weights": weights}}})
     return made
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sharewise.records import Comparison
-from sharewise.report import book, contest, decision, explain, figures, findings, hero, labels, words
+from sharewise.report import balance, book, contest, decision, explain, figures, findings, hero, labels, words
 from sharewise.report.affinity import affinity
 from sharewise.report.blocks import (
     Block,
@@ -68,6 +68,7 @@ def page(records: StudyRecords) -> Page:
 
 _BOOK: tuple[Callable[[StudyRecords, Sequence[TaskRow]], Section | None], ...] = (
     contest.curves,
+    balance.balancing,
     contest.arms,
     labels.data,
     findings.audit,

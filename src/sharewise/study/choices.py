@@ -34,6 +34,7 @@ ARCHITECTURE = Family("architecture", "sharewise.models.sharing", frozenset({"n_
 WEIGHTING = Family("weighting", "sharewise.balance.weighting")
 AGGREGATOR = Family("aggregator", "sharewise.balance.aggregation")
 SCALING = Family("scaling", "sharewise.balance.scaling")
+SAMPLER = Family("sampler", "sharewise.balance.sampling")
 
 READING = Family("encoder", "sharewise.tables.readings")
 TEXT = Family("encoder", "sharewise.tables.texts")
@@ -45,6 +46,9 @@ SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),
     "str": ((str,), "text"),
     "dict[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
+    "Mapping[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
+    "Mapping[str, float]": ((dict,), "a mapping of tasks to numbers"),
+    "Sequence[float]": ((list, tuple), "a list of numbers"),
 }
 """Annotations whose values are checked here; others are checked when the sibling is built."""
 
@@ -77,7 +81,7 @@ def choice(family: Family, said: object) -> tuple[Choice | None, list[Problem]]:
         if key in family.supplied
     ]
     if not found:
-        found = [p for parameter in family.parameters(name) for p in _wrong_type(name, parameter, params)]
+        found = [p for parameter in family.parameters(name) for p in wrong_parameters(name, parameter, params)]
     return (None, found) if found else (Choice(name, params), [])
 
 
@@ -86,7 +90,8 @@ def _spurious(problem: Problem, family: Family) -> bool:
     return any(problem.fact == f"'{key}' is not" for key in family.supplied)
 
 
-def _wrong_type(name: str, parameter: Parameter, params: Mapping[str, object]) -> list[Problem]:
+def wrong_parameters(name: str, parameter: Parameter, params: Mapping[str, object]) -> list[Problem]:
+    """What is wrong with the type of one parameter's value."""
     if parameter.name not in params:
         return []
     value = params[parameter.name]
@@ -97,7 +102,9 @@ def _wrong_type(name: str, parameter: Parameter, params: Mapping[str, object]) -
     if len(known) != len([w for w in words if w != "None"]) or not known:
         return []
     types = tuple(t for kinds, _ in known for t in kinds)
-    if isinstance(value, types) and (not isinstance(value, bool) or bool in types):
+    inside = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    odd = [v for v in inside if isinstance(v, bool) or not isinstance(v, int | float)]
+    if isinstance(value, types) and (not isinstance(value, bool) or bool in types) and not odd:
         return []
     wanted = " or ".join(words for _, words in known)
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
     Scores of different tasks are compared by their change against trial 0 on each metric's own scale, never as raw
     numbers; auxiliary tasks do not count. Trials that failed or lack a score of some task count as that task's worst.
     Ties go to the lower number, so the default stands unless a trial beats it. Trial 0 is returned where none has any
-    score.
+    score. Where the group has a primary task, its scores alone count.
     """
     usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
     if not usable:
@@ -36,7 +36,8 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
                 effect = score - reference if kind.bigger_is_better else reference - score
             values[i, t] = effect
     values = np.where(np.isneginf(values), np.where(np.isfinite(values), values, 0).min(axis=0) - 1.0, values)
-    return usable[int(np.argmax(values.mean(axis=1)))].trial
+    primary = [t for t, name in enumerate(judged) if tasks[name].primary]
+    return usable[int(np.argmax(values[:, primary or slice(None)].mean(axis=1)))].trial
 
 
 def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order: Sequence[str]) -> str:
@@ -53,15 +54,18 @@ def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order
     return winner
 
 
-def most_promising(comparisons: Mapping[str, Sequence[Comparison]], n_tasks: int) -> str:
+def most_promising(comparisons: Mapping[str, Sequence[Comparison]], n_tasks: int, primary: Collection[str] = ()) -> str:
     """The candidate with the largest mean change over all tasks, in margins; ties go to the one named first.
 
     Each task's change is capped at three margins either way, so that one small task cannot carry a plan. A task that a
-    plan leaves alone changes by nothing, so that plans that share more or less are compared on the same tasks.
+    plan leaves alone changes by nothing, so that plans that share more or less are compared on the same tasks. Where a
+    candidate shares a task of `primary`, the changes of these alone count.
     """
+    told = any(c.task in primary for found in comparisons.values() for c in found)
 
     def promise(found: Sequence[Comparison]) -> float:
-        changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in found]
-        return float(np.sum(changes)) / n_tasks if changes else -np.inf
+        counted = [c for c in found if not told or c.task in primary]
+        changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in counted]
+        return float(np.sum(changes)) / (len(primary) if told else n_tasks) if changes else -np.inf
 
     return max(comparisons, key=lambda name: promise(comparisons[name]))

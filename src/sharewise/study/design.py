@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sharewise import __version__, metrics
+from sharewise.balance import choose
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Choice, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
@@ -170,6 +171,20 @@ class Wanted:
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
+def swept(wanted: Wanted, said: dict[str, Any], default: Variant, seed: int, n_tasks: int) -> list[Wanted]:
+    """A sweep as candidates, one for each draw of static weights, each with the trials of any other arm.
+
+    Where the plan with equal weights is tried anyway (all tasks together, the study's own architecture), the sweep
+    does not repeat it.
+    """
+    tasks = tuple(t for group in wanted.groups or () for t in group)
+    rest = {key: value for key, value in said.items() if key != "sweep"}
+    plain = not (wanted.architecture or wanted.recipe) and rest == default.balance == {}
+    again = plain and len(wanted.groups or ()) == 1 and len(tasks) == n_tasks
+    draws = choose.sweep(tasks, said["sweep"] + again, seed)[int(again) :]
+    return [replace(wanted, name=f"{wanted.name} {i}", balance={**rest, **d}) for i, d in enumerate(draws, 1)]
+
+
 def build(
     *,
     name: str,
@@ -265,11 +280,21 @@ def describe_model(variant: Variant, *, alone: bool = False) -> str:
     params = ", ".join(f"{k} {_said(v)}" for k, v in given.items())
     name = "neural net, one task" if alone else f"{variant.architecture.name} sharing"
     text = name + (f" ({params})" if params else "")
+    if alone:
+        return text
+    extras = [variant.balance[key]["name"] for key in ("scaling", "sampler") if key in variant.balance]
+    extras += [key for key in ("rates", "freeze", "stop") if key in variant.balance]
+    with_ = f" with {', '.join(extras)}" if extras else ""
     method = method_of(variant)
-    return text if alone or method == "equal" else f"{text}, balanced by {method}"
+    weights = variant.balance.get("weighting", {}).get("params", {}).get("weights")
+    if isinstance(weights, dict) and len(weights) <= 6:
+        return f"{text}, static weights {', '.join(f'{t} {w:.2g}' for t, w in weights.items())}{with_}"
+    if method == "equal":
+        return f"{text}, equal weights{with_}" if with_ else text
+    return f"{text}, balanced by {method}{with_}"
 
 
 def method_of(variant: Variant) -> str:
     """Name of the method that weighs a variant's losses: its aggregator, else its weighting."""
-    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or "equal"
-    return str(method["name"] if isinstance(method, dict) else method)
+    method = variant.balance.get("aggregator") or variant.balance.get("weighting") or {"name": "equal"}
+    return str(method["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.plan import Choice, Plan
+from sharewise.study import balancing
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
 from sharewise.study.search_section import FOUND, SearchSection
@@ -78,6 +80,7 @@ class StudyFile(Section):
         except ValidationError as error:
             problems = problems_of(error, cls, lines, file)
         problems += _across(said, lines, file)
+        problems += [] if made is None else _balanced(made, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file
@@ -235,6 +238,32 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
             found.append(Problem("Candidate names must be unique", fact, "Rename it", file, line))
         used.add(name)
         found += _groups(n, candidate, known, lines, file)
+    return found
+
+
+def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
+    """Balances speak of the study's tasks, and a sweep is a candidate."""
+    known = [task.name for task in study.tasks]
+    places: list[tuple[BalanceSection | None, tuple[str | int, ...]]] = [(study.balance, ("balance",))]
+    places += [(c.balance, ("candidates", n, "balance")) for n, c in enumerate(study.candidates)]
+    found = []
+    for section, path in places:
+        said = {} if section is None else section.plain()
+        problems = balancing.unknown_tasks(said, known)
+        if "sweep" in said and path == ("balance",):
+            remedy = "Write candidates: [{name: sweep, balance: {sweep: 5}}]"
+            problems.append(Problem("A sweep is a family of candidates", "it is the balance of all of them", remedy))
+        if said.get("checkpoint") == "primary" and not any(task.primary for task in study.tasks):
+            remedy = "Write primary: true on one of the tasks"
+            problems.append(Problem("The primary task's checkpoint needs a primary task", "none is declared", remedy))
+        found += [replace(p, file=file, line=lines.of(*path)) for p in problems]
+    names = {candidate.name for candidate in study.candidates}
+    for n, candidate in enumerate(study.candidates):
+        points = 0 if candidate.balance is None else candidate.balance.sweep or 0
+        for made in sorted({f"{candidate.name} {i}" for i in range(1, points + 1)} & names):
+            fact = f"the sweep '{candidate.name}' makes a '{made}' too"
+            line = lines.of("candidates", n, "name")
+            found.append(Problem("Candidate names must be unique", fact, "Rename one of them", file, line))
     return found
 
 

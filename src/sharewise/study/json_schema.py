@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sharewise import metrics
+from sharewise.balance import choose, unequal
 from sharewise.catalogue import Parameter
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SCALING, WEIGHTING, Family
+from sharewise.study import balancing
+from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SAMPLER, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
 from sharewise.tables.schema import InputKind
 
@@ -17,6 +19,8 @@ JSON_TYPES = {
     "str": "string",
     "None": "null",
     "dict[str, int]": "object",
+    "Mapping[str, int]": "object",
+    "Mapping[str, float]": "object",
 }
 SHORT_FORMS = {
     "DataSection": "string",
@@ -32,15 +36,24 @@ def json_schema() -> dict[str, Any]:
     schema = _stripped(StudyFile.model_json_schema())
     definitions = schema["$defs"]
     definitions.pop("Choice", None)
-    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, READING):
+    for family in (ARCHITECTURE, WEIGHTING, AGGREGATOR, SCALING, SAMPLER, READING):
         definitions[family.key] = _family(family)
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
     definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
     for key in ("text", "image"):
         definitions["EncodersSection"]["properties"][key] = _ref("encoder")
-    for key in ("weighting", "aggregator", "scaling"):
-        definitions["BalanceSection"]["properties"][key] = _ref(key)
+    balance = definitions["BalanceSection"]["properties"]
+    for key in ("weighting", "aggregator", "scaling", "sampler"):
+        balance[key] = _ref(key)
+    for key in unequal.CATALOGUE:
+        parameters = {p.name: _parameter(p) for p in unequal.CATALOGUE.parameters(key)}
+        form = {"type": "object", "properties": parameters, "additionalProperties": False}
+        short = list(balancing.SHORT.get(key, ()))
+        balance[key] = {"anyOf": [form, {"enum": [*short, False] if True in short else short}]} if short else form
+    methods = {"enum": list(choose.names())}
+    schema["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
+    definitions["CandidateSection"]["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
     definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents

@@ -170,7 +170,8 @@ class Conductor:
                 [self.pair(t, rival[t], candidate.name, seen, "validation") for t in shared]
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
-        return choose.most_promising(comparisons, len(self.judged)), singles
+        primary = [task.name for task in self.tasks if task.primary]
+        return choose.most_promising(comparisons, len(self.judged), primary), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
@@ -310,7 +311,9 @@ class Conductor:
         decisions = [by_task.get(t) or self._alone(t, best[t], lone) for t in self.judged.names]
         comparisons = [*against_best, *(c for c in isolated if c.baseline != best[c.task])]
         notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
-        reason = f"'{candidate.name}' had the largest mean change on validation rows."
+        primary = any(task.primary for task in self.tasks)
+        what = "change of the primary task" if primary else "mean change"
+        reason = f"'{candidate.name}' had the largest {what} on validation rows."
         if len(self.design.candidates) == 1:
             reason = f"'{candidate.name}' is the only plan that shares."
         return Findings(

@@ -11,7 +11,19 @@ from pydantic_core import PydanticCustomError
 from sharewise import metrics
 from sharewise.errors import Problem, nearest
 from sharewise.plan import Choice
-from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, IMAGE, READING, SCALING, TEXT, WEIGHTING, Family, choice
+from sharewise.study import balancing
+from sharewise.study.choices import (
+    AGGREGATOR,
+    ARCHITECTURE,
+    IMAGE,
+    READING,
+    SAMPLER,
+    SCALING,
+    TEXT,
+    WEIGHTING,
+    Family,
+    choice,
+)
 from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import InputKind
 from sharewise.tasks import TaskKind
@@ -31,6 +43,18 @@ def problem_error(problems: list[Problem]) -> PydanticCustomError:
 def chosen(family: Family) -> BeforeValidator:
     def check(said: object) -> Choice:
         made, problems = choice(family, said)
+        if made is None:
+            raise problem_error(problems)
+        return made
+
+    return BeforeValidator(check)
+
+
+def ruled(key: str) -> BeforeValidator:
+    def check(said: object) -> object:
+        if said is None or said is False:
+            return None
+        made, problems = balancing.rule(key, said)
         if made is None:
             raise problem_error(problems)
         return made
@@ -257,14 +281,55 @@ class TaskSection(Section):
 
 
 class BalanceSection(Section):
-    """How the tasks' losses and gradients become one step."""
+    """How the tasks' losses and gradients become one step; also just the name of a weighting or an aggregator."""
 
     scaling: Annotated[Choice, chosen(SCALING)] | None = None
     weighting: Annotated[Choice, chosen(WEIGHTING)] | None = None
     aggregator: Annotated[Choice, chosen(AGGREGATOR)] | None = None
+    sampler: Annotated[Choice, chosen(SAMPLER)] | None = None
+    rates: Annotated[dict[str, Any] | None, ruled("rates")] = None
+    freeze: Annotated[dict[str, Any] | None, ruled("freeze")] = None
+    stop: Annotated[dict[str, Any] | None, ruled("stop")] = None
+    checkpoint: Annotated[
+        Literal["group", "task", "primary"] | None,
+        Field(description="Whose validation loss decides which epoch is kept."),
+    ] = None
+    level: Annotated[
+        Literal["losses", "representation", "parameters"] | None,
+        Field(description="Where gradients of tasks are compared."),
+    ] = None
     refresh: Annotated[Whole | None, Field(ge=1, description="Weights of every n-th step are used in between.")] = None
     heads: Annotated[Literal["own", "weighted"] | None, Field(description="Which gradient the heads get.")] = None
+    scale: Annotated[
+        Literal["native", "mean_norm"] | None, Field(description="The direction's length: the method's or the mean's.")
+    ] = None
+    clip: Annotated[Number | None, Field(gt=0, description="Most norm of the direction at its level.")] = None
     freeze_after: Annotated[Whole | None, Field(ge=1, description="Epochs, then the mean learnt weights stay.")] = None
+    sweep: Annotated[
+        Whole | None, Field(ge=1, le=64, description="Of a candidate: so many of it, each with other static weights.")
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        try:
+            return balancing.long_form(said)
+        except ValueError as error:
+            raise problem_error([error.args[0]]) from None
+
+    @model_validator(mode="after")
+    def _sound(self) -> BalanceSection:
+        problems = balancing.conflicts(self.plain())
+        if problems:
+            raise problem_error(problems)
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """What was said as plain data; equal weights alone are nothing said."""
+        made = {
+            k: {"name": v.name, "params": v.params} if isinstance(v, Choice) else v for k, v in self if v is not None
+        }
+        return {} if made == {"weighting": {"name": "equal", "params": {}}} else made
 
 
 class RecipeSection(Section):

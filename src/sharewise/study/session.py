@@ -8,34 +8,33 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
 from sharewise import audit, report
 from sharewise.audit import files as audit_files
-from sharewise.plan import Choice, Group, Plan
+from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, judge, search
+from sharewise.study import architectures, balancing, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
-from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build
+from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
-from sharewise.study.sections import BalanceSection
 from sharewise.study.ship import fallbacks, ship
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
 from sharewise.tables.read import Table
 from sharewise.tables.split import Split
+from sharewise.tasks import TaskSet
 
 PACKAGES = ("sharewise", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow")
 
@@ -120,19 +119,10 @@ class Session:
             self.log(line)
         truth = {task.name: targets.raw(table, task) for task in tasks}
         budget = self._budget()
-        default = Variant(declared.architecture, _balance(declared.balance))
+        default = Variant(declared.architecture, balancing.resolved(declared.balance.plain(), tasks))
         recipe = recipe_for(schema, budget.epochs)
         data_hash = preparing.content_hash(table, schema.columns)
-        wanted = [Wanted("together", None)]
-        for candidate in declared.candidates:
-            plan = declared.plan(candidate, tasks)
-            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1 and set(g.tasks) & set(tasks.judged.names))
-            if not groups:
-                self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
-                continue
-            balance = None if candidate.balance is None else _balance(candidate.balance)
-            own = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
-            wanted.append(Wanted(candidate.name, groups, candidate.architecture, balance, own))
+        wanted = [Wanted("together", None), *self._wanted(tasks, default)]
         asked = [("the study", declared.architecture)]
         asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
         architectures.check(asked, tasks)
@@ -156,10 +146,29 @@ class Session:
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
         design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
+        balancing.check(design, prepared)
         if searching:
             design = search.with_search(design, declared.search, prepared)
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
+
+    def _wanted(self, tasks: TaskSet, default: Variant) -> list[Wanted]:
+        """The study file's own candidates; a sweep is a family of them."""
+        made = []
+        for candidate in self.declared.candidates:
+            plan = self.declared.plan(candidate, tasks)
+            groups = tuple(g.tasks for g in plan.groups if len(g.tasks) > 1 and set(g.tasks) & set(tasks.judged.names))
+            if not groups:
+                self.log(f"Candidate '{candidate.name}' shares nothing and is left out.")
+                continue
+            said = None if candidate.balance is None else balancing.resolved(candidate.balance.plain(), tasks)
+            own = {k: v for k, v in candidate.recipe.model_dump().items() if v is not None}
+            wanted = Wanted(candidate.name, groups, candidate.architecture, said, own)
+            if said is not None and "sweep" in said:
+                made += swept(wanted, said, default, self.declared.seed, len(tasks))
+            else:
+                made.append(wanted)
+        return made
 
     def _audit(self, prepared: preparing.Prepared) -> audit.AuditReport:
         """The checks of the quick level; their errors and warnings go to the log."""
@@ -251,20 +260,6 @@ class Session:
             fallbacks=tuple(decision.group for decision in fallbacks(findings)),
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
         )
-
-
-def _balance(section: BalanceSection) -> dict[str, Any]:
-    """A balance section as plain data; equal weights are nothing said."""
-    said = {
-        "scaling": section.scaling,
-        "weighting": section.weighting,
-        "aggregator": section.aggregator,
-        "refresh": section.refresh,
-        "heads": section.heads,
-        "freeze_after": section.freeze_after,
-    }
-    made = {key: asdict(v) if isinstance(v, Choice) else v for key, v in said.items() if v is not None}
-    return {} if made == {"weighting": asdict(Choice("equal"))} else made
 
 
 def _versions() -> dict[str, str]:

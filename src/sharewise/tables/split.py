@@ -222,7 +222,7 @@ def _strata(table: Table, task: Task) -> Rows:
     """(N, k) stratum of every row, -1 where the row has no label."""
     if task.kind is TaskKind.MULTILABEL and len(task.columns) > 1:
         strata = np.stack([_flags(table, c) for c in task.columns], axis=1)
-    elif task.kind is TaskKind.MULTILABEL:
+    elif task.kind in (TaskKind.MULTILABEL, TaskKind.TOKEN_TAGGING):
         strata = np.where(
             table.column(task.columns[0]).is_valid().combine_chunks().to_numpy(zero_copy_only=False), 0, -1
         )[:, None]

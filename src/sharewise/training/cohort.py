@@ -28,7 +28,7 @@ from sharewise.training.results import Collector, Evaluation, FitResult, Member,
 from sharewise.training.shared import Shared, is_shared
 from sharewise.training.step import Slots, labelled
 from sharewise.training.stopping import Checkpoints
-from sharewise.training.tempo import Tempo
+from sharewise.training.tempo import Tempo, facts_of
 
 
 class Cohort:
@@ -103,21 +103,9 @@ class Cohort:
 
     def _facts(self) -> TaskFacts:
         """What balancing may know: only a cohort whose members have the same tasks can name them."""
-        everyone = self.data.tasks.names
         if len({member.tasks for member in self.members}) > 1 or self.members[0].slots:
-            return TaskFacts(len(self.model.slots), elsewhere=everyone)
-        numbers = self.members[0].tasks
-        tasks = [self.data.tasks.tasks[t] for t in numbers]
-        primary = [i for i, task in enumerate(tasks) if task.primary]
-        return TaskFacts(
-            len(tasks),
-            names=tuple(task.name for task in tasks),
-            label_counts=tuple(float(max(len(self.data.rows_of(t, "train")), 1)) for t in numbers),
-            label_variances=(1.0,) * len(tasks),
-            n_classes=tuple(max(len(task.classes), 1) for task in tasks),
-            primary=primary[0] if primary else None,
-            elsewhere=tuple(name for i, name in enumerate(everyone) if i not in numbers),
-        )
+            return TaskFacts(len(self.model.slots), elsewhere=self.data.tasks.names)
+        return facts_of(self.members[0].tasks, self.data)
 
     # --- training -----------------------------------------------------------------------------------------
 
@@ -284,7 +272,7 @@ class Cohort:
         ).to(flat.device)
         self.checkpoints.update(ids, criteria, epochs, flat[chosen])
         if not self.tempo.idle:
-            self.tempo.evaluated(relative, int(epochs.max()))
+            self.tempo.evaluated(deciding, int(epochs.max()))
         if self.observer is not None:
             self.observer.evaluated(chosen, epochs.tolist(), self.tempo.frozen)
         finite = torch.isfinite(flat[chosen]).all(dim=1) & ~torch.isinf(losses).any(dim=1)

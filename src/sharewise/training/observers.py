@@ -22,6 +22,9 @@ LOOKS, APART = 16, 50
 LAYER_SHARE = 0.02
 """Share of a run's time that looks at its layers may take, of which there are at most three."""
 
+ALIKE = 60
+"""Most tasks whose magnitude similarities are kept: a record of very many tasks stays small."""
+
 LAYER_CELLS = 20_000_000
 """Task gradients times members times parameters that one look at the layers may hold."""
 
@@ -138,7 +141,7 @@ class BalanceObserver:
             gradient_norm_shares=by_task("norm_shares"),
             conflict_rate=_series(columns["conflict_rate"]) if "conflict_rate" in columns else (),
             cosines=_table(self.tables[m].get("cosines")),
-            magnitude_similarities=_table(self.tables[m].get("similarities")),
+            magnitude_similarities=_table(self.tables[m].get("similarities")) if len(tasks) <= ALIKE else (),
             conflict_rate_by_layer={name: short(float(np.mean(v))) for name, v in self.layers[m].items()},
             frozen={task: float(f"{r:.3g}") for task, r in zip(tasks, rested, strict=True) if r > 0},
         )

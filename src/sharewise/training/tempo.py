@@ -10,6 +10,7 @@ from torch import Tensor
 from sharewise.balance.choose import Balance
 from sharewise.balance.contracts import TaskFacts
 from sharewise.models.stacked import Stack
+from sharewise.training.data import TrainingData
 
 
 class Tempo:
@@ -72,3 +73,19 @@ def _slots(stack: Stack, n_slots: int) -> Tensor:
         mine = torch.tensor(entry.slots or range(n_slots)) + 1
         parts.append(mine.repeat_interleave(entry.shape.numel() // len(mine)))
     return torch.cat(parts)
+
+
+def facts_of(numbers: Sequence[int], data: TrainingData) -> TaskFacts:
+    """What balancing may know of the tasks of one model."""
+    everyone = data.tasks.tasks
+    tasks = [everyone[t] for t in numbers]
+    primary = [i for i, task in enumerate(tasks) if task.primary]
+    return TaskFacts(
+        len(tasks),
+        names=tuple(task.name for task in tasks),
+        label_counts=tuple(float(max(len(data.rows_of(t, "train")), 1)) for t in numbers),
+        label_variances=(1.0,) * len(tasks),
+        n_classes=tuple(max(len(task.classes), 1) for task in tasks),
+        primary=primary[0] if primary else None,
+        elsewhere=tuple(task.name for i, task in enumerate(everyone) if i not in numbers),
+    )

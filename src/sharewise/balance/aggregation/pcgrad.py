@@ -27,9 +27,12 @@ class PCGrad(Aggregator):
         """Weights (..., T)."""
         self._built()
         cosine, norms, alive = cosines(gramian, present)
-        sequence = self.noise.pairs().argsort(-1)
-        self.noise.advance()
-        kept = surgery.project(cosine * alive.unsqueeze(-1), sequence)
+        if cosine.shape[-1] == 2:  # each has one other: there is no order to draw
+            kept = surgery.off_one(cosine)
+        else:
+            sequence = self.noise.pairs().argsort(-1)
+            self.noise.advance()
+            kept = surgery.project(cosine * alive.unsqueeze(-1), sequence)
         share = masked.uniform(present) * norms
         unit = (share.unsqueeze(-2) @ kept).squeeze(-2)
         return unit / norms.where(alive, norms.new_ones(())) * alive

@@ -17,8 +17,8 @@ class Smooth(Aggregator):
     """Exponential moving average of another aggregator's weights: w = decay w_before + (1 - decay) w_new.
 
     Zhou et al. 2022 (CR-MOGM, NeurIPS, algorithm 1), which proves convergence for it. `of` names the
-    aggregator, `params` its parameters. The first step takes the new weights; an absent task keeps its
-    average. Cost: none.
+    aggregator, `params` its parameters; ConfigError where it is none, or has none such. The first step takes the
+    new weights; an absent task keeps its average. Cost: none.
     """
 
     average: Tensor
@@ -26,6 +26,9 @@ class Smooth(Aggregator):
 
     def __init__(self, *, of: str = "mgda", decay: float = 0.9, params: Mapping[str, Any] | None = None) -> None:
         super().__init__()
+        wrong = CATALOGUE.problems(of, dict(params or {}))
+        if wrong:
+            raise ConfigError(wrong)
         inner = CATALOGUE.build(of, **dict(params or {}))
         if not isinstance(inner, Aggregator):
             raise ConfigError(Problem("Only weights can be smoothed", f"'{of}' works on gradient entries"))

@@ -23,7 +23,8 @@ class UPGrad(Aggregator):
     def weights(self, gramian: Tensor, losses: Tensor, present: Tensor) -> Tensor:
         """Weights (..., T)."""
         cosine, norms, alive = cosines(gramian, present)
-        lifted = nonnegative.solve(cosine, cosine)
+        # with two tasks the projection on the dual cone is the one off the other gradient
+        lifted = (-cosine).clamp(min=0) if cosine.shape[-1] == 2 else nonnegative.solve(cosine, cosine)
         share = masked.uniform(present)
         extra = ((share * norms).unsqueeze(-2) @ lifted).squeeze(-2)
         return share + extra / norms.where(alive, norms.new_ones(())) * alive

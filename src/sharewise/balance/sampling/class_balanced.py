@@ -41,6 +41,9 @@ class ClassBalanced(Sampler):
         """Shares (S)."""
         column = self._column()
         codes = strata.classes[:, column]
+        if (codes < 0).all():
+            fact = f"'{strata.names[column]}' has none"
+            raise ConfigError(Problem("Balancing classes needs a task with one class a row", fact, "name another task"))
         weight = np.ones(len(codes))
         for code in np.unique(codes[codes >= 0]):
             n = strata.counts[codes == code].sum()

@@ -28,6 +28,11 @@ def project(cosine: Tensor, sequence: Tensor) -> Tensor:
     return torch.eye(cosine.shape[-1], dtype=cosine.dtype, device=cosine.device) - moved
 
 
+def off_one(cosine: Tensor) -> Tensor:
+    """`project` for two tasks, whatever the order: c_ij = max(0, -cos_ij)."""
+    return torch.eye(2, dtype=cosine.dtype, device=cosine.device) + (-cosine).clamp(min=0)
+
+
 def turn(cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """GradVac's coefficients (..., T, T) for cosines of unit gradients, and the targets after the step.
 
