@@ -27,12 +27,12 @@ import pyarrow as pa
 from sklearn.metrics import adjusted_rand_score
 
 from sharewise import metrics
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.models.build import GroupModel, placed, slots_of
 from sharewise.records import Decision, GroupingRecord, from_json
 from sharewise.seeds import derive
 from sharewise.study.prepare import Prepared
 from sharewise.study.study import Study
-from sharewise.study.work import single_task_model
 from sharewise.training.cohort import Cohort
 from sharewise.training.recipe import Recipe, Tuned, batch_size_for
 from sharewise.training.results import Member
@@ -179,7 +179,7 @@ class Truth:
         if arm == "single":
             return self.scores[task,][task]
         p = self.prepared
-        kind, number = single_task_model(arm), p.tasks.index(task)
+        kind, number = ALTERNATIVES.load(arm), p.tasks.index(task)
         where = p.targets.slices[number]
         values, present = p.targets.values[:, where], p.targets.present[:, where]
         params = kind.search_space(0, 0)

@@ -604,8 +604,9 @@ class StudySummary:
 
     `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
     worth confirming), `selection_reason` why; `plan` is what ships. `gate` answers "no task is harmed",
-    `harmed` are the tasks that may be listed together as harmed (Holm), `fallbacks` the single-task models that
-    ship without a route, one for each task that shares. `design_digest` is the SHA-256 of design.json;
+    `harmed` are the tasks that may be listed together as harmed (Holm), `fallbacks` maps each
+    task that shares to the group that answers it when it is rolled back, which ships without a route.
+    `design_digest` is the SHA-256 of design.json;
     `versions` maps package to version; `threads` and `workers` describe the machine's share that was used.
     """
 
@@ -628,7 +629,7 @@ class StudySummary:
     pooled: tuple[PooledEffect, ...] = ()
     gate: Gate | None = None
     harmed: tuple[str, ...] = ()
-    fallbacks: tuple[str, ...] = ()
+    fallbacks: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

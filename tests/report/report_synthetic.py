@@ -154,6 +154,7 @@ def study(
         selection=pairs_seen(pairs),
         stability=_stability(verdicts, decisions),
         calibration=_calibration(made, decisions, luck),
+        ensembles=_ensembles(pairs),
         cost=_cost(decisions),
         summary=_summary(design, plan, runs, verdicts, decisions),
         study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n"
@@ -183,7 +184,7 @@ def interrupted(records: StudyRecords, runs: int) -> StudyRecords:
     """The same study, killed after its first `runs` runs."""
     return replace(
         records, runs=records.runs[:runs], comparisons=(), verdicts=(), isolated=(), decisions=(), selection=(),
-        stability=(), calibration=(), cost=(), summary=None,
+        stability=(), calibration=(), ensembles=(), cost=(), summary=None,
     )  # fmt: skip
 
 
@@ -198,7 +199,8 @@ def write(records: StudyRecords, path: Path) -> Path:
         "audit_details.json": records.audit_details,
         "comparisons.json": records.comparisons, "verdicts.json": records.verdicts, "isolated.json": records.isolated,
         "decisions.json": records.decisions, "selection.json": records.selection, "stability.json": records.stability,
-        "calibration.json": records.calibration, "cost.json": records.cost, "summary.json": records.summary,
+        "calibration.json": records.calibration, "ensembles.json": records.ensembles, "cost.json": records.cost,
+        "summary.json": records.summary,
     }  # fmt: skip
     for file, value in named.items():
         if value is not None and (value or file == "audit.json" or records.summary is not None):
@@ -526,6 +528,25 @@ def _calibration(made: Sequence[Made], decisions: Sequence[Decision], luck: rand
     return tuple(found)
 
 
+def _ensembles(pairs: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """A small gain of the mean over runs, and sharing against it."""
+    made = [
+        replace(
+            c, candidate="ensemble", candidate_score=c.baseline_score * 1.005, effect=0.005, low=0.005 - c.margin / 3,
+            high=0.005 + c.margin / 3, n_candidate_runs=1, candidate_run_scores=(c.baseline_score * 1.005,),
+        )
+        for c in pairs
+    ]  # fmt: skip
+    shared = [
+        replace(
+            c, baseline="ensemble", baseline_score=c.baseline_score * 1.005, effect=c.effect - 0.005, low=c.low - 0.005,
+            high=c.high - 0.005, n_baseline_runs=1, baseline_run_scores=(c.baseline_score * 1.005,),
+        )
+        for c in pairs
+    ]  # fmt: skip
+    return (*made, *shared)
+
+
 def _cost(decisions: Sequence[Decision]) -> tuple[PlanCost, ...]:
     n = len(decisions)
     shared = sum(d.shared for d in decisions)
@@ -553,5 +574,5 @@ def _summary(
         len(runs), 0, 83.4, "2026-11-22T11:03:12", "2026-11-22T11:04:36", "bundle", pooled,
         _gate(verdicts) if verdicts else None,
         tuple(v.task for v in verdicts if v.outcome is Outcome.HARM),
-        tuple(f"single:{d.task}" for d in decisions if d.shared),
+        {d.task: f"single:{d.task}" for d in decisions if d.shared},
     )  # fmt: skip

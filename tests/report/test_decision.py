@@ -51,7 +51,7 @@ def raw_of(name: str) -> Raw:
     files = {
         "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
         "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
-        "cost": r.cost, "summary": r.summary,
+        "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary,
     }  # fmt: skip
     return {key: json.loads(to_json(value)) for key, value in files.items()}
 
@@ -242,6 +242,19 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         else f"hide in {blunt(raw)} of" if len(raw["verdicts"]) > 1 else "hide in it"
     ],
     "settling": lambda raw, text: [] if any(outcome(v) == "open" for v in raw["verdicts"]) else ["not possible"],
+    "alternatives tried": lambda raw, text: [
+        a["model"] for a in raw["design"]["arms"] if a["role"] == "single-task alternative"
+    ],
+    "ensemble": lambda raw, text: [
+        f"of the {raw['ensembles'][0]['n_baseline_runs']} single-task runs",
+        f"for {letters(sum(c['candidate'] == 'ensemble' and c['low'] > 0 for c in raw['ensembles']))} of",
+    ],
+    "against ensembles": lambda raw, text: [
+        letters(sum(
+            c["baseline"] == "ensemble" and c["low"] > 0 and (not sharing(raw) or c["task"] in sharing(raw))
+            for c in raw["ensembles"]
+        ))
+    ],
     "weighting": lambda raw, text: [
         "all weigh the same" if a["weights"] == "equal" else a["weights"]
         for a in raw["design"]["arms"] if a["name"] == raw["summary"]["selected"]
@@ -334,7 +347,8 @@ def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str
 
 
 FILES = tuple(f"{n}.json#" for n in (
-    "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration", "cost", "summary"
+    "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration",
+    "ensembles", "cost", "summary"
 ))  # fmt: skip
 
 
@@ -382,7 +396,7 @@ def test_nothing_is_said_before_anything_is_decided(tmp_path: Path) -> None:
 
 def test_a_study_of_an_earlier_version_says_what_it_can(tmp_path: Path) -> None:
     path = synthetic.write(CASES["four"], tmp_path / "run")
-    for name in ("selection", "stability", "calibration", "cost"):
+    for name in ("selection", "stability", "calibration", "ensembles", "cost"):
         (path / f"{name}.json").unlink()
     titles = [one.title for one in document(load(path), task_rows(load(path)))]
     assert "What does it cost?" in titles

@@ -116,7 +116,7 @@ def test_a_candidate_trained_longer_has_a_baseline_trained_longer(tmp_path: Path
     )
     made = build(
         name="s", tasks=TaskSet(design.record.tasks), budget=design.budget, seed=0, default=variant, wanted=wanted,
-        recipe={}, data_hash="", split_hash="", prefer_fewer_models=False, describe={"lightgbm": "", "linear": ""},
+        recipe={}, data_hash="", split_hash="", prefer_fewer_models=False,
     )  # fmt: skip
     assert made.arm("own epochs").alone == SINGLE
     assert made.arm("longer").alone == "single[longer]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -14,7 +14,9 @@ Array = NDArray[Any]
 
 
 class Answerer(ABC):
-    """A group's model, ready to answer."""
+    """A group's model, ready to answer. One that answers `task_by_task` is asked about each task's own rows alone."""
+
+    task_by_task: ClassVar[bool] = False
 
     @abstractmethod
     def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:

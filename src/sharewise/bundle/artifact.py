@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sharewise.batch import Inputs
 from sharewise.bundle.answerer import Answerer, Array
@@ -14,14 +14,16 @@ from sharewise.bundle.backbones import at
 from sharewise.bundle.layout import MODEL
 from sharewise.bundle.routes import Address
 from sharewise.errors import BundleError, Problem
+from sharewise.models.alternative import Alternative
+from sharewise.models.alternatives import CATALOGUE
 
 
 @dataclass(frozen=True)
 class Artifact:
     """A revision of a group, as `model.json` and the files beside it.
 
-    `kind` is "neural", "lightgbm" or "linear"; `tasks` are those it can answer, whoever is routed to it; `model` is
-    what the kind needs besides `files`, JSON-able.
+    `kind` is "neural" or the name of an alternative; `tasks` are those it can answer, whoever is routed to it;
+    `model` is what the kind needs besides `files`, JSON-able.
     """
 
     address: Address
@@ -32,10 +34,17 @@ class Artifact:
 
     @classmethod
     def of_single(cls, group: str, task: str, files: Mapping[str, bytes], revision: int = 1) -> Artifact:
-        """From the files of a `SingleTaskModel`."""
+        """From the files of an `Alternative` of one task."""
+        return cls.of_alternative(group, (task,), files, revision)
+
+    @classmethod
+    def of_alternative(
+        cls, group: str, tasks: tuple[str, ...], files: Mapping[str, bytes], revision: int = 1
+    ) -> Artifact:
+        """From the files of an `Alternative` that answers `tasks`."""
         model = json.loads(files[MODEL])
         rest = {name: content for name, content in files.items() if name != MODEL}
-        return cls(Address(group, revision), model["kind"], (task,), model, rest)
+        return cls(Address(group, revision), model["kind"], tasks, model, rest)
 
     @classmethod
     def of_neural(cls, group: str, states: Sequence[bytes], revision: int = 1) -> Artifact:
@@ -86,34 +95,30 @@ class Artifact:
                 from sharewise.bundle.neural import NeuralAnswerer
 
                 return NeuralAnswerer.of(self.model, self.files)
-            return SingleAnswerer.of(self.kind, self.tasks[0], self.model, self.files)
+            return AlternativeAnswerer.of(self.kind, self.model, self.files)
         except (ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
             raise _broken(where, f"{type(error).__name__}: {error}") from None
 
 
-class SingleAnswerer(Answerer):
-    """One task answered by trees or a linear model."""
+class AlternativeAnswerer(Answerer):
+    """Tasks answered by a model of the alternatives' catalogue."""
 
-    def __init__(self, task: str, model: Any) -> None:
-        self.task, self.model = task, model
+    task_by_task: ClassVar[bool] = True
+
+    def __init__(self, model: Alternative) -> None:
+        self.model = model
 
     @classmethod
-    def of(cls, kind: str, task: str, model: Mapping[str, Any], files: Mapping[str, bytes]) -> SingleAnswerer:
+    def of(cls, kind: str, model: Mapping[str, Any], files: Mapping[str, bytes]) -> AlternativeAnswerer:
         """From the model's own files; raises ValueError where they do not hold one."""
+        if kind not in CATALOGUE:
+            raise ValueError(f"a model of kind '{kind}' is not known here")
         given = {**files, MODEL: json.dumps(dict(model)).encode()}
-        if kind == "lightgbm":
-            from sharewise.models.boosted import Boosted
-
-            return cls(task, Boosted.from_files(given))
-        if kind == "linear":
-            from sharewise.models.linear import Linear
-
-            return cls(task, Linear.from_files(given))
-        raise ValueError(f"a model of kind '{kind}' is not known here")
+        return cls(CATALOGUE.load(kind).from_files(given))
 
     def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
-        """The one prediction there is."""
-        return {self.task: self.model.predict(inputs)}
+        """The model's prediction of each task."""
+        return {task: self.model.predict_task(inputs, task) for task in tasks}
 
 
 def _broken(where: str, fact: str) -> BundleError:

@@ -148,13 +148,16 @@ class Bundle:
         made: dict[str, Array] = {}
         n = len(next(iter(inputs.blocks.values())))
         for address, tasks in by_group.items():
-            rows = _union([asked[task] for task in tasks], n)
-            if not len(rows):
-                continue
-            part = inputs if len(rows) == n else inputs.at(rows)
-            for task, prediction in self._answerer(address).predict(part, tasks).items():
-                mine = prediction if len(asked[task]) == len(rows) else prediction[np.searchsorted(rows, asked[task])]
-                made[task] = np.asarray(self.codec.inverse(task, mine), np.float32)
+            answerer = self._answerer(address)
+            for some in [[task] for task in tasks] if answerer.task_by_task else [tasks]:
+                rows = _union([asked[task] for task in some], n)
+                if not len(rows):
+                    continue
+                part = inputs if len(rows) == n else inputs.at(rows)
+                for task, prediction in answerer.predict(part, some).items():
+                    own = asked[task]
+                    mine = prediction if len(own) == len(rows) else prediction[np.searchsorted(rows, own)]
+                    made[task] = np.asarray(self.codec.inverse(task, mine), np.float32)
         return made
 
     def _answerer(self, address: Address) -> Answerer:

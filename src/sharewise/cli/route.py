@@ -87,7 +87,10 @@ def _changes(held: Bundle, tasks: tuple[str, ...], goal: str, every: bool, reaso
 def _address(held: Bundle, task: str, goal: str) -> Address | None:
     """The model that is meant, in its newest revision where none is named; None where it cannot answer the task."""
     group, _, revision = goal.rpartition("@") if goal.rpartition("@")[2].isdigit() else (goal, "", "")
-    group = f"single:{task}" if group == "single" else group
+    if group == "single":
+        own = f"single:{task}"
+        spare = held.provenance.get("fallbacks", {})
+        group = spare.get(task, own) if isinstance(spare, dict) else own
     found = [a for a, model in held.artifacts.items() if a.group == group and task in model.tasks]
     found = [a for a in found if not revision or a.revision == int(revision)]
     return max(found, key=lambda a: a.revision, default=None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sharewise.batch import Inputs
 from sharewise.models.single import Array, Problem, SingleTaskModel
+from sharewise.models.space import OneOf, Range, Space
 from sharewise.seeds import derive
 
 _OBJECTIVE = {"logistic": "binary", "softmax": "multiclass", "squared": "regression"}
@@ -29,6 +30,7 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
     """
 
     name: ClassVar[str] = "lightgbm"
+    title: ClassVar[str] = "LightGBM"
     max_cells: ClassVar[int] = 16
 
     @classmethod
@@ -56,6 +58,24 @@ class Boosted(SingleTaskModel[lightgbm.Booster]):
             "l1": float(draw.choice([0.0, 0.0, 0.1, 1.0])),
             "rounds": 1000,
         }
+
+    @classmethod
+    def space(cls) -> Space:
+        """Rate, leaves, fractions and penalties."""
+        return {
+            "learning_rate": Range(0.04, 0.2, "log"),
+            "leaves": Range(4, 128, "whole"),
+            "smallest_leaf": Range(3, 100, "whole"),
+            "input_fraction": Range(0.2, 1.0, "uniform"),
+            "row_fraction": Range(0.5, 1.0, "uniform"),
+            "l2": Range(0.1, 100.0, "log"),
+            "l1": OneOf((0.0, 0.1, 1.0)),
+        }
+
+    @classmethod
+    def seconds(cls, rows: int, width: int, outputs: int) -> float:
+        """Linear in rows, inputs and outputs."""
+        return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
 
     @classmethod
     def fit_problem(

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from sharewise.batch import Inputs
 from sharewise.models.single import Array, Loss, Problem, SingleTaskModel
+from sharewise.models.space import OneOf, Range, Space
 from sharewise.models.weights import Weights
 from sharewise.seeds import derive
 
@@ -29,6 +30,8 @@ class Linear(SingleTaskModel[Weights]):
     """
 
     name: ClassVar[str] = "linear"
+    title: ClassVar[str] = "regularised linear model"
+    deterministic: ClassVar[bool] = True
     max_cells: ClassVar[int] = 1024
 
     @classmethod
@@ -41,6 +44,16 @@ class Linear(SingleTaskModel[Weights]):
             "bins": int(draw.choice([0, 4, 6, 12, 16, 24])),
             "embedding_scale": float(np.exp(draw.uniform(np.log(0.3), np.log(3.0)))),
         }
+
+    @classmethod
+    def space(cls) -> Space:
+        """Bins of numeric inputs and the scale of embeddings."""
+        return {"bins": OneOf((0, 4, 6, 8, 12, 16, 24)), "embedding_scale": Range(0.3, 3.0, "log")}
+
+    @classmethod
+    def seconds(cls, rows: int, width: int, outputs: int) -> float:
+        """Linear in rows and inputs."""
+        return 0.005 + rows * width * 2e-7
 
     @classmethod
     def fit_problem(cls, inputs: Inputs[Array], problem: Problem, params: Mapping[str, Any], seed: int) -> Weights:

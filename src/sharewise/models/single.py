@@ -10,7 +10,7 @@ training, are dealt with here, so that no sibling meets them.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
+from sharewise.models.alternative import Alternative, GroupData
 from sharewise.models.pooled import pooled_pixels, word_counts
 from sharewise.seeds import derive
-from sharewise.tasks import Task, TaskKind
+from sharewise.tasks import Task, TaskKind, TaskSet
 
 Array = NDArray[Any]
 Loss = Literal["logistic", "softmax", "squared"]
@@ -121,7 +122,7 @@ class Outline:
         return self.n_classes - 1 if self.kind is TaskKind.ORDINAL else self.n_targets
 
 
-class SingleTaskModel(ABC, Generic[P]):
+class SingleTaskModel(Alternative, Generic[P]):
     """A fitted model of one task. Siblings say how one problem is fitted, answered and written down.
 
     A prediction is (N, W) float32: probabilities for the kinds with classes (W = 1 for binary, C for
@@ -130,7 +131,6 @@ class SingleTaskModel(ABC, Generic[P]):
     has the label for multilabel ones.
     """
 
-    name: ClassVar[str]
     max_cells: ClassVar[int]
     """Most cells of a reconstruction that this kind of model is fitted to."""
 
@@ -139,11 +139,6 @@ class SingleTaskModel(ABC, Generic[P]):
         self.parts = tuple(parts)
 
     # --- what a sibling provides ---
-
-    @classmethod
-    @abstractmethod
-    def search_space(cls, trial: int, seed: int) -> dict[str, Any]:
-        """Parameters of a tuning trial: trial 0 the default, later ones drawn by (seed, trial) alone."""
 
     @classmethod
     @abstractmethod
@@ -172,6 +167,22 @@ class SingleTaskModel(ABC, Generic[P]):
         if task.kind is TaskKind.TOKEN_TAGGING:
             return False
         return task.kind is not TaskKind.RECONSTRUCTION or task.n_targets <= cls.max_cells
+
+    @classmethod
+    def groups(cls, tasks: TaskSet) -> list[tuple[str, tuple[str, ...]]]:
+        """A model for each task it applies to."""
+        return [(f"single:{task.name}", (task.name,)) for task in tasks if cls.applies_to(task)]
+
+    @classmethod
+    def fit_group(cls, tasks: Sequence[Task], data: GroupData, params: Mapping[str, Any], seed: int) -> Self:
+        """`fit` for the one task there is."""
+        name = tasks[0].name
+        values, present = data.values[name], data.present[name]
+        return cls.fit(tasks[0], data.inputs, values, present, data.train, data.validation, params, seed)
+
+    def predict_task(self, inputs: Inputs[Array], task: str) -> Array:
+        """`predict`: there is one task."""
+        return self.predict(inputs)
 
     @classmethod
     def fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sharewise.report import case, remarks, sentences, upkeep, words
+from sharewise.report import case, instead, remarks, sentences, upkeep, words
 from sharewise.report.blocks import Block, Cell, Fold, Question, Reference, References, Section, Table
 from sharewise.report.load import StudyRecords
 from sharewise.report.pointers import Pointers
@@ -62,6 +62,13 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             case.least_favourable(records, rows),
             case.precision(records, rows),
             sentences.settling(records, rows),
+        ),
+        _answered(
+            "What could be done instead of sharing?",
+            instead.tried(records, rows),
+            instead.ensemble(records, rows),
+            instead.against_ensemble(records, rows),
+            table=instead.ensemble_table(records),
         ),
         _answered(
             "How were loss weights chosen, and how much did it matter?",

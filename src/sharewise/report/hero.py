@@ -18,7 +18,7 @@ def tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
     sharing = [row for row in rows if row.shares]
     harmed = len(of_state(sharing, State.HARM))
     better, worse, open_ = (len(of_state(rows, state)) for state in (State.BETTER, State.HARM, State.UNDECIDED))
-    models = len(shared_models(records, rows)) + len(rows) - len(sharing)
+    models = len({row.decision.group for row in rows if row.decision is not None})
     saved = f" instead of {words.count(len(rows))}" if models < len(rows) else ""
     made = [
         Tile(
@@ -49,8 +49,9 @@ def teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
     alone = [row for row in rows if not row.shares]
     if alone:
         title = f"{words.plural(len(alone), 'task')} on {words.verb(len(alone), 'its', 'their')} own"
+        n_models = len({row.decision.group for row in alone if row.decision is not None})
         note = (
-            f"{in_models(len(alone))}, each the best on validation rows"
+            f"{in_models(n_models)}, each task's the best on validation rows"
             if len(alone) > 1
             else "one model, the best on validation rows"
         )

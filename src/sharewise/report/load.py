@@ -46,6 +46,7 @@ FILES = {
     "decisions.json": "who answers each task, and why",
     "stability.json": "what each retrain alone would have decided",
     "calibration.json": "how far each model's certainty can be taken at its word",
+    "ensembles.json": "the mean of each task's single-task runs, against one run and against the shared model",
     "cost.json": "what the plan costs to train and to run, against single-task models",
     "summary.json": "what was selected, versions, time",
 }
@@ -60,7 +61,7 @@ SEARCHED = {
 SIDELINES = (
     "plans.json", "grouping.json",
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
-    "calibration.json", "cost.json",
+    "calibration.json", "ensembles.json", "cost.json",
 )  # fmt: skip
 """Files without which the answer still stands."""
 
@@ -93,6 +94,7 @@ class StudyRecords:
     selection: tuple[Comparison, ...] = ()
     stability: tuple[Stability, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    ensembles: tuple[Comparison, ...] = ()
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     grouping: GroupingRecord | None = None
@@ -159,6 +161,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         selection=reader.many("selection.json", Comparison),
         stability=reader.many("stability.json", Stability),
         calibration=reader.many("calibration.json", Calibration),
+        ensembles=reader.many("ensembles.json", Comparison),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
         # Written by `sharewise explain` alone, so that its absence is no gap.

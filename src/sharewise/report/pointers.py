@@ -26,6 +26,7 @@ class Pointers:
             "decisions.json": records.decisions,
             "stability.json": records.stability,
             "calibration.json": records.calibration,
+            "ensembles.json": records.ensembles,
             "cost.json": records.cost,
             "summary.json": records.summary,
         }

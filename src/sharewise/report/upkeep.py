@@ -128,9 +128,8 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         return []
     ships = "the task that shares ships" if len(held) == 1 else f"all {words.count(len(held))} tasks that share ship"
     text = (
-        f"Let its own model answer it again. The best single-task {words.verb(len(held), 'model', 'models')} of "
-        f"{ships} "
-        f"in the bundle beside the shared one and {words.verb(len(held), 'answers', 'answer')} nothing until then."
+        f"Let its own model answer it again: the best single-task {words.verb(len(held), 'model', 'models')} of "
+        f"{ships} in the bundle beside the shared one."
     )
     made = [Sentence("roll back", text, ("summary.json#/fallbacks",))]
     known = [row for row in held if row.verdict is not None]
@@ -179,9 +178,8 @@ def not_sharing(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | No
     if not alone or len(alone) == len(rows) or any(row.decision is None for row in rows):
         return None
     text = (
-        f"{_names(alone)} {words.verb(len(alone), 'is', 'are')} answered by "
-        f"{words.verb(len(alone), 'a model', 'models')} "
-        f"of {words.verb(len(alone), 'its', 'their')} own already: a regression there is not caused by sharing."
+        f"{_names(alone)} {words.verb(len(alone), 'is', 'are')} not answered by a shared model: a regression there is "
+        f"not caused by sharing."
     )
     return Sentence("alone already", text, tuple(row.decision_at for row in alone))
 
@@ -191,8 +189,8 @@ def _names(rows: Sequence[TaskRow]) -> str:
 
 
 def _fallbacks(records: StudyRecords, shared: Sequence[TaskRow]) -> list[TaskRow]:
-    held = set() if records.summary is None else set(records.summary.fallbacks)
-    return [row for row in shared if f"single:{row.name}" in held]
+    held = {} if records.summary is None else records.summary.fallbacks
+    return [row for row in shared if row.name in held]
 
 
 # --- cost -------------------------------------------------------------------------------------------------

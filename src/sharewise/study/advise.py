@@ -27,6 +27,8 @@ READ = 0.05
 NOISY_ROWS = 40_000
 """Rows times tasks up to which label noise is estimated by models: more would take longer than seconds."""
 SHOWN = 5
+MANY = 5
+"""Tasks from which their effects are pooled: together they tell what no one of them could."""
 BLIND = 5
 """With test rows that can clear only this many margins, for every task, a study is not worth its time."""
 
@@ -67,7 +69,7 @@ class Subject:
 
     def __init__(self, declared: StudyFile, table: Table, checked: Prepared) -> None:
         self.declared, self.table, self.checked = declared, table, checked
-        self.tasks = [t for t in checked.schema.tasks if t.kind is not TaskKind.RECONSTRUCTION]
+        self.tasks = [t for t in checked.schema.tasks.judged if t.kind is not TaskKind.RECONSTRUCTION]
         self.view: AuditView = view_of(table, checked.schema, checked.split, seed=declared.seed)
         self.present: dict[str, Flags] = {task.name: self.view.task_present(task) for task in self.tasks}
         self.labels: dict[str, Labels] = {}
@@ -261,7 +263,7 @@ def _pooled(s: Subject) -> tuple[str, str] | None:
         f"All {len(s.tasks)} tasks are '{grouped}' for one group of rows each. One pooled model that reads "
         f"'{column}' as "
         f"an input answers them all, and is often hard to beat.",
-        f"compare with it: one task '{grouped}' without by, with {column} among the inputs",
+        "a study trains it beside the others: it is the alternative 'pooled'",
     )
 
 
@@ -326,7 +328,8 @@ def power(s: Subject) -> Advice | None:
             f"about {max(worst.rows_needed, FEW_ROWS):,} are needed, or a margin of "
             f"{100 * worst.smallest_margin:.1f} %."
             + (f" The same holds for {len(hopeless) - 1} more of {n} tasks." if len(hopeless) > 1 else "")
-            + " Larger gains and harms can still be seen."
+            + " Larger gains and harms can still be seen"
+            + (", and what sharing does to the tasks on average." if n >= MANY else ".")
         )
         remedies.append("more test rows, or a wider margin, where sharing changes the task by less than the margin")
     if weak:
@@ -347,7 +350,7 @@ def power(s: Subject) -> Advice | None:
             f"no harm ({s.runs} runs)."
         )
     said.append("Assumed: tasks of middling difficulty (accuracy 0.85, AUROC 0.8), 1 % of luck between runs.")
-    blind = all(p.smallest_margin > BLIND * p.margin for p in found)
+    blind = n < MANY and all(p.smallest_margin > BLIND * p.margin for p in found)
     level = "stop" if blind else "caution" if hopeless or weak else "good"
     return Advice(question, level, " ".join(said), "; ".join(remedies), numbers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -10,18 +11,31 @@ from sharewise import metrics
 from sharewise.records import Comparison, RunRecord, Status
 from sharewise.tasks import TaskSet
 
+Objective = Literal["mean", "worst"] | Mapping[str, float]
+"""How a trial of a group of several tasks is scored."""
 
-def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
-    """Number of the trial whose validation scores are best on average over the group's tasks.
 
-    Scores of different tasks are compared by their change against trial 0 on each metric's own scale, never as raw
-    numbers; auxiliary tasks do not count. Trials that failed or lack a score of some task count as that task's worst.
+def best_trial(records: Sequence[RunRecord], tasks: TaskSet, objective: Objective = "mean") -> int:
+    """Number of the trial whose validation scores are best by `objective` (see `trial_values`).
+
     Ties go to the lower number, so the default stands unless a trial beats it. Trial 0 is returned where none has any
     score. Where the group has a primary task, its scores alone count.
     """
+    values = trial_values(records, tasks, objective)
+    return max(values, key=lambda number: (values[number], -number)) if values else 0
+
+
+def trial_values(records: Sequence[RunRecord], tasks: TaskSet, objective: Objective = "mean") -> dict[int, float]:
+    """What each trial of a group is worth: the mean change over its tasks, the worst one, or the mean by weights.
+
+    Scores of different tasks are compared by their change against the first trial on each metric's own scale, never as
+    raw numbers; auxiliary tasks do not count. Trials that lack a score of some task count as that task's worst; those
+    that failed are left out. Tasks that `objective` gives no weight weigh nothing; where none of the group's tasks has
+    one, all weigh the same, or by "mean" the primary task alone.
+    """
     usable = [r for r in sorted(records, key=lambda r: r.trial) if r.status is Status.DONE]
     if not usable:
-        return 0
+        return {}
     judged = [name for name in usable[0].tasks if not tasks[name].auxiliary]
     values = np.full((len(usable), len(judged)), -np.inf)
     for t, name in enumerate(judged):
@@ -37,7 +51,15 @@ def best_trial(records: Sequence[RunRecord], tasks: TaskSet) -> int:
             values[i, t] = effect
     values = np.where(np.isneginf(values), np.where(np.isfinite(values), values, 0).min(axis=0) - 1.0, values)
     primary = [t for t, name in enumerate(judged) if tasks[name].primary]
-    return usable[int(np.argmax(values[:, primary or slice(None)].mean(axis=1)))].trial
+    if objective == "worst":
+        worth = values.min(axis=1)
+    else:
+        given = {} if objective == "mean" else objective
+        weights = np.array([float(given.get(name, 0.0)) for name in judged])
+        worth = (
+            values @ weights / weights.sum() if weights.sum() > 0 else values[:, primary or slice(None)].mean(axis=1)
+        )
+    return {record.trial: float(value) for record, value in zip(usable, worth, strict=True)}
 
 
 def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ def costs(conductor: Conductor, findings: Findings, path: Path) -> tuple[PlanCos
     Latencies are of this process on this machine with nothing else asked of it, of validation rows.
     """
     bundle = Bundle.load(path)
-    spare = {decision.task: decision for decision in fallbacks(findings)}
+    spare = {decision.task: decision for decision in fallbacks(conductor, findings)}
     alone = [spare.get(decision.task, decision) for decision in findings.decisions]
     plans = {"shipped": list(findings.decisions), "single": alone}
     if not spare or any(d.shared for d in alone):

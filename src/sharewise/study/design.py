@@ -11,7 +11,8 @@ from typing import Any
 from sharewise import __version__, metrics
 from sharewise.balance import choose
 from sharewise.errors import ConfigError, Problem
-from sharewise.plan import Choice, Plan
+from sharewise.models.alternatives import CATALOGUE
+from sharewise.plan import Choice, Group, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.tasks import TaskSet
@@ -19,8 +20,8 @@ from sharewise.tasks import TaskSet
 SINGLE = "single"
 """The arm that trains each task alone with the study's own architecture."""
 
-ALTERNATIVES = ("lightgbm", "linear")
-"""Single-task models of another kind that every study trains beside its own."""
+ALTERNATIVES = tuple(CATALOGUE)
+"""Models of another kind that a study trains beside its own where it names none; those made for no task train none."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Design:
     recipe: dict[str, Any]
     data_hash: str
     split_hash: str
+    tuning: dict[str, Any] = field(default_factory=lambda: {"sampler": "random", "objective": "mean"})
     reading: dict[str, Any] = field(default_factory=dict)
     frozen: Design | None = None
 
@@ -93,6 +95,7 @@ class Design:
                 "budget": asdict(self.budget),
                 "variants": {name: plain(v) for name, v in self.variants.items()},
                 "recipe": self.recipe,
+                "tuning": self.tuning,
                 "data_hash": self.data_hash,
                 "split_hash": self.split_hash,
                 **({"reading": self.reading} if self.reading else {}),
@@ -197,7 +200,7 @@ def build(
     data_hash: str,
     split_hash: str,
     prefer_fewer_models: bool,
-    describe: dict[str, str],
+    alternatives: tuple[str, ...] = ALTERNATIVES,
     revision: int = 0,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
@@ -227,7 +230,11 @@ def build(
         variants[item.name] = variant
         weights = method_of(variant)
         arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone, weights))
-    arms += [Arm(n, Role.ALTERNATIVE, plan, describe[n], budget.trials) for n in ALTERNATIVES]
+    for other in alternatives:
+        kind = CATALOGUE.load(other)
+        trained = tuple(Group(group, members) for group, members in kind.groups(judged))
+        if trained:
+            arms.append(Arm(other, Role.ALTERNATIVE, Plan(other, trained), kind.title, budget.trials))
     groups = sum(len(_trained(arm)) for arm in arms)
     record = DesignRecord(
         name=name,

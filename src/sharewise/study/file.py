@@ -8,9 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from sharewise.errors import ConfigError, Problem, nearest
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.plan import Choice, Plan
 from sharewise.study import balancing
 from sharewise.study.choices import ARCHITECTURE
@@ -29,8 +30,10 @@ from sharewise.study.sections import (
     SplitSection,
     TaskSection,
     Text,
+    TuningSection,
     Whole,
     chosen,
+    known_alternatives,
     listed_inputs,
 )
 from sharewise.study.source import parse
@@ -56,10 +59,16 @@ class StudyFile(Section):
     encoders: EncodersSection = EncodersSection()
     tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     candidates: tuple[CandidateSection, ...] = ()
+    alternatives: Annotated[
+        tuple[Text, ...],
+        AfterValidator(known_alternatives),
+        Field(description="Models of another kind that sharing is measured against, tuned and judged alike."),
+    ] = tuple(ALTERNATIVES)
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
+    tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()
     seed: Annotated[Whole, Field(ge=0)] = 0
     out: Text | None = None

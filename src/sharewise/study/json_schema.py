@@ -7,6 +7,7 @@ from typing import Any
 from sharewise import metrics
 from sharewise.balance import choose, unequal
 from sharewise.catalogue import Parameter
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.study import balancing
 from sharewise.study.choices import AGGREGATOR, ARCHITECTURE, READING, SAMPLER, SCALING, WEIGHTING, Family
 from sharewise.study.file import StudyFile
@@ -27,6 +28,7 @@ SHORT_FORMS = {
     "SplitSection": "string",
     "TaskSection": "string",
     "BudgetSection": "string",
+    "TuningSection": "string",
     "SearchSection": "string",
 }
 
@@ -54,6 +56,7 @@ def json_schema() -> dict[str, Any]:
     methods = {"enum": list(choose.names())}
     schema["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["CandidateSection"]["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
+    schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]
     definitions["TaskSection"]["properties"]["parent"]["anyOf"] = parents
@@ -73,6 +76,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["data"] = {"anyOf": [{"type": "string"}, _ref("DataSection")]}
     schema["properties"]["split"] = {"anyOf": [{"enum": ["auto", "random", "group", "time"]}, _ref("SplitSection")]}
     schema["properties"]["budget"] = {"anyOf": [{"enum": ["quick", "standard", "thorough"]}, _ref("BudgetSection")]}
+    schema["properties"]["tuning"] = {"anyOf": [{"enum": ["random", "tpe", "cmaes", "qmc"]}, _ref("TuningSection")]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sharewise study", **schema}
 
 

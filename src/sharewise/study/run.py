@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sharewise import metrics
+from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import (
     Arm,
@@ -36,12 +37,13 @@ from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
-from sharewise.study.design import ALTERNATIVES, SINGLE, Design
+from sharewise.study.design import SINGLE, Design
+from sharewise.study.ensemble import ENSEMBLE, against_ensembles
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
 from sharewise.study.stability import stability
-from sharewise.study.work import Run, Unit, read_predictions, read_record, single_task_model, units
+from sharewise.study.work import Run, Unit, read_predictions, read_record, units
 from sharewise.study.workers import Workers
 
 
@@ -64,6 +66,8 @@ class Findings:
     pooled: tuple[PooledEffect, ...] = ()
     stability: tuple[Stability, ...] = ()
     calibration: tuple[Calibration, ...] = ()
+    ensembles: tuple[Comparison, ...] = ()
+    """Of each task's ensemble of single-task runs: against one such run, and the shared model against it."""
 
 
 class Conductor:
@@ -74,6 +78,7 @@ class Conductor:
         self.tasks = prepared.tasks
         self.judged = prepared.tasks.judged
         self.winners: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self.asked: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
         self.seen: dict[tuple[str, str], list[Run]] = {}
         """Runs by (arm, task) that the last selection compared on validation rows."""
         self.selection: tuple[Comparison, ...] = ()
@@ -84,12 +89,9 @@ class Conductor:
     def trained(self, arm: Arm) -> list[tuple[str, str, Group]]:
         """(kind, arm whose variant builds it, group) of every group an arm trains itself."""
         if arm.role is Role.ALTERNATIVE:
-            return [(arm.name, arm.name, g) for g in arm.plan.groups if self._applies(arm.name, g.tasks[0])]
+            return [(arm.name, arm.name, group) for group in arm.plan.groups]
         groups = [g for g in arm.plan.groups if arm.role is Role.ALONE or len(g.tasks) > 1]
         return [("neural", arm.name, group) for group in groups]
-
-    def _applies(self, kind: str, task: str) -> bool:
-        return bool(single_task_model(kind).applies_to(self.tasks[task]))
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
         """The run of one group: its seed depends on the phase and the number, its parameters on the trial."""
@@ -103,19 +105,23 @@ class Conductor:
             group=group,
             seed=derive(root, phase.value, *again, number),
             trial=trial,
-            params=self._params(kind, trial),
+            params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
         )
 
-    def _params(self, kind: str, trial: int) -> dict[str, Any]:
+    def _params(self, kind: str, arm: str, group: Group, trial: int) -> dict[str, Any]:
+        """A trial's parameters: what the group's search asked for, else the built-in draw."""
         from dataclasses import asdict
 
         from sharewise.training.recipe import trial as neural_trial
 
+        asked = self.asked.get((kind, arm, group.tasks), [])
+        if trial < len(asked):
+            return asked[trial]
         root = self.design.record.seed
         if kind == "neural":
             return asdict(neural_trial(trial, root))
-        return dict(single_task_model(kind).search_space(trial, root))
+        return dict(CATALOGUE.load(kind).search_space(trial, root))
 
     def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
         """Equal trials for every group of every arm, or of these arms, all with one seed."""
@@ -131,7 +137,7 @@ class Conductor:
         return [
             self.run(phase, kind, arm, group, self.winners[kind, arm, group.tasks], number)
             for kind, arm, group in wanted
-            for number in range(1 if kind == "linear" else n_runs)
+            for number in range(1 if _deterministic(kind) else n_runs)
         ]
 
     # --- phases -------------------------------------------------------------------------------------------
@@ -142,18 +148,51 @@ class Conductor:
 
     def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
         """Carry out the tuning trials, of all arms or of these, and take each group's winner on validation rows."""
-        runs = self.tuning(arms)
+        searched = self.design.tuning["sampler"] != "random"
+        runs = self._search(workers, progress, arms) if searched else self.tuning(arms)
         workers.carry_out(self.plan_units(runs), progress)
         by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
         for run in runs:
             by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
-        self.winners |= {key: choose.best_trial(records, self.tasks) for key, records in by_group.items()}
+        self.winners |= {
+            key: choose.best_trial(records, self.tasks, self.design.tuning["objective"])
+            for key, records in by_group.items()
+        }
+
+    def _search(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None) -> list[Run]:
+        """The trials that each group's own search asks for, a few at a time, all groups side by side."""
+        from sharewise.study.tuning import AT_ONCE, Search
+        from sharewise.training.recipe import SPACE
+
+        wanted = [item for arm in (self.design.record.arms if arms is None else arms) for item in self.trained(arm)]
+        root, sampler, objective = (
+            self.design.record.seed,
+            self.design.tuning["sampler"],
+            self.design.tuning["objective"],
+        )
+        searches = []
+        for kind, arm, group in wanted:
+            space = SPACE if kind == "neural" else CATALOGUE.load(kind).space()
+            seed = derive(root, "search", kind, arm, *group.tasks)
+            searches.append(Search(self._params(kind, arm, group, 0), space, sampler, seed))
+        made: list[Run] = []
+        for start in range(0, self.design.budget.trials, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, self.design.budget.trials))
+            for (kind, arm, group), search in zip(wanted, searches, strict=True):
+                self.asked.setdefault((kind, arm, group.tasks), []).extend(search.ask(len(numbers)))
+            runs = [[self.run(Phase.TUNE, *item, n, 0) for n in range(numbers.stop)] for item in wanted]
+            workers.carry_out(self.plan_units([run for some in runs for run in some[start:]]), progress)
+            for search, some in zip(searches, runs, strict=True):
+                values = choose.trial_values([read_record(self.directory, r) for r in some], self.tasks, objective)
+                search.tell([values.get(n) for n in numbers])
+            made = [run for some in runs for run in some]
+        return made
 
     def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
         everything = [item for arm in self.design.record.arms for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
-        runs = self.repeated(Phase.SELECT, [w for w in everything if w[0] != "linear"], extra) if extra else []
+        runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
         seen = self.seen = {}
         for run in [*self._winning_trials(everything), *runs]:
@@ -187,14 +226,15 @@ class Conductor:
         decide.
         """
         gains: dict[str, dict[str, float]] = {}
-        for arm in ALTERNATIVES:
+        others = [arm.name for arm in self.design.record.arms if arm.role is Role.ALTERNATIVE]
+        for arm in others:
             tasks = [t for t in self.judged.names if (arm, t) in seen]
             found, _ = self.compared([self.pair(t, alone, arm, seen, "validation") for t in tasks])
             for belief in beliefs(found):
                 gains.setdefault(belief.task, {})[arm] = belief.expected_gain
         made = {}
         for task in self.judged:
-            rivals = [arm for arm in ALTERNATIVES if (arm, task.name) in seen]
+            rivals = [arm for arm in others if (arm, task.name) in seen]
             if all(arm in gains.get(task.name, {}) for arm in rivals):
                 ranked = {alone: 0.0, **gains.get(task.name, {})}
                 made[task.name] = max(ranked, key=lambda arm: ranked[arm])
@@ -222,7 +262,7 @@ class Conductor:
         for arm in arms:
             if arm.role is Role.ALTERNATIVE:
                 best = singles[alone]
-                wanted += [item for item in self.trained(arm) if best[item[2].tasks[0]] == arm.name]
+                wanted += [w for w in self.trained(arm) if any(best[task] == arm.name for task in w[2].tasks)]
         return self.repeated(Phase.CONFIRM, wanted, self.design.budget.confirmation_runs)
 
     # --- evidence -----------------------------------------------------------------------------------------
@@ -248,8 +288,8 @@ class Conductor:
             ids[0],
             ids[1],
             clusters=self.prepared.clusters_of(task, part),
-            baseline_deterministic=baseline == "linear",
-            candidate_deterministic=candidate == "linear",
+            baseline_deterministic=_deterministic(baseline),
+            candidate_deterministic=_deterministic(candidate),
         )
 
     def _predictions(self, record: RunRecord, part: str, task: str) -> Array:
@@ -282,10 +322,15 @@ class Conductor:
         if candidate is None:
             reason = "There is one task only, so there is nothing to share."
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
+            together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
+            together = tuple(c for c in together if c.candidate == ENSEMBLE)
             measured = self._calibrations(decisions, best, by_arm)
-            return Findings(None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured)
+            return Findings(
+                None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
+            )
         shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
-        against_best, why = self.compared([self.pair(t, best[t], candidate.name, by_arm, "test") for t in shared])
+        opened_pairs = [self.pair(t, best[t], candidate.name, by_arm, "test") for t in self.judged.names]
+        against_best, why = self.compared([pair for pair in opened_pairs if pair.task.name in shared])
         pairs = [self.pair(t, alone, candidate.name, by_arm, "test") for t in shared if best[t] != alone]
         isolated, _ = self.compared(pairs)
         isolated = sorted([*isolated, *(c for c in against_best if c.baseline == alone)], key=self._order)
@@ -299,7 +344,7 @@ class Conductor:
                 candidate.name,
                 candidate.plan.group_of(t).name,
                 best[t],
-                f"single:{t}",
+                self.home(best[t], t),
                 opened.get(t),
                 why.get(t, "it could not be compared on test rows"),
             )
@@ -329,6 +374,7 @@ class Conductor:
             tuple(pooled(against_best, {task.name: task.family for task in self.tasks})),
             stability(options, decisions, prefer_fewer_models=prefer),
             self._calibrations(decisions, best, by_arm, candidate.name),
+            tuple(against_ensembles(opened_pairs)),
         )
 
     def _calibrations(
@@ -363,7 +409,11 @@ class Conductor:
         return self.tasks.index(comparison.task)
 
     def _alone(self, task: str, arm: str, reason: str) -> Decision:
-        return Decision(task, arm, f"single:{task}", False, None, None, reason)
+        return Decision(task, arm, self.home(arm, task), False, None, None, reason)
+
+    def home(self, arm: str, task: str) -> str:
+        """The group of an arm that answers a task."""
+        return self.design.arm(arm).plan.group_of(task).name
 
     def write(self, findings: Findings) -> None:
         """The evidence as JSON: comparisons, verdicts, decisions and what stands beside them. No time or machine is in
@@ -375,6 +425,7 @@ class Conductor:
         write_atomic(self.directory / "decisions.json", to_json(findings.decisions))
         write_atomic(self.directory / "stability.json", to_json(findings.stability))
         write_atomic(self.directory / "calibration.json", to_json(findings.calibration))
+        write_atomic(self.directory / "ensembles.json", to_json(findings.ensembles))
 
     def shipped_run(self, decision: Decision, findings: Findings) -> Run:
         """The confirmation run that answers a task: the best of its arm on validation rows, over the group's tasks."""
@@ -393,3 +444,8 @@ class Conductor:
                     changes.append(0.0 if effect is None else effect)
             values.append(float(np.mean(changes)) if changes else 0.0)
         return done[int(np.argmax(values))][0]
+
+
+def _deterministic(kind: str) -> bool:
+    """Whether a kind of model, or the arm named after it, gives the same answers whatever the seed."""
+    return kind in CATALOGUE and CATALOGUE.load(kind).deterministic

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from sharewise import metrics
 from sharewise.errors import Problem, nearest
+from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
 from sharewise.plan import Choice
 from sharewise.study import balancing
 from sharewise.study.choices import (
@@ -376,6 +377,23 @@ class BudgetSection(Section):
         return {"level": said} if isinstance(said, str) else said
 
 
+class TuningSection(Section):
+    """How the trials of every arm are drawn and scored; how many there are is the budget's, the same for all."""
+
+    sampler: Literal["random", "tpe", "cmaes", "qmc"] = Field(
+        default="random", description="random needs nothing; the others are Optuna's (pip install 'sharewise[tune]')."
+    )
+    objective: Literal["mean", "worst"] | dict[Text, Annotated[Number, Field(gt=0)]] = Field(
+        default="mean",
+        description="Of a model with several tasks: their mean change, the worst one, or the mean by these weights.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: object) -> object:
+        return {"sampler": said} if isinstance(said, str) else said
+
+
 class SuppressionSection(Section):
     """A finding of the audit that is known and accepted."""
 
@@ -390,6 +408,17 @@ class AuditSection(Section):
 
     suppress: tuple[SuppressionSection, ...] = ()
     plugins: tuple[Text, ...] = Field(default=(), description="Further checks, as module:Class.")
+
+
+def known_alternatives(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the catalogue, each once."""
+    rule = "An alternative must be known"
+    problems = [Problem(rule, f"'{n}' is not", nearest(n, ALTERNATIVES)) for n in names if n not in ALTERNATIVES]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    problems += [Problem("An alternative is named once", f"'{n}' is named twice", "Remove one") for n in twice]
+    if problems:
+        raise problem_error(problems)
+    return names
 
 
 def listed_inputs(said: Any) -> Any:

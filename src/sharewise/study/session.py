@@ -29,6 +29,7 @@ from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import fallbacks, ship
+from sharewise.study.tuning import available
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
@@ -138,8 +139,10 @@ class Session:
             split_hash=preparing.split_hash(split),
             prefer_fewer_models=False,
             revision=declared.revision,
-            describe={"lightgbm": "LightGBM", "linear": "regularised linear model"},
+            alternatives=declared.alternatives,
         )
+        available(declared.tuning.sampler)
+        design = replace(design, tuning=declared.tuning.model_dump())
         searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)
@@ -257,7 +260,7 @@ class Session:
             pooled=findings.pooled,
             gate=judge.no_task_is_harmed(findings.verdicts) if findings.verdicts else None,
             harmed=tuple(judge.harmed(findings.verdicts)),
-            fallbacks=tuple(decision.group for decision in fallbacks(findings)),
+            fallbacks={decision.task: decision.group for decision in fallbacks(conductor, findings)},
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
         )
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sharewise.bundle import Address, Artifact, Reroute, Routes, drift_reference, model_card, save
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, Decision, StudySummary, plain
-from sharewise.study.design import ALTERNATIVES
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.work import Run
 
@@ -24,10 +21,11 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     chosen: dict[str, Run] = {}
     for decision in findings.decisions:
         chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
-    spare = {one.group: conductor.shipped_run(one, findings) for one in fallbacks(findings)}
+    back = fallbacks(conductor, findings)
+    spare = {one.group: conductor.shipped_run(one, findings) for one in back if one.group not in chosen}
     auxiliary = [task.name for task in prepared.tasks if task.auxiliary]
     codec = prepared.codec.less(auxiliary)
-    plan = Plan("shipped", tuple(Group(name, run.group.tasks) for name, run in _disjoint(chosen, auxiliary)))
+    plan = Plan("shipped", tuple(_answered(name, findings) for name in chosen))
     routes = [_route(decision, chosen[decision.group], summary.finished) for decision in findings.decisions]
     provenance = {
         "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
@@ -36,7 +34,7 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
             group: {"run": run.run_id, "seed": run.seed, "params": run.params}
             for group, run in {**chosen, **spare}.items()
         },
-        "fallbacks": list(spare),
+        "fallbacks": {one.task: one.group for one in back},
         "versions": summary.versions,
         "finished": summary.finished,
     }
@@ -53,25 +51,19 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     )
 
 
-def fallbacks(findings: Findings) -> list[Decision]:
+def fallbacks(conductor: Conductor, findings: Findings) -> list[Decision]:
     """Who answers each task that shares when it is routed back to a model of its own."""
     return [
-        Decision(d.task, arm, f"single:{d.task}", False, None, None, "the task's best single-task model")
+        Decision(d.task, arm, conductor.home(arm, d.task), False, None, None, "the task's best single-task model")
         for d in findings.decisions
         if d.shared and findings.confirmation.get((arm := findings.singles[d.task], d.task))
     ]
 
 
-def _disjoint(chosen: dict[str, Run], auxiliary: Sequence[str]) -> list[tuple[str, Run]]:
-    """Groups with the tasks that no larger group has: a plan is a partition, while a task that went back to its
-    single model is also trained in the shared one."""
-    taken: set[str] = set(auxiliary)
-    made = []
-    for name, run in sorted(chosen.items(), key=lambda item: (len(item[1].group.tasks), item[0])):
-        own = tuple(task for task in run.group.tasks if task not in taken)
-        taken.update(own)
-        made.append((name, replace(run, group=Group(name, own))))
-    return made
+def _answered(group: str, findings: Findings) -> Group:
+    """A group with the tasks that it answers: a plan is a partition, while a task that went back to its single model
+    is also trained in the shared one."""
+    return Group(group, tuple(d.task for d in findings.decisions if d.group == group))
 
 
 def _route(decision: Decision, run: Run, when: str) -> Reroute:
@@ -87,6 +79,6 @@ def _route(decision: Decision, run: Run, when: str) -> Reroute:
 def _artifact(group: str, run: Run, directory: Path) -> Artifact:
     where = directory / "models" / run.run_id
     files = {path.name: path.read_bytes() for path in sorted(where.iterdir())}
-    if run.kind in ALTERNATIVES:
-        return Artifact.of_single(group, run.group.tasks[0], files)
+    if run.kind != "neural":
+        return Artifact.of_alternative(group, run.group.tasks, files)
     return Artifact.of_neural(group, [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))])

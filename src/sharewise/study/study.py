@@ -35,6 +35,7 @@ class Study:
         split: str | Mapping[str, Any] | None = None,
         inputs: Sequence[str | Mapping[str, Any]] | None = None,
         candidates: Sequence[Mapping[str, Any]] = (),
+        alternatives: Sequence[str] | None = None,
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
         search: str | Mapping[str, Any] | None = None,
@@ -52,6 +53,7 @@ class Study:
             "seed": seed,
         }
         optional = {"split": split, "inputs": inputs, "candidates": [*candidates] or None, "balance": balance}
+        optional["alternatives"] = None if alternatives is None else [*alternatives]
         optional["search"] = search
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharewise import metrics
-from sharewise.models import single
+from sharewise.models.alternative import GroupData
+from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
@@ -30,7 +31,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Run:
-    """One model to train: a group's tasks by one kind of model ("neural", "lightgbm", "linear") with one seed.
+    """One model to train: a group's tasks by one kind of model ("neural", or an alternative's name) with one seed.
 
     `arm` is the arm whose variant builds it; `params` the tuned values. The run id depends on all of these and on
     nothing else, so that a resumed study finds what it has.
@@ -133,11 +134,9 @@ def cost(run: Run, prepared: Prepared) -> float:
     """Rough seconds of a run on one core, to spread the work and to tell the user beforehand."""
     rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
     width = sum(int(b.shape[1]) for b in prepared.inputs.blocks.values())
-    if run.kind == "linear":
-        return 0.005 + rows * width * 2e-7
-    if run.kind == "lightgbm":
+    if run.kind != "neural":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
-        return 0.02 + rows * min(width, 300) * outputs * 1.2e-6
+        return CATALOGUE.load(run.kind).seconds(rows, width, outputs)
     from sharewise.study.inputs import seconds_a_row
 
     epochs = int(prepared.recipe["epochs"])
@@ -216,34 +215,23 @@ def _cohort(
 
 
 def _single(run: Run, prepared: Prepared, directory: Path) -> None:
-    from sharewise.study.inputs import seen_by
-
-    kind = single_task_model(run.kind)
-    task = prepared.tasks[run.group.tasks[0]]
+    kind = CATALOGUE.load(run.kind)
     started = time.process_time()
-    where = prepared.targets.slices[prepared.tasks.index(task.name)]
-    values, present = prepared.targets.values[:, where], prepared.targets.present[:, where]
-    train, validation = prepared.data.parts["train"], prepared.data.parts["validation"]
-    record = replace(_record(run, run.kind), n_train_rows=len(prepared.rows_of(task.name, "train")))
+    tasks = [prepared.tasks[name] for name in run.group.tasks]
+    rows = prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train")
+    record = replace(_record(run, run.kind), n_train_rows=len(rows))
     try:
-        model = kind.fit(
-            task,
-            seen_by(task, prepared.codec, prepared.inputs),
-            values,
-            present,
-            train,
-            validation,
-            run.params,
-            run.seed,
-        )
+        model = kind.fit_group(tasks, _group_data(run, prepared), run.params, run.seed)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
         _write(failed, {}, {}, prepared, directory)
         return
     predictions: dict[str, dict[str, Array]] = {}
     for part in _parts(run):
-        answers = model.predict(prepared.inputs.at(prepared.rows_of(task.name, part)))
-        predictions[part] = {task.name: prepared.codec.inverse(task.name, answers)}
+        predictions[part] = {}
+        for name in run.group.tasks:
+            answers = model.predict_task(prepared.inputs.at(prepared.rows_of(name, part)), name)
+            predictions[part][name] = prepared.codec.inverse(name, answers)
     files = {}
     if run.phase is Phase.CONFIRM:
         files = {f"{run.run_id}/{name}": content for name, content in model.to_files().items()}
@@ -251,12 +239,20 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     _write(record, predictions, files, prepared, directory)
 
 
-def single_task_model(kind: str) -> type[single.SingleTaskModel[Any]]:
-    """The class behind an alternative's name."""
-    from sharewise.models import boosted, linear
+def _group_data(run: Run, prepared: Prepared) -> GroupData:
+    """The columns of the run's tasks, and the units of those that are numbers."""
+    from sharewise.study.inputs import seen_by
 
-    models: dict[str, type[single.SingleTaskModel[Any]]] = {"lightgbm": boosted.Boosted, "linear": linear.Linear}
-    return models[kind]
+    where = {name: prepared.targets.slices[prepared.tasks.index(name)] for name in run.group.tasks}
+    scales = {name: prepared.codec.scales.get(name) for name in run.group.tasks}
+    return GroupData(
+        inputs=seen_by(prepared.tasks[run.group.tasks[0]], prepared.codec, prepared.inputs),
+        values={name: prepared.targets.values[:, at] for name, at in where.items()},
+        present={name: prepared.targets.present[:, at] for name, at in where.items()},
+        units={n: None if s is None else (float(s.deviation[0]), float(s.mean[0])) for n, s in scales.items()},
+        train=prepared.data.parts["train"],
+        validation=prepared.data.parts["validation"],
+    )
 
 
 def _record(run: Run, arm: str) -> RunRecord:

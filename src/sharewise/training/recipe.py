@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from sharewise.models.space import OneOf, Range, Space
 from sharewise.seeds import derive
 
 
@@ -42,6 +43,14 @@ class Tuned:
     lr: float = 2e-3
     weight_decay: float = 1e-2
     dropout: float = 0.1
+
+
+SPACE: Space = {
+    "lr": Range(5e-4, 1e-2, "log"),
+    "weight_decay": Range(1e-4, 0.3, "log"),
+    "dropout": OneOf((0.0, 0.05, 0.1, 0.2, 0.3, 0.4)),
+}
+"""What every neural arm may vary, whatever its tasks."""
 
 
 def trial(number: int, seed: int) -> Tuned:

@@ -1,4 +1,4 @@
-"""The pooled effect against brute-force integration of the same model by other code."""
+"""The pooled effect of many tasks against brute-force integration of the same model by other code."""
 
 from __future__ import annotations
 
