@@ -128,8 +128,7 @@ def report(table, conductor, arms, trained, tuning, runs) -> None:  # type: igno
     }
     sweep = [a for a in arms if a.startswith("sweep ")]
     on_validation = {
-        a: conductor.compared([conductor.pair(t, "together", a, chosen, "validation") for t in tasks])[0]
-        for a in sweep
+        a: conductor.compared([conductor.pair(t, "together", a, chosen, "validation") for t in tasks])[0] for a in sweep
     }
     best = choose.most_promising(on_validation)
     print(f"\n{table}: {len(tasks)} tasks, {conductor.design.budget.trials} trials and "

@@ -88,7 +88,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "missing file": (_text("t.csv", "s.csv"), "A table must exist; however, there is no file"),
     "unknown key": (
         _text("budget: quick", "budget: quick\nepoch: 3"),
-        "study.yaml:8: A key of a study file must be known; however, 'epoch' is not. Valid names: alternatives, architecture,",
+        "study.yaml:8: A key of a study file must be known; however, 'epoch' is not. Valid names: alternatives,",
     ),
     "misspelt key": (
         _text("budget:", "bugdet:"),
