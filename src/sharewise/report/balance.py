@@ -67,7 +67,7 @@ class Pulled:
 
 def pulled(runs: Iterable[RunRecord]) -> list[Pulled]:
     """One entry for every arm and group whose runs noted what balancing did."""
-    order = [Phase.TUNE, Phase.SELECT, Phase.CONFIRM]
+    order = list(Phase)
     found: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs:
         if run.balance is not None and run.status is Status.DONE:
