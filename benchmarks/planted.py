@@ -39,7 +39,7 @@ from sharewise.training.results import Member
 
 INPUTS = 6
 EVALUATED = 3000
-TRUTH_SEEDS = 3
+TRUTH_SEEDS = 8
 SETTINGS = [(6, "full"), (8, "disjoint"), (8, "partial"), (12, "disjoint"), (12, "partial"), (40, "partial")]
 
 
@@ -95,8 +95,12 @@ def table(planted: Planted, part: str) -> pa.Table:
     fixed = n_train + n_validation
     owner_of_row = np.arange(n) % n_tasks
     for k, name in enumerate(planted.names):
+        # What a task is, its train and validation noise and its missing labels are the same whatever rows test it.
         own = np.random.default_rng(derive(planted.seed, "task", k))
         c = planted.cluster[k]
+        mix = own.normal(size=3) + np.sign(own.normal(size=3)) * 0.5
+        sign = -1.0 if own.random() < 0.25 else 1.0
+        hidden_label = own.random(fixed) > 0.2
         noise = np.concatenate([own.normal(size=fixed), (fresh if part == "truth" else own).normal(size=n - fixed)])
         if c == -2:
             y = noise
@@ -104,12 +108,11 @@ def table(planted: Planted, part: str) -> pa.Table:
             w = features(c if c >= 0 else 1000 + k)
             u = x @ (w / np.linalg.norm(w, axis=0))
             h = np.stack([np.abs(u[:, 0]) - 0.8, np.tanh(3 * u[:, 1]), np.tanh(3 * u[:, 2])], axis=1)
-            mix = own.normal(size=3) + np.sign(own.normal(size=3)) * 0.5
             y = h @ mix
-            y = y / y.std() * (-1.0 if own.random() < 0.25 else 1.0) + 0.3 * noise
+            y = y / y[:fixed].std() * sign + 0.3 * noise
         absent = np.zeros(n, dtype=bool)
         if planted.labels == "partial":
-            absent[:fixed] = own.random(fixed) > 0.2
+            absent[:fixed] = hidden_label
         elif planted.labels == "disjoint":
             absent[:fixed] = owner_of_row[:fixed] != k
         columns[name] = pa.array(y, mask=absent)

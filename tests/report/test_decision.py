@@ -83,7 +83,7 @@ def outcome(v: Any) -> str:
     return "harm" if c["high"] < -c["margin"] else "fine" if c["low"] > -c["margin"] else "open"
 
 
-NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 def letters(n: int) -> str:

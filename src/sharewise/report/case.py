@@ -123,8 +123,8 @@ def tally(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return Sentence("tally", text, (judged[0].verdict_at,))
     text = (
         f"On test rows, against the best single-task model of each of {words.plural(n, 'task')}, sharing is better for "
-        f"{words.in_words(len(better))}, does no harm beyond the margin to {words.in_words(len(fine))}, harms "
-        f"{_none(len(harmed))}, and leaves {words.in_words(len(open_))} open."
+        f"{words.some_of(len(better))}, does no harm beyond the margin to {words.some_of(len(fine))}, harms "
+        f"{words.some_of(len(harmed))}, and leaves {words.some_of(len(open_))} open."
     )
     return Sentence("tally", text, tuple(row.verdict_at for row in judged))
 
@@ -305,10 +305,6 @@ def _size(value: float, scale: str) -> str:
 
 def _some(k: int, n: int) -> str:
     return "it" if n == 1 else "all of them" if k == n else f"{words.count(k)} of {words.plural(n, 'task')}"
-
-
-def _none(n: int) -> str:
-    return "none" if n == 0 else words.in_words(n)
 
 
 def _comparison(row: TaskRow) -> Comparison:

@@ -39,7 +39,7 @@ def ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if n == 1:
         verdict = f"{'better' if better else 'not shown to be better'} than one run for {found[0][1].task}"
     else:
-        verdict = f"better than one run for {words.in_words(better)} of {words.plural(n, 'task')}"
+        verdict = f"better than one run for {words.some_of(better)} of {words.plural(n, 'task')}"
     text = (
         f"The mean of the {size} single-task runs that are paid for already, at {size} times the latency of one, is "
         f"{verdict}."
@@ -59,13 +59,13 @@ def against_ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         held = sum(c.low > 0 for _, c in mine)
         end = f"; {words.listing(lost, limit=6)} would be answered better by {_its(lost)} ensemble" if lost else ""
         text = (
-            f"Against these ensembles, sharing is still better for {words.in_words(held)} of "
+            f"Against these ensembles, sharing is still better for {words.some_of(held)} of "
             f"{words.plural(len(mine), 'task')} that {words.verb(len(mine), 'shares', 'share')}{end}."
         )
         return Sentence("against ensembles", text, tuple(f"ensembles.json#/{i}" for i, _ in mine))
     held = sum(c.low > 0 for _, c in found)
     of = words.plural(len(found), "task")
-    text = f"Against these ensembles, sharing would be better for {words.in_words(held)} of {of}."
+    text = f"Against these ensembles, sharing would be better for {words.some_of(held)} of {of}."
     return Sentence("against ensembles", text, tuple(f"ensembles.json#/{i}" for i, _ in found))
 
 

@@ -259,7 +259,7 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         return [Sentence("stable", f"{which} {scope}.", ("stability.json#",))]
     made = []
     if len(found) > 1:
-        told = f"{which} for {words.in_words(len(firm))} of {words.plural(len(found), 'task')}."
+        told = f"{which} for {words.some_of(len(firm))} of {words.plural(len(found), 'task')}."
         made.append(Sentence("stable", told, ("stability.json#",)))
     for i, s in shaky[:FEW]:
         changes = ", ".join(words.change(e, s.scale) for e in s.effects)

@@ -32,6 +32,11 @@ def in_words(n: int) -> str:
     return _SMALL[n] if 0 <= n < len(_SMALL) else count(n)
 
 
+def some_of(n: int) -> str:
+    """How many of several things: "none", "one", "twelve", "13"."""
+    return in_words(n) if n else "none"
+
+
 def all_of(n: int) -> str:
     """Every one of `n` things, as one says it: "the only", "both", "all 3"."""
     return {1: "the only", 2: "both"}.get(n, f"all {count(n)}")
