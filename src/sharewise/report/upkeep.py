@@ -123,6 +123,8 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         if not rows or any(row.decision is None for row in rows):
             return []
         text = "No task shares, so there is nothing to roll back: each is answered by a model of its own."
+        if _fallbacks(records, rows):
+            text = "No task shares. A task that another model took over goes back to its best single-task model."
         return [Sentence("nothing to roll back", text, tuple(row.decision_at for row in rows))]
     if not held:
         return []
@@ -148,7 +150,7 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
 
 def roll_back_command(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
     """The command that lets a task's own model answer it again; empty where nothing can be rolled back."""
-    held = _fallbacks(records, [row for row in rows if row.shares])
+    held = _fallbacks(records, rows)
     if not held or records.summary is None or records.summary.bundle is None:
         return ""
     where = shlex.quote(f"{records.name}/{records.summary.bundle}")
@@ -160,7 +162,7 @@ def roll_back_command(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
 
 def after_command(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """What the command does, and how it is undone."""
-    held = _fallbacks(records, [row for row in rows if row.shares])
+    held = _fallbacks(records, rows)
     if not held or held[0].decision is None:
         return None
     first = "The first line is for one task, the second for all of them. " if len(held) > 1 else ""
@@ -375,7 +377,7 @@ def _plans(records: StudyRecords) -> Sentence | None:
     tried = {
         frozenset(frozenset(g.tasks) for g in arm.plan.groups)
         for arm in records.design.arms
-        if arm.role is not Role.ALTERNATIVE
+        if arm.role not in (Role.ALTERNATIVE, Role.TRANSFER)
     }
     ways = partitions(n)
     left = ways - len(tried)
