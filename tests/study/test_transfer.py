@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from sharewise.bundle import Bundle
 from sharewise.errors import ConfigError
 from sharewise.records import Comparison, Decision
-from sharewise.study import challenge
+from sharewise.study import challenge, session
 from sharewise.study.challenge import Challenger, settle, taken_over
 from sharewise.study.file import StudyFile
 from sharewise.study.study import Study
@@ -55,8 +56,16 @@ def study(**other: Any) -> Study:
     return Study(plants(), TASKS, budget=BUDGET, **{**said, **other})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    """What is tested here is who is trained from what, not how well: forty steps a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "recipe_for", lambda schema, epochs: {"epochs": epochs, "min_steps": 40})
+        yield
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(short: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study in which every transfer takes its task over, so that one of each kind ships."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(challenge, "_ruling", lambda one, belief: (True, "it was told to"))

@@ -354,7 +354,8 @@ def certainty(c: Calibration) -> str:
 
 def untested(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     """Gaps that a reader would otherwise take for tested."""
-    made = [_one_split(records), _plans(records), _unconfirmed(records), _open(rows), _aside(records), _few(rows)]
+    made = [_one_split(records), _plans(records), _unconfirmed(records), _transfer(records)]
+    made += [_open(rows), _aside(records), _few(rows)]
     return [sentence for sentence in made if sentence is not None]
 
 
@@ -412,6 +413,18 @@ def _unconfirmed(records: StudyRecords) -> Sentence | None:
         f"confirmed there."
     )
     return Sentence("not confirmed", text, ("design.json#/arms", "summary.json#/selected"))
+
+
+def _transfer(records: StudyRecords) -> Sentence | None:
+    if records.design is None or len(records.design.tasks) < 2:
+        return None
+    if any(arm.role is Role.TRANSFER for arm in records.design.arms):
+        return None
+    text = (
+        "Learning one task after another: every network started afresh (transfer: auto in the study file starts it "
+        "from weights that other tasks have trained)."
+    )
+    return Sentence("no transfer", text, ("design.json#/arms",))
 
 
 def _open(rows: Sequence[TaskRow]) -> Sentence | None:
