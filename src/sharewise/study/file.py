@@ -155,6 +155,7 @@ class StudyFile(Section):
             entity=data.entity,
             text=self.encoders.text,
             image=self.encoders.image,
+            tokens=self.encoders.tokens,
             file=self._file,
             lines={role: line for role, line in roles.items() if line is not None},
         )
