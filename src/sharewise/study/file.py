@@ -129,7 +129,7 @@ class StudyFile(Section):
         """
         from sharewise.tables import described
 
-        own = described.declaration(table.described) if table is not None and table.described else None
+        own = described.declaration(table.described, table.names) if table is not None and table.described else None
         lines = self._lines
         inputs = None
         if self.inputs is not None:
