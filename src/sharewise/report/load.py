@@ -63,7 +63,7 @@ CHALLENGES = "challenges.json"
 """Who else could answer each task; there where the study file asks for transfer or ensembles."""
 
 SIDELINES = (
-    "plans.json", "grouping.json",
+    *SEARCHED,
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
     "calibration.json", "ensembles.json", "cost.json",
 )  # fmt: skip
