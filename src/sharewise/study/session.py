@@ -22,7 +22,7 @@ from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_
 from sharewise.study import architectures, balancing, challenge, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
-from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
+from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
@@ -152,6 +152,8 @@ class Session:
         )
         available(declared.tuning.sampler)
         design = replace(design, tuning=declared.tuning.model_dump())
+        for line in unfit(declared.alternatives, design, asked="alternatives" in declared.model_fields_set):
+            self.log(line)
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
         design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
         searching = search.wanted(declared.search, len(tasks.judged))
