@@ -15,6 +15,7 @@ import numpy as np
 
 from sharewise import metrics
 from sharewise.models.alternatives import CATALOGUE
+from sharewise.models.space import Space
 from sharewise.plan import Group
 from sharewise.records import (
     Arm,
@@ -37,11 +38,12 @@ from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
-from sharewise.study.design import SINGLE, Design
+from sharewise.study.design import SEARCH, SINGLE, Design
 from sharewise.study.ensemble import ENSEMBLE, against_ensembles
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
+from sharewise.study.space import drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units
 from sharewise.study.workers import Workers
@@ -120,8 +122,16 @@ class Conductor:
             return asked[trial]
         root = self.design.record.seed
         if kind == "neural":
-            return asdict(neural_trial(trial, root))
+            default, space = self._further(arm, group)
+            return {**asdict(neural_trial(trial, root)), **drawn(default, space, trial, root)}
         return dict(CATALOGUE.load(kind).search_space(trial, root))
+
+    def _further(self, arm: str, group: Group) -> tuple[dict[str, Any], Space]:
+        """What the study searches beside rates, for a group of an arm. Sampled groups of a search train as the single
+        models they are compared with: with nothing that one task alone does not have."""
+        variant = self.design.variants[SINGLE if arm == SEARCH else arm]
+        tasks = [self.tasks[name] for name in group.tasks]
+        return further(self.design.tuning.get("space", ()), variant, tasks[:1] if arm == SEARCH else tasks)
 
     def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
         """Equal trials for every group of every arm, or of these arms, all with one seed."""
@@ -172,7 +182,7 @@ class Conductor:
         )
         searches = []
         for kind, arm, group in wanted:
-            space = SPACE if kind == "neural" else CATALOGUE.load(kind).space()
+            space = CATALOGUE.load(kind).space() if kind != "neural" else {**SPACE, **self._further(arm, group)[1]}
             seed = derive(root, "search", kind, arm, *group.tasks)
             searches.append(Search(self._params(kind, arm, group, 0), space, sampler, seed))
         made: list[Run] = []

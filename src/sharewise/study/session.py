@@ -142,7 +142,7 @@ class Session:
             alternatives=declared.alternatives,
         )
         available(declared.tuning.sampler)
-        design = replace(design, tuning=declared.tuning.model_dump())
+        design = replace(design, tuning=declared.tuning.plain())
         searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
 from sharewise.tasks import Task
+
+if TYPE_CHECKING:
+    from sharewise.study.design import Variant
 
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
@@ -81,11 +84,15 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     for run in runs:
         if run.kind == "neural":
             rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
-            variant = prepared.variants[run.arm]
+            variant = variant_of(run, prepared)
             tasks = layout(run, prepared)
             same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
             choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
-            key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch_size_for(rows), same_tasks)
+            # A task alone has nothing to balance: then what else a trial varies is all in the choice and the recipe.
+            trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
+            key: tuple[Any, ...] = (
+                "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks,
+            )  # fmt: skip
         else:
             key = (run.kind, run.group.tasks)
         packs.setdefault(key, []).append(run)
@@ -104,12 +111,19 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     return sorted(made, key=lambda unit: -unit.cost)
 
 
+def variant_of(run: Run, prepared: Prepared) -> Variant:
+    """How a neural run's model is built: its arm's variant with what its trial varies."""
+    from sharewise.study.space import applied
+
+    return applied(prepared.variants[run.arm], run.params)
+
+
 def layout(run: Run, prepared: Prepared) -> list[Task]:
     """The tasks of a run's slots: its group's, or all of the study's where groups of a search may stack, those that are
     not in the group standing idle. That is where slots do not touch one another and balance has no memory of tasks."""
     from sharewise.models import sharing
 
-    variant = prepared.variants[run.arm]
+    variant = variant_of(run, prepared)
     free = not variant.balance and sharing.CATALOGUE.load(variant.architecture.name).slots_are_independent
     if run.phase is Phase.SEARCH and free:
         return list(prepared.tasks)
@@ -173,15 +187,20 @@ def _cohort(
     from safetensors.torch import save
 
     from sharewise.models.build import GroupModel, placed, slots_of
+    from sharewise.study.space import TUNED
     from sharewise.training.cohort import Cohort
     from sharewise.training.recipe import Recipe, Tuned
     from sharewise.training.results import Member
 
-    variant = prepared.variants[runs[0].arm]
+    variant = variant_of(runs[0], prepared)
     tasks = layout(runs[0], prepared)
     slots = () if len(tasks) == len(runs[0].group.tasks) else tuple(range(len(tasks)))
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
-    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
+    tuned = [Tuned(**{name: r.params[name] for name in TUNED if name in r.params}) for r in runs]
+    members = [
+        Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, t, slots)
+        for r, t in zip(runs, tuned, strict=True)
+    ]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
     cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
