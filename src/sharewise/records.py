@@ -127,9 +127,10 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a run ended."""
+    """How a run ended. A dropped one was behind others of its group and left the stack early."""
 
     DONE = "done"
+    DROPPED = "dropped"
     DIVERGED = "diverged"
     FAILED = "failed"
 
@@ -187,7 +188,8 @@ class RunRecord:
     chosen epoch in the metric's own unit, `best_epoch` that epoch, `curves` the way there. `sharing` holds what the
     architecture measures of itself, say how far apart tied trunks are. Per-row validation
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
-    where a model has one task.
+    where a model has one task. `standings` are the best relative validation losses up to each pause at which trials of
+    a group were compared.
     """
 
     run_id: str
@@ -211,6 +213,7 @@ class RunRecord:
     seconds: float = 0.0
     predictions: str | None = None
     balance: BalanceRecord | None = None
+    standings: tuple[float | None, ...] = ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------

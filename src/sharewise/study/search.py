@@ -238,8 +238,8 @@ class PlanSearch:
 
     def _common_trial(self) -> int:
         """The trial that is best on average over the single models: all sampled groups train with it, and are compared
-        with the single models of that very trial, which was chosen for none of them. Searches that learn ask for
-        something else for every group, and where losers leave early only the default is sure to end: then it is that."""
+        with the single models of that very trial, which was chosen for none of them. The default, where every group has
+        a search of its own or trials leave early: it alone is everybody's and always trained to its end."""
         tuning = self.conductor.design.tuning
         if tuning["sampler"] != "random" or tuning.get("pruner", "none") != "none":
             return 0

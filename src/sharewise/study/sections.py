@@ -391,6 +391,14 @@ class TuningSection(Section):
         default=(),
         description="Searched beside lr, weight decay and dropout; weights and balance where tasks share.",
     )
+    pruner: Literal["none", "halving", "median", "percentile", "asha", "hyperband"] = Field(
+        default="none",
+        description="halving: half of a group's trials leave the stack twice on the way; the others are Optuna's.",
+    )
+    storage: Text | None = Field(
+        default=None,
+        description="The trials are written to this Optuna storage too: a URL, or a file in the run directory.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, judge, search
+from sharewise.study import architectures, balancing, judge, search, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
@@ -71,6 +71,8 @@ class Session:
         audit_files.write(self._audit(prepared), self.directory)
         conductor = Conductor(design, prepared, self.directory, self.log)
         self._announce(design, conductor)
+        said = self.declared.tuning.storage
+        storage = None if said is None else trials.opened(said, self.directory)
         with Workers(prepared, self.directory, self.workers) as pool:
             tuning = conductor.plan_units(conductor.tuning())
             with self.progress("tuning", sum(len(u.runs) for u in tuning)) as advance:
@@ -82,6 +84,8 @@ class Session:
             runs = conductor.confirmation(selected, singles)
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
+        if storage is not None:
+            trials.export(conductor, storage)
         findings = conductor.judge(selected, singles, runs)
         conductor.write(findings)
         summary = self._summary(design, conductor, findings, started)
@@ -141,7 +145,7 @@ class Session:
             revision=declared.revision,
             alternatives=declared.alternatives,
         )
-        available(declared.tuning.sampler)
+        available(declared.tuning.sampler, declared.tuning.pruner, declared.tuning.storage)
         design = replace(design, tuning=declared.tuning.plain())
         searching = search.wanted(declared.search, len(tasks.judged))
         if searching:

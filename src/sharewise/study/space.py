@@ -73,7 +73,8 @@ def further(searched: Collection[str], variant: Variant, tasks: Sequence[Task]) 
         said = variant.balance.get("weighting", {}).get("params", {}).get("weights") or {}
         if "weights" in searched:
             for task in tasks:
-                add(WEIGHT + task.name, float(said.get(task.name, 1.0)), WEIGHTS)
+                weight = float(said.get(task.name, 1.0))
+                add(WEIGHT + task.name, weight, Range(min(WEIGHTS.low, weight), max(WEIGHTS.high, weight), "log"))
         if "balance" in searched and not said:
             add("balance", "equal", BALANCES)
     return default, space

@@ -24,12 +24,19 @@ from sharewise.study.prepare import Prepared
 from sharewise.tasks import Task
 
 if TYPE_CHECKING:
+    from sharewise.models.build import GroupModel
+    from sharewise.study.contest import Rules
     from sharewise.study.design import Variant
+    from sharewise.training.cohort import Cohort
+    from sharewise.training.results import FitResult
 
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
 
 Array = NDArray[Any]
+
+Trained = tuple["Run", "FitResult", tuple[float | None, ...]]
+"""A run, what became of it, and what it was judged by at each pause."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ class Unit:
 
     runs: tuple[Run, ...]
     cost: float
+    rules: Rules | None = None
+    """Who leaves, where the runs are trials that compete."""
 
     def done(self, directory: Path) -> bool:
         """Whether every run's record is on disk."""
@@ -76,23 +85,12 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     Neural runs that can stack (equal slots, one batch size and variant; where balance has memory, equal tasks) make
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
-    from sharewise.models.build import placed, slots_of
     from sharewise.study.inputs import stackable
-    from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if run.kind == "neural":
-            rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
-            variant = variant_of(run, prepared)
-            tasks = layout(run, prepared)
-            same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
-            choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
-            # A task alone has nothing to balance: then what else a trial varies is all in the choice and the recipe.
-            trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
-            key: tuple[Any, ...] = (
-                "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks,
-            )  # fmt: skip
+            key = stack_of(run, prepared)
         else:
             key = (run.kind, run.group.tasks)
         packs.setdefault(key, []).append(run)
@@ -109,6 +107,21 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     for members in small.values():
         made += _by_cost(members, prepared)
     return sorted(made, key=lambda unit: -unit.cost)
+
+
+def stack_of(run: Run, prepared: Prepared) -> tuple[Any, ...]:
+    """What neural runs must have in common to stack."""
+    from sharewise.models.build import placed, slots_of
+    from sharewise.training.recipe import batch_size_for
+
+    rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
+    variant = variant_of(run, prepared)
+    tasks = layout(run, prepared)
+    same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
+    choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
+    # A task alone has nothing to balance: what else a trial varies is in the choice and the recipe.
+    trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
+    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks
 
 
 def variant_of(run: Run, prepared: Prepared) -> Variant:
@@ -166,6 +179,11 @@ def cost(run: Run, prepared: Prepared) -> float:
 
 def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
     """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest."""
+    if unit.rules is not None:
+        from sharewise.study import contest
+
+        contest.carry_out(unit, prepared, directory, progress)
+        return
     if unit.runs[0].kind == "neural":
         _cohort(unit.runs, prepared, directory, progress)
         return
@@ -184,8 +202,13 @@ def _parts(run: Run) -> tuple[str, ...]:
 def _cohort(
     runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
 ) -> None:
-    from safetensors.torch import save
+    cohort = members_of(runs, prepared)
+    results = cohort.fit(_parts(runs[0]), progress)
+    written([(run, result, ()) for run, result in zip(runs, results, strict=True)], cohort.model, prepared, directory)
 
+
+def members_of(runs: Sequence[Run], prepared: Prepared) -> Cohort:
+    """The cohort of runs that stack, ready to be trained."""
     from sharewise.models.build import GroupModel, placed, slots_of
     from sharewise.study.space import TUNED
     from sharewise.training.cohort import Cohort
@@ -202,8 +225,14 @@ def _cohort(
         for r, t in zip(runs, tuned, strict=True)
     ]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
-    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
-    for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
+    return Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
+
+
+def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, directory: Path) -> None:
+    """Write what became of the runs of one model: predictions, weights and, last, each run's record."""
+    from safetensors.torch import save
+
+    for run, result, standings in trained:
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
         record = replace(
@@ -219,6 +248,7 @@ def _cohort(
             epochs=result.epochs,
             seconds=result.seconds,
             balance=result.balance,
+            standings=standings,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}
