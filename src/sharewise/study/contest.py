@@ -95,7 +95,7 @@ def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callabl
     for run in unit.runs:
         stacks.setdefault(stack_of(run, prepared), []).append(run)
     parts = [some[i : i + COHORT] for some in stacks.values() for i in range(0, len(some), COHORT)]
-    cohorts = [members_of(part, prepared) for part in parts]
+    cohorts = [members_of(part, prepared, directory) for part in parts]
     contests: dict[Key, list[tuple[Place, Run]]] = {}
     for n, part in enumerate(parts):
         for m, run in enumerate(part):

@@ -43,7 +43,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
     definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
-    for key in ("text", "image"):
+    for key in ("text", "image", "tokens"):
         definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     balance = definitions["BalanceSection"]["properties"]
     for key in ("weighting", "aggregator", "scaling", "sampler"):
@@ -56,6 +56,8 @@ def json_schema() -> dict[str, Any]:
     methods = {"enum": list(choose.names())}
     schema["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["CandidateSection"]["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
+    pairs = {"type": "array", "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}}
+    schema["properties"]["transfer"] = {"anyOf": [{"enum": ["auto", "off", False]}, pairs, _ref("TransferSection")]}
     schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]

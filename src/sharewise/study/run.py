@@ -20,6 +20,7 @@ from sharewise.plan import Group
 from sharewise.records import (
     Arm,
     Calibration,
+    Challenge,
     Comparison,
     Decision,
     Phase,
@@ -45,7 +46,7 @@ from sharewise.study.inputs import stackable
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
-from sharewise.study.space import drawn, further
+from sharewise.study.space import RATES, drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units
 from sharewise.study.workers import Workers
@@ -75,6 +76,8 @@ class Findings:
     calibration: tuple[Calibration, ...] = ()
     ensembles: tuple[Comparison, ...] = ()
     """Of each task's ensemble of single-task runs: against one such run, and the shared model against it."""
+    challenges: tuple[Challenge, ...] = ()
+    """Further ways to answer a task, judged once this contest was decided (see `challenge`)."""
 
 
 class Conductor:
@@ -88,7 +91,11 @@ class Conductor:
         self.asked: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
         self.seen: dict[tuple[str, str], list[Run]] = {}
         """Runs by (arm, task) that the last selection compared on validation rows."""
+        self.sizes: dict[str, dict[str, Any]] = {}
+        """Sizes of an arm's models that start from another model's weights: they are that model's."""
         self.selection: tuple[Comparison, ...] = ()
+        self.sources: dict[tuple[str, Phase, int], str] = {}
+        """Of arms whose runs start from another run's weights: that run, by arm, phase and number."""
         self._kept: dict[tuple[str, str, str], Array] = {}
 
     # --- the runs of a phase ------------------------------------------------------------------------------
@@ -97,7 +104,7 @@ class Conductor:
         """(kind, arm whose variant builds it, group) of every group an arm trains itself."""
         if arm.role is Role.ALTERNATIVE:
             return [(arm.name, arm.name, group) for group in arm.plan.groups]
-        groups = [g for g in arm.plan.groups if arm.role is Role.ALONE or len(g.tasks) > 1]
+        groups = [g for g in arm.plan.groups if arm.role is not Role.CANDIDATE or len(g.tasks) > 1]
         return [("neural", arm.name, group) for group in groups]
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
@@ -114,6 +121,7 @@ class Conductor:
             trial=trial,
             params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
+            source=self.sources.get((arm, phase, number)),
         )
 
     def _params(self, kind: str, arm: str, group: Group, trial: int) -> dict[str, Any]:
@@ -136,13 +144,15 @@ class Conductor:
         models they are compared with: with nothing that one task alone does not have."""
         variant = self.design.variants[SINGLE if arm == SEARCH else arm]
         tasks = [self.tasks[name] for name in group.tasks]
-        return further(self.design.tuning.get("space", ()), variant, tasks[:1] if arm == SEARCH else tasks)
+        searched = [what for what in self.design.tuning.get("space", ()) if arm not in self.sizes or what in RATES]
+        default, space = further(searched, variant, tasks[:1] if arm == SEARCH else tasks)
+        return {**default, **self.sizes.get(arm, {})}, space
 
     def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
         """Equal trials for every group of every arm, or of these arms, all with one seed."""
         return [
             self.run(Phase.TUNE, kind, arm, group, trial, 0)
-            for item in (self.design.record.arms if arms is None else arms)
+            for item in (self.design.contest if arms is None else arms)
             for kind, arm, group in self.trained(item)
             for trial in range(self.design.budget.trials)
         ]
@@ -161,9 +171,10 @@ class Conductor:
         """The work list of some runs; trials of nets that stack compete where there are rules."""
         if rules is None or not stackable(self.prepared.encoder):
             return units(runs, self.prepared)
-        competing = units_of([r for r in runs if r.kind == "neural"], self.prepared, rules)
+        competing = [r for r in runs if r.kind == "neural" and r.source is None]
+        others = [r for r in runs if r not in competing]
         return sorted(
-            [*competing, *units([r for r in runs if r.kind != "neural"], self.prepared)], key=lambda u: -u.cost
+            [*units_of(competing, self.prepared, rules), *units(others, self.prepared)], key=lambda u: -u.cost
         )
 
     def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
@@ -187,7 +198,7 @@ class Conductor:
         where the study has a pruner."""
         from sharewise.study.tuning import AT_ONCE
 
-        wanted = [item for arm in (self.design.record.arms if arms is None else arms) for item in self.trained(arm)]
+        wanted = [item for arm in (self.design.contest if arms is None else arms) for item in self.trained(arm)]
         tuning, n_trials = self.design.tuning, self.design.budget.trials
         searches = [self._searched(*item) for item in wanted] if tuning["sampler"] != "random" else []
         pruner = tuning.get("pruner", "none")
@@ -232,7 +243,7 @@ class Conductor:
 
     def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
-        everything = [item for arm in self.design.record.arms for item in self.trained(arm)]
+        everything = [item for arm in self.design.contest for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
@@ -366,7 +377,7 @@ class Conductor:
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
             together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
             together = tuple(c for c in together if c.candidate == ENSEMBLE)
-            measured = self._calibrations(decisions, best, by_arm)
+            measured = self.calibrations(decisions, best, by_arm)
             return Findings(
                 None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
             )
@@ -415,22 +426,22 @@ class Conductor:
             best,
             tuple(pooled(against_best, {task.name: task.family for task in self.tasks})),
             stability(options, decisions, prefer_fewer_models=prefer),
-            self._calibrations(decisions, best, by_arm, candidate.name),
+            self.calibrations(decisions, best, by_arm, candidate.name),
             tuple(against_ensembles(opened_pairs)),
         )
 
-    def _calibrations(
+    def calibrations(
         self,
         decisions: Sequence[Decision],
         best: dict[str, str],
         runs: dict[tuple[str, str], list[Run]],
         candidate: str | None = None,
     ) -> tuple[Calibration, ...]:
-        """Calibration on test rows of every task's two ways to be answered, its best single-task arm first."""
+        """Calibration on test rows of every task's ways to be answered, its best single-task arm first."""
         made = []
         for decision in decisions:
             task = decision.task
-            for arm in dict.fromkeys([best[task], *([candidate] if candidate else [])]):
+            for arm in dict.fromkeys([best[task], *([candidate] if candidate else []), decision.arm]):
                 done = [read_record(self.directory, run) for run in runs.get((arm, task), ())]
                 done = [record for record in done if record.status is Status.DONE]
                 found = calibration(

@@ -44,6 +44,9 @@ WEIGHTS = Range(0.25, 4.0, "log")
 BALANCES = OneOf(("equal", "uncertainty", "dwa", "imtl_l", "upgrad", "pcgrad"))
 """Two learn weights, one reads the losses' pace, one their logarithms, two compare task gradients."""
 
+RATES = ("optimiser",)
+"""What is searched where the model's sizes are given."""
+
 TUNED = ("lr", "weight_decay", "dropout")
 """What every neural trial varies, member by member of a cohort; all else makes another stack."""
 
@@ -103,6 +106,11 @@ def _whole(split: object) -> list[int]:
     """The shared layers that a split names."""
     given = split.values() if isinstance(split, Mapping) else [split]
     return [n for n in given if isinstance(n, int)]
+
+
+def sizes_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The sizes that a trial's model has, without those of single tasks' parts."""
+    return {name: params[name] for name in (*WIDTHS, *DEPTHS) if name in params}
 
 
 def drawn(default: Mapping[str, Any], space: Space, number: int, seed: int) -> dict[str, Any]:

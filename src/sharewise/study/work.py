@@ -24,6 +24,8 @@ from sharewise.study.prepare import Prepared
 from sharewise.tasks import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sharewise.models.build import GroupModel
     from sharewise.study.contest import Rules
     from sharewise.study.design import Variant
@@ -44,7 +46,7 @@ class Run:
     """One model to train: a group's tasks by one kind of model ("neural", or an alternative's name) with one seed.
 
     `arm` is the arm whose variant builds it; `params` the tuned values. The run id depends on all of these and on
-    nothing else, so that a resumed study finds what it has.
+    nothing else, so that a resumed study finds what it has. `source` is the run whose stored weights it starts from.
     """
 
     phase: Phase
@@ -55,11 +57,13 @@ class Run:
     trial: int
     params: dict[str, Any]
     key: str
+    source: str | None = None
 
     @property
     def run_id(self) -> str:
         """File-system safe name, unique within a study."""
         what = f"{self.kind}|{self.key}|{self.group.name}|{'|'.join(self.group.tasks)}|{self.trial}|{self.seed}"
+        what += f"|{self.source}" if self.source else ""
         digest = hashlib.blake2b(what.encode(), digest_size=5).hexdigest()
         slug = re.sub(r"[^A-Za-z0-9]+", "-", self.group.name).strip("-")[:40].lower()
         return f"{self.phase.value}-{self.kind}-{slug}-{digest}"
@@ -121,7 +125,8 @@ def stack_of(run: Run, prepared: Prepared) -> tuple[Any, ...]:
     choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
     # A task alone has nothing to balance: what else a trial varies is in the choice and the recipe.
     trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
-    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks
+    started = run.source is not None
+    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, started
 
 
 def variant_of(run: Run, prepared: Prepared) -> Variant:
@@ -185,13 +190,44 @@ def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callabl
         contest.carry_out(unit, prepared, directory, progress)
         return
     if unit.runs[0].kind == "neural":
-        _cohort(unit.runs, prepared, directory, progress)
+        runs = [run for run in unit.runs if _has_start(run, prepared, directory)]
+        if runs:
+            _cohort(runs, prepared, directory, progress)
         return
     for run in unit.runs:
         if not (directory / "runs" / f"{run.run_id}.json").exists():
             _single(run, prepared, directory)
         if progress is not None:
             progress(1)
+
+
+def _has_start(run: Run, prepared: Prepared, directory: Path) -> bool:
+    """Whether a run can start; one whose source diverged is written down as failed."""
+    if run.source is None:
+        return True
+    source = from_json(RunRecord, (directory / "runs" / f"{run.source}.json").read_bytes())
+    if source.status is Status.DONE:
+        return True
+    message = f"the run that it starts from, {run.source}, {source.status.value}"
+    _write(replace(_record(run, run.kind), status=Status.FAILED, message=message), {}, {}, prepared, directory)
+    return False
+
+
+def start_of(run: Run, model: GroupModel, directory: Path) -> dict[str, Tensor]:
+    """Parameters that a run starts from, by name, out of its source's stored weights; of several checkpoints, from the
+    one that answers its task."""
+    from safetensors import safe_open
+
+    from sharewise.models.transfer import carried
+
+    (task,) = run.group.tasks
+    made: dict[str, Tensor] = {}
+    for path in sorted((directory / "models" / str(run.source)).glob("*.safetensors"), key=lambda p: int(p.stem)):
+        with safe_open(path, framework="pt") as file:
+            config = json.loads(file.metadata()["config"])
+            if not made or task in config["answers"]:
+                made = carried(model, task, config, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    return made
 
 
 def _parts(run: Run) -> tuple[str, ...]:
@@ -202,12 +238,12 @@ def _parts(run: Run) -> tuple[str, ...]:
 def _cohort(
     runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
 ) -> None:
-    cohort = members_of(runs, prepared)
+    cohort = members_of(runs, prepared, directory)
     results = cohort.fit(_parts(runs[0]), progress)
     written([(run, result, ()) for run, result in zip(runs, results, strict=True)], cohort.model, prepared, directory)
 
 
-def members_of(runs: Sequence[Run], prepared: Prepared) -> Cohort:
+def members_of(runs: Sequence[Run], prepared: Prepared, directory: Path) -> Cohort:
     """The cohort of runs that stack, ready to be trained."""
     from sharewise.models.build import GroupModel, placed, slots_of
     from sharewise.study.space import TUNED
@@ -225,7 +261,8 @@ def members_of(runs: Sequence[Run], prepared: Prepared) -> Cohort:
         for r, t in zip(runs, tuned, strict=True)
     ]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
-    return Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
+    starts = [start_of(run, model, directory) for run in runs if run.source is not None]
+    return Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)), starts)
 
 
 def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, directory: Path) -> None:
@@ -255,7 +292,7 @@ def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, d
             for part, by_task in result.predictions.items()
         }
         files: dict[str, bytes] = {}
-        if run.phase is Phase.CONFIRM:
+        if run.phase in (Phase.CONFIRM, Phase.PRETRAIN):
             for i, state in enumerate(result.states):
                 answers = [names[t] for t in state.tasks if not prepared.tasks.tasks[t].auxiliary]
                 config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
@@ -315,6 +352,7 @@ def _record(run: Run, arm: str) -> RunRecord:
         trial=run.trial,
         params=run.params,
         status=Status.DONE,
+        source=run.source,
     )
 
 
