@@ -8,28 +8,20 @@ processor seconds of one thread, the median of three draws.
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
-from sharewise.grouping.base import Estimate
 from sharewise.grouping.constraints import Constraints
 from sharewise.grouping.exact import best_partitions
 from sharewise.grouping.local import LocalSearch
 from sharewise.grouping.objective import Objective
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "grouping"))
 
-def drawn(n_tasks: int, seed: int) -> Estimate:
-    """An estimate without structure, the hardest to search."""
-    random = np.random.default_rng(seed)
-    theta = random.normal(size=(n_tasks, n_tasks)) * 0.6 - 0.1
-    np.fill_diagonal(theta, 0.0)
-    covariance = np.zeros((n_tasks, n_tasks + 1, n_tasks + 1))
-    for k in range(n_tasks):
-        root = random.normal(size=(n_tasks + 1, n_tasks + 1)) * 0.1
-        covariance[k] = root @ root.T / 3
-        covariance[k, k + 1, :] = covariance[k, :, k + 1] = 0.0
-    return Estimate(random.normal(size=n_tasks) * 0.3, theta, covariance)
+from made_estimates import drawn
 
 
 def timed(n_tasks: int, limits: Constraints, exact: bool) -> float:

@@ -1,6 +1,7 @@
-"""Tags and sentence tasks by the native token encoder, alone and together, on a real table: one run each.
+"""Tags and sentence tasks by an encoder of tokens, alone and together, on a real table: one run each.
 
     python benchmarks/tagging.py snips --rows 13084 --epochs 10 slots intent
+    python benchmarks/tagging.py snips --encoder embedded slots intent
 
 Prints a line a model: seconds on one core, and the metric of every task on the test rows. No intervals: it tells whether
 the encoder is worth comparing at all, beside the linear figures of the data card.
@@ -17,9 +18,12 @@ import numpy as np
 import torch
 
 from sharewise import metrics
+from sharewise.batch import Inputs
+from sharewise.models.backbones.store import cache_folder
 from sharewise.models.build import GroupModel, slots_of
+from sharewise.models.reading import encode
 from sharewise.plan import Choice
-from sharewise.study.inputs import encoder_config
+from sharewise.study.inputs import blocks_read, encoder_config
 from sharewise.tables import tags
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import read
@@ -40,21 +44,25 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--only-together", action="store_true")
     parser.add_argument("--split", default="split")
+    parser.add_argument("--encoder", default="words", help="words, or embedded: a frozen sentence model's word vectors")
     said = parser.parse_args()
     torch.set_num_threads(1)
     table = read(Path(os.environ["SHAREWISE_DATA"]) / f"{said.table}.parquet")
     kinds = {t: TaskKind.TOKEN_TAGGING if "list" in str(table.column(t).type) else None for t in said.tasks}
     declared = Declaration(
-        tuple(TaskDeclaration(t, kinds[t]) for t in said.tasks), (InputDeclaration("tokens", InputKind.TOKENS),)
+        tuple(TaskDeclaration(t, kinds[t]) for t in said.tasks),
+        (InputDeclaration("tokens", InputKind.TOKENS, encoder=Choice(said.encoder)),),
     )
     schema = resolve(table, declared).schema
     split = np.array([str(s) for s in table.column(said.split).to_pylist()])
     parts = {part: np.flatnonzero(split == part) for part in ("train", "validation", "test")}
     parts["train"] = np.sort(np.random.default_rng(0).permutation(parts["train"])[: said.rows])
     codec = Codec.fit(table, schema, parts["train"])
-    inputs = tags.shortened(codec.encode(table))
-    data = TrainingData.of(schema.tasks, inputs, codec.targets(table), parts)
+    inputs = tags.shortened(encode(codec, table, cache_folder()))
     encoder = encoder_config(codec, inputs, parts["train"], {})
+    wanted = blocks_read(encoder)
+    read_by = Inputs({name: block for name, block in inputs.blocks.items() if wanted is None or name in wanted})
+    data = TrainingData.of(schema.tasks, read_by, codec.targets(table), parts)
     groups = [said.tasks] if said.only_together else [*([t] for t in said.tasks), said.tasks]
     for group in groups:
         started = time.process_time()

@@ -12,12 +12,12 @@ import torch
 
 from sharewise.batch import Inputs
 from sharewise.tables.texts import locate
+from tiny_networks import tiny_bert
 
 Blocks = dict[str, np.ndarray]
 Case = tuple[dict[str, Any], Blocks]
 
 TABULAR = {"n_numeric": 3, "cardinalities": [4, 20], "n_embedding": 2, "bins": [[-1.0, 0.0, 1.0], [], [0.0, 0.5, 2.0]]}
-WORDS = ["sun", "rain", "wind", "snow", "hot", "cold", "day", "night"]
 
 
 def tabular(rows: int, folder: Path) -> Case:
@@ -78,6 +78,25 @@ def tokens(rows: int, folder: Path) -> Case:
     return config, {"tokens:words": codes}
 
 
+def token_vectors(rows: int, folder: Path) -> Case:
+    random = np.random.default_rng(6)
+    cells = random.normal(size=(rows, 5, 9)).astype(np.float16)
+    cells[..., 0] = 1
+    cells[np.arange(5) >= random.integers(1, 6, rows)[:, None]] = 0
+    return {"name": "token_vectors", "block": "tokens:words", "n_in": 8, "scale": 2.0}, {"tokens:words": cells}
+
+
+def token_transformer(rows: int, folder: Path) -> Case:
+    where, digest = tiny_transformer(folder)
+    random = np.random.default_rng(2)
+    pieces = np.zeros((rows, 6, 2), np.int32)
+    for row in range(rows):
+        n = random.integers(1, 6)
+        pieces[row, :n, 0] = 1 + random.integers(4, 12, n)
+    config = {"name": "token_transformer", "block": "tokens:words", "model": where, "digest": digest, "n_out": 16}
+    return {**config, "max_tokens": 40, "train": "all"}, {"tokens:words": pieces}
+
+
 CASES: dict[str, Callable[[int, Path], Case]] = {
     "tabular": tabular,
     "vectors": vectors,
@@ -86,6 +105,8 @@ CASES: dict[str, Callable[[int, Path], Case]] = {
     "transformer": transformer,
     "picture": picture,
     "tokens": tokens,
+    "token_vectors": token_vectors,
+    "token_transformer": token_transformer,
 }
 
 MISSING = {"numeric": 0, "categorical": 0, "embedding": 0, "present": 0}
@@ -94,24 +115,9 @@ MISSING = {"numeric": 0, "categorical": 0, "embedding": 0, "present": 0}
 
 @cache
 def tiny_transformer(folder: Path) -> tuple[str, str]:
-    """A BERT of 2 layers and 16 units with 12 tokens, made here and saved as safetensors; its folder and digest."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    torch.manual_seed(0)
-    where = folder / "tiny-bert"
-    where.mkdir(exist_ok=True)
-    (where / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]) + "\n")
-    BertTokenizerFast(str(where / "vocab.txt")).save_pretrained(where)
-    config = BertConfig(
-        vocab_size=12,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=40,
-    )
-    BertModel(config).save_pretrained(where)
-    return str(where), locate.backbone(str(where)).digest
+    """Folder and digest of a tiny BERT."""
+    where = tiny_bert(folder / "tiny-bert", positions=40)
+    return where, locate.backbone(where).digest
 
 
 def tensors(blocks: Blocks, members: int) -> Inputs[torch.Tensor]:

@@ -16,29 +16,12 @@ from sharewise.models.encoders.transformer import Transformer
 from sharewise.models.stacked import Stack
 from sharewise.tables.texts.transformer import Transformer as Reading
 from sharewise.tables.texts.transformer import TransformerEncoder
-
-WORDS = ["sun", "rain", "wind", "snow", "hot", "cold", "day", "night"]
+from tiny_networks import tiny_bert
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A BERT of 2 layers and 16 units with 12 tokens."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    torch.manual_seed(0)
-    where = tmp_path_factory.mktemp("tiny")
-    (where / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]) + "\n")
-    BertTokenizerFast(str(where / "vocab.txt")).save_pretrained(where)
-    config = BertConfig(
-        vocab_size=12,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=12,
-    )
-    BertModel(config).save_pretrained(where)
-    return str(where)
+    return tiny_bert(tmp_path_factory.mktemp("tiny"))
 
 
 def column(values: list[str | None]) -> pa.ChunkedArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind, Schema
 from sharewise.tasks import TaskSet
+from tiny_networks import tiny_vision
 
 transformers = pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
@@ -27,24 +27,7 @@ Image = pytest.importorskip("PIL.Image")
 
 @pytest.fixture(scope="module", params=["vit", "resnet"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp(request.param)
-    torch.manual_seed(0)
-    if request.param == "vit":
-        config = transformers.ViTConfig(
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            image_size=16,
-            patch_size=8,
-        )
-        transformers.ViTModel(config).save_pretrained(where)
-        said = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}
-        (where / "preprocessor_config.json").write_text(json.dumps(said))
-    else:
-        config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
-        transformers.ResNetModel(config).save_pretrained(where)
-    return where
+    return tiny_vision(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def pixels(n: int = 5) -> np.ndarray:

@@ -8,26 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from sharewise.bundle import Bundle
 from sharewise.errors import BundleError
 from sharewise.study import Study
-
-WORDS = ["sun", "rain", "wind", "snow", "hot", "cold", "day", "night"]
-
-
-def tiny(where: Path) -> str:
-    """A BERT of 2 layers and 16 units with 12 tokens."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    torch.manual_seed(0)
-    where.mkdir()
-    (where / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]) + "\n")
-    BertTokenizerFast(str(where / "vocab.txt")).save_pretrained(where)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=12, max_position_embeddings=12, **sizes)).save_pretrained(where)
-    return str(where)
+from tiny_networks import WORDS, tiny_bert
 
 
 def table(n: int = 240, seed: int = 0) -> pa.Table:
@@ -43,7 +28,7 @@ def table(n: int = 240, seed: int = 0) -> pa.Table:
 @pytest.mark.parametrize("train", ["none", "all", "1", "lora"])
 def test_from_text_to_a_bundle_that_stands_alone(train: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHAREWISE_CACHE", str(tmp_path / "cache"))
-    model = tiny(tmp_path / "model")
+    model = tiny_bert(tmp_path / "model")
     how = {"name": "transformer", "model": model, "train": train, "rank": 2}
     study = Study(
         table(),
@@ -64,3 +49,35 @@ def test_from_text_to_a_bundle_that_stands_alone(train: str, tmp_path: Path, mon
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(BundleError, match="is cut off"):
         Bundle.load(tmp_path / "moved")
+
+
+def sentences(n: int = 200, seed: int = 0) -> pa.Table:
+    """`tags` names hot and cold words, a span where two follow each other; `wet` is of the whole sentence."""
+    draw = np.random.default_rng(seed)
+    said = [[str(w) for w in draw.choice(["sun", "rain", "hot", "cold"], draw.integers(1, 16))] for _ in range(n)]
+    kind = {"sun": "O", "rain": "O", "hot": "B-warm", "cold": "B-cool"}
+    words = [None if i % 17 == 0 else [] if i % 23 == 0 else s for i, s in enumerate(said)]
+    tags = [None if w is None else [kind[x] for x in w] for w in words]
+    return pa.table({"words": words, "tags": tags, "wet": [int("rain" in (w or ())) for w in words]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", ["none", "1", "lora"])
+def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHAREWISE_CACHE", str(tmp_path / "cache"))
+    model = tiny_bert(tmp_path / "model")
+    how = {"name": "transformer", "model": model, "train": train, "rank": 2, "subwords": "mean"}
+    study = Study(
+        sentences(),
+        tasks=[{"name": "tags", "kind": "token_tagging"}, {"name": "wet", "kind": "binary"}],
+        inputs=[{"name": "words", "kind": "tokens", "encoder": how}],
+        budget={"level": "quick", "trials": 1, "seeds": 2, "epochs": 2},
+    )
+    result = study.run(tmp_path / "run", workers=1)
+    assert {d.task for d in result.decisions} == {"tags", "wet"}
+    fresh = pa.table({"words": [["hot", "sun"], None, [], ["cold", "nonsense", ""] * 250]})
+    shutil.copytree(result.bundle, tmp_path / "moved")
+    before = Bundle.load(result.bundle).predict(fresh)
+    shutil.rmtree(model)
+    assert before.equals(Bundle.load(tmp_path / "moved").predict(fresh))
+    assert [len(t) for t in before["tags"].to_pylist()] == [2, 0, 0, 750]

@@ -260,7 +260,7 @@ METADATA = {
 
 
 def test_metadata_of_a_file_in_our_words() -> None:
-    said = described.declaration(METADATA)
+    said = described.declaration(METADATA, ["id", "part", "field", *"apbomcgsue"])
     assert (said.row_id, said.split, said.time, said.group) == ("id", "part", None, "field")
     assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC), InputDeclaration("p", InputKind.IMAGE))
     kinds = {t.name: (t.kind, t.metric) for t in said.tasks}
@@ -279,3 +279,10 @@ def test_metadata_of_a_file_in_our_words() -> None:
     assert by_name["o"].classes == ("l", "h")
     assert by_name["c"].transform == "log1p"
     assert by_name["g"].by == "field"
+
+
+def test_metadata_of_columns_that_are_gone_counts_for_nothing() -> None:
+    said = described.declaration(METADATA, ["id", "a", "b", "u"])
+    assert (said.row_id, said.split, said.group) == ("id", None, None)
+    assert said.inputs == (InputDeclaration("a", InputKind.NUMERIC),)
+    assert [t.name for t in said.tasks] == ["b", "u"]

@@ -38,7 +38,7 @@ def of_table(path: Path) -> Subject:
                 "Write a study file with: sharewise init TABLE, and audit that",
             )
         )
-    return subject(str(path), table, declaration(table.described), SplitSpec())
+    return subject(str(path), table, declaration(table.described, table.names), SplitSpec())
 
 
 def subject(

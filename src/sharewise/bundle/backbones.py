@@ -9,10 +9,14 @@ from typing import Any
 
 from sharewise.tables.codec import Codec
 from sharewise.tables.images.backbone import BackboneEncoder
+from sharewise.tables.sentences.transformer import SentenceTransformerEncoder
 from sharewise.tables.texts import locate
 from sharewise.tables.texts.transformer import TransformerEncoder
 
 BACKBONES = "backbones"
+
+Reader = TransformerEncoder | SentenceTransformerEncoder | BackboneEncoder
+"""Encoders of a codec that read by a network of others."""
 
 
 def folder(digest: str) -> str:
@@ -34,7 +38,7 @@ def relocated(codec: Codec, root: Path) -> Codec:
     inside = {e: replace(e, model=str(root / folder(e.digest))) for e in _readers(codec)}
     if not inside:
         return codec
-    found = (inside.get(e, e) if isinstance(e, TransformerEncoder | BackboneEncoder) else e for e in codec.encoders)
+    found = (inside.get(e, e) if isinstance(e, Reader) else e for e in codec.encoders)
     return replace(codec, encoders=tuple(found))
 
 
@@ -47,5 +51,5 @@ def at(architecture: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
     return {**architecture, "encoder": {**encoder, "parts": parts}}
 
 
-def _readers(codec: Codec) -> list[TransformerEncoder | BackboneEncoder]:
-    return [e for e in codec.encoders if isinstance(e, TransformerEncoder | BackboneEncoder)]
+def _readers(codec: Codec) -> list[Reader]:
+    return [e for e in codec.encoders if isinstance(e, Reader)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sharewise.tables.tokens import AS_WORDS
 
 Array = NDArray[Any]
 
@@ -29,6 +32,12 @@ def pooled_pixels(pictures: Array, most: int = SIDE) -> Array:
         means = sums // (counts[:, None, None] * counts[None, :, None]).astype(np.uint32)
         out[start : start + 4096] = means.reshape(len(means), -1)
     return out
+
+
+def word_blocks(names: Collection[str]) -> list[str]:
+    """The blocks of word codes among blocks of these names: of tokens that a network reads as sub-words, those that
+    stand beside them."""
+    return [n for n in names if n.startswith("tokens:") and f"{n}{AS_WORDS}" not in names]
 
 
 def word_counts(tokens: Array, most: int = WORDS) -> Array:

@@ -25,6 +25,7 @@ READERS: Catalogue[Any] = Catalogue(
     "deferred reader",
     {
         "TransformerEncoder": "sharewise.models.backbones.text:read",
+        "SentenceTransformerEncoder": "sharewise.models.backbones.words:read",
         "BackboneEncoder": "sharewise.models.backbones.picture:read",
     },
 )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sharewise.batch import Inputs
 from sharewise.models.alternative import Alternative, GroupData
-from sharewise.models.pooled import pooled_pixels, word_counts
+from sharewise.models.pooled import pooled_pixels, word_blocks, word_counts
 from sharewise.seeds import derive
 from sharewise.tasks import Task, TaskKind, TaskSet
 
@@ -268,7 +268,7 @@ def flattened(inputs: Inputs[Array]) -> Inputs[Array]:
     vectors = [inputs[name] for name in own if inputs[name].ndim == 2 and inputs[name].dtype.kind == "f"]
     ids = [inputs[name] for name in own if name.startswith("id:")]
     vectors += [pooled_pixels(inputs[name]) for name in own if name.startswith("image:") and inputs[name].ndim == 4]
-    vectors += [word_counts(inputs[name]) for name in own if name.startswith("tokens:")]
+    vectors += [word_counts(inputs[name]) for name in word_blocks(own)]
     if vectors:
         blocks["embedding"] = _beside(blocks.get("embedding"), vectors)
     if ids:

@@ -59,7 +59,7 @@ SEARCHED = {
 """What a run directory holds besides where its design has a search."""
 
 SIDELINES = (
-    "plans.json", "grouping.json",
+    *SEARCHED,
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
     "calibration.json", "ensembles.json", "cost.json",
 )  # fmt: skip

@@ -39,6 +39,7 @@ SAMPLER = Family("sampler", "sharewise.balance.sampling")
 READING = Family("encoder", "sharewise.tables.readings")
 TEXT = Family("encoder", "sharewise.tables.texts")
 IMAGE = Family("encoder", "sharewise.tables.images")
+TOKENS = Family("encoder", "sharewise.tables.sentences")
 
 SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),

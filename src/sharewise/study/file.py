@@ -129,7 +129,7 @@ class StudyFile(Section):
         """
         from sharewise.tables import described
 
-        own = described.declaration(table.described) if table is not None and table.described else None
+        own = described.declaration(table.described, table.names) if table is not None and table.described else None
         lines = self._lines
         inputs = None
         if self.inputs is not None:
@@ -155,6 +155,7 @@ class StudyFile(Section):
             entity=data.entity,
             text=self.encoders.text,
             image=self.encoders.image,
+            tokens=self.encoders.tokens,
             file=self._file,
             lines={role: line for role, line in roles.items() if line is not None},
         )

@@ -60,6 +60,11 @@ def seconds_a_row(config: Mapping[str, Any]) -> float:
             total += 7e-7 * part["side"] ** 2 * part["widths"][0] / 16 * part["depth"]
         elif part["name"] == "tokens":
             total += 5e-4
+        elif part["name"] == "token_vectors":
+            total += 6e-7 * part["n_in"]
+        elif part["name"] in ("transformer", "token_transformer"):
+            # Forward and backward of six layers of 12 width^2 weights over some 30 tokens.
+            total += 5e-7 * part["n_out"] ** 2
     return total
 
 

@@ -43,7 +43,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
     definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
-    for key in ("text", "image"):
+    for key in ("text", "image", "tokens"):
         definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     balance = definitions["BalanceSection"]["properties"]
     for key in ("weighting", "aggregator", "scaling", "sampler"):

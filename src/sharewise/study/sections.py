@@ -21,6 +21,7 @@ from sharewise.study.choices import (
     SAMPLER,
     SCALING,
     TEXT,
+    TOKENS,
     WEIGHTING,
     Family,
     choice,
@@ -155,7 +156,7 @@ class InputSection(Section):
     kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
     columns: tuple[Text, ...] = Field(default=(), description="Two text columns that are read as a pair.")
     encoder: Annotated[Choice, chosen(READING)] | None = Field(
-        default=None, description="How a text or a picture is read."
+        default=None, description="How a text, a picture or tokens are read."
     )
 
     @model_validator(mode="before")
@@ -184,6 +185,7 @@ class EncodersSection(Section):
 
     text: Annotated[Choice, chosen(TEXT)] | None = None
     image: Annotated[Choice, chosen(IMAGE)] | None = None
+    tokens: Annotated[Choice, chosen(TOKENS)] | None = None
     fusion: Literal["concat", "gated", "attention"] = Field(
         default="concat", description="side by side, a gated sum, or every input looking at the others."
     )

@@ -52,7 +52,7 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
     unknown = [t for t in tasks if t not in table.names]
     if unknown:
         raise ConfigError([table.no_column(t) for t in unknown])
-    own = described.declaration(table.described)
+    own = described.declaration(table.described, table.names)
     said = _roles(table, own, tasks)
     if tasks:
         known = {t.name: t for t in own.tasks}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sharewise.tables.schema import Declaration, InputDeclaration, InputKind, TaskDeclaration
@@ -46,16 +46,26 @@ FITS = {
 }
 
 
-def declaration(described: Mapping[str, Any]) -> Declaration:
-    """What the metadata says, in our words. Columns of kind `multilabel` are binary tasks, one each, as the cards
-    score them; `ordered` makes a multiclass task ordinal; `per_group` groups it; `count` asks for log1p."""
+def declaration(described: Mapping[str, Any], columns: Collection[str]) -> Declaration:
+    """What the metadata says of the table's `columns`, in our words.
+
+    Columns of kind `multilabel` are binary tasks, one each, as the cards score them; `ordered` makes a multiclass task
+    ordinal; `per_group` groups it; `count` asks for log1p. Metadata outlives a column that was dropped with another
+    tool, so what it says of columns that are gone counts for nothing.
+    """
+
+    def role(name: str) -> str | None:
+        said = described.get(name)
+        return said if said in columns else None
+
+    there = [i for i in described.get("inputs", ()) if i["name"] in columns]
     return Declaration(
-        tasks=tuple(_task(t) for t in described.get("tasks", ())),
-        inputs=tuple(InputDeclaration(i["name"], input_kind(i["kind"])) for i in described.get("inputs", ())) or None,
-        row_id=described.get("row_id"),
-        split=described.get("split"),
-        time=described.get("time"),
-        group=described.get("group"),
+        tasks=tuple(_task(t) for t in described.get("tasks", ()) if t["name"] in columns),
+        inputs=tuple(InputDeclaration(i["name"], input_kind(i["kind"])) for i in there) or None,
+        row_id=role("row_id"),
+        split=role("split"),
+        time=role("time"),
+        group=role("group"),
     )
 
 

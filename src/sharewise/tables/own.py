@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sharewise.tables import images, texts
+from sharewise.tables import images, sentences, texts
 from sharewise.tables.blocks import Array, BlockEncoder
 from sharewise.tables.encoders import EmbeddingEncoder, Encoder, Rows, encoder_from_json, fit_encoder
 from sharewise.tables.ids import IdEncoder
@@ -16,13 +16,22 @@ from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.images.native import PictureEncoder
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind
+from sharewise.tables.sentences.transformer import SentenceTransformerEncoder
 from sharewise.tables.texts.ngrams import Ngrams, NgramsEncoder
 from sharewise.tables.texts.transformer import TransformerEncoder
-from sharewise.tables.tokens import TokensEncoder
+from sharewise.tables.tokens import AS_WORDS, TokensEncoder
 
 READERS: dict[str, type[BlockEncoder]] = {
     c.__name__: c
-    for c in (IdEncoder, NgramsEncoder, TransformerEncoder, PictureEncoder, BackboneEncoder, TokensEncoder)
+    for c in (
+        IdEncoder,
+        NgramsEncoder,
+        TransformerEncoder,
+        PictureEncoder,
+        BackboneEncoder,
+        TokensEncoder,
+        SentenceTransformerEncoder,
+    )
 }
 """Encoders with a block of their own, by the name that `codec.json` holds."""
 
@@ -41,6 +50,10 @@ def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...
         if isinstance(encoder, TransformerEncoder) and not encoder.frozen:
             # Trees and linear models cannot read tokens: they get the same text as n-grams.
             made[f"{name} as n-grams"] = Ngrams().fit(f"{name} as n-grams", columns, rows).aside_of_network()
+        if isinstance(encoder, SentenceTransformerEncoder):
+            # Their rivals read the words themselves.
+            aside = f"{name}{AS_WORDS}"
+            made[aside] = TokensEncoder.fit(name, columns[0][1], rows).aside_of_network(aside)
     return tuple(made.values())
 
 
@@ -55,7 +68,8 @@ def _fitted(
             choice = said.encoder or images.default()
             return images.CATALOGUE.build(choice.name, **choice.params).fit(name, columns[0][1], rows, folder)
         case InputKind.TOKENS:
-            return TokensEncoder.fit(name, columns[0][1], rows)
+            choice = said.encoder or sentences.default()
+            return sentences.CATALOGUE.build(choice.name, **choice.params).fit_sentences(name, columns[0][1], rows)
         case InputKind.ID:
             return IdEncoder.fit(name, columns[0][1], rows)
         case _:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from sharewise.catalogue import Catalogue
-from sharewise.tables import images, texts
+from sharewise.tables import images, sentences, texts
 from sharewise.tables.schema import InputKind
 
-OF_KIND: dict[InputKind, Catalogue[Any]] = {InputKind.TEXT: texts.CATALOGUE, InputKind.IMAGE: images.CATALOGUE}
+OF_KIND: dict[InputKind, Catalogue[Any]] = {
+    InputKind.TEXT: texts.CATALOGUE,
+    InputKind.IMAGE: images.CATALOGUE,
+    InputKind.TOKENS: sentences.CATALOGUE,
+}
 
 CATALOGUE: Catalogue[Any] = Catalogue("encoder", {n: c[n] for c in OF_KIND.values() for n in c})
 

@@ -12,7 +12,7 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import hierarchy, images, infer, pictures, suspicion, tags, texts, tokens
+from sharewise.tables import hierarchy, images, infer, pictures, sentences, suspicion, tags, texts, tokens
 from sharewise.tables.read import Table
 from sharewise.tables.schema import (
     Declaration,
@@ -118,6 +118,8 @@ class _Resolver:
         own = said.encoder if said is not None else None
         if kind is InputKind.IMAGE:
             return Input(name, kind, own or self.said.image or images.default())
+        if kind is InputKind.TOKENS:
+            return Input(name, kind, own or self.said.tokens)
         if kind is not InputKind.TEXT:
             return Input(name, kind)
         choice = own or self.said.text
@@ -134,6 +136,9 @@ class _Resolver:
             if kind is InputKind.TEXT:
                 choice = said.encoder or self.said.text or texts.default()
                 texts.CATALOGUE.build(choice.name, **choice.params).check()
+            elif kind is InputKind.TOKENS:
+                choice = said.encoder or self.said.tokens or sentences.default()
+                sentences.CATALOGUE.build(choice.name, **choice.params).check_sentences()
         except DataError as error:
             self.take([replace(p, column=p.column or said.name) for p in error.problems], said.line)
             return False

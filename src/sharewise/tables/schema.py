@@ -111,9 +111,9 @@ class InputDeclaration:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said about a table's columns. `inputs` None means "every column that is nothing else", `text` how a text
-    is read that does not say it; `file` and
-    `lines` (role to line) are where it is said."""
+    """What is said about a table's columns. `inputs` None means "every column that is nothing else", `text`, `image`
+    and `tokens` how such an input is read that does not say it; `file` and `lines` (role to line) are where it is
+    said."""
 
     tasks: tuple[TaskDeclaration, ...]
     inputs: tuple[InputDeclaration, ...] | None = None
@@ -124,6 +124,7 @@ class Declaration:
     entity: str | None = None
     text: Choice | None = None
     image: Choice | None = None
+    tokens: Choice | None = None
     file: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,9 @@ MIN_COUNT = 2
 unseen, so that the vector of the unseen is trained on what unseen words are like."""
 
 BUCKETS = 8192
+AS_WORDS = " as words"
+"""Ending of the name of a block that holds words for the rivals of a network that reads sub-words."""
+
 N_FORMS = 7
 """Codes that `forms` gives."""
 
@@ -41,6 +44,15 @@ class TokensEncoder(BlockEncoder):
 
     levels: tuple[str, ...]
     length: int
+    aside: bool = False
+
+    @property
+    def for_network(self) -> bool:
+        return not self.aside
+
+    def aside_of_network(self, name: str) -> TokensEncoder:
+        """The same encoder, under another name, for models that cannot read what the network reads."""
+        return replace(self, name=name, aside=True)
 
     @property
     def shape(self) -> Shape:

@@ -94,11 +94,14 @@ class TrainingData:
         return present, classes
 
     def gather(self, rows: Tensor) -> Inputs[Tensor]:
-        """Inputs of the rows (M, B), block by block (M, B, ...)."""
+        """Inputs of the rows (M, B), block by block (M, B, ...); sentences as wide as the longest of these rows."""
         flat = rows.reshape(-1)
-        return Inputs(
-            {n: b.index_select(0, flat).view(*rows.shape, *b.shape[1:]) for n, b in self.inputs.blocks.items()}
-        )
+        made = {}
+        for name, block in self.inputs.blocks.items():
+            if self.lengths is not None and name.startswith("tokens:"):
+                block = block[:, : max(int(self.lengths[flat.cpu().numpy()].max(initial=1)), 1)]
+            made[name] = block.index_select(0, flat).view(*rows.shape, *block.shape[1:])
+        return Inputs(made)
 
 
 def _scale(kind: TaskKind, n_classes: int, values: np.ndarray, present: np.ndarray) -> float:

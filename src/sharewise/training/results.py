@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sharewise.models.build import GroupModel
@@ -179,7 +180,9 @@ class Collector:
             outputs = self.model.predict(self.data.gather(rows[:, start:stop]))
             made.append([outputs[s] for s in answered])
         for position, s in enumerate(answered):
-            whole = torch.cat([chunk[position] for chunk in made], dim=1).cpu().numpy()
+            tagged = any(head.per_token for slots, head in self.model.block_heads if s in slots)
+            width = self.model.slots[s].n_targets if tagged else None
+            whole = _side_by_side([chunk[position] for chunk in made], width).cpu().numpy()
             for m, member in enumerate(self.members):
                 task = member.layout[s]
                 if task not in member.tasks:
@@ -189,6 +192,14 @@ class Collector:
                 if self.data.lengths is not None:
                     mine = np.argsort(np.argsort(self.data.lengths[all_rows], kind="stable"))[mine]
                 self.predictions[m][part][task] = whole[m, : len(all_rows)][mine].astype(np.float32)
+
+
+def _side_by_side(chunks_: Sequence[Tensor], width: int | None) -> Tensor:
+    """Answers (M, B, W) to chunks of rows as one; tags are as wide as the longest sentence that has any, -1 where
+    there is no token."""
+    if width is not None:
+        chunks_ = [F.pad(chunk, (0, width - chunk.shape[2]), value=-1.0) for chunk in chunks_]
+    return torch.cat(list(chunks_), dim=1)
 
 
 def _curves(member: Member, evaluations: Sequence[Evaluation]) -> dict[int, Curve]:

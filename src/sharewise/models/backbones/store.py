@@ -46,6 +46,7 @@ class Store:
         self.folder, self.width = folder, width
         self._held: list[Array] = []
         self._at: dict[bytes, int] = {}
+        self._n = 0
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -74,15 +75,16 @@ class Store:
         os.truncate(vectors, n * 2 * self.width)
         raw = keys.read_bytes()
         self._at = {raw[i * KEY : (i + 1) * KEY]: i for i in range(n)}
+        self._n = n
 
     def __len__(self) -> int:
-        return len(self._at)
+        return self._n
 
     def __contains__(self, name: object) -> bool:
         return name in self._at
 
     def append(self, names: Sequence[bytes], vectors: Array) -> None:
-        """Keep vectors (n, width) under new names."""
+        """Keep vectors (n, width) under new names, in this order; of a name that is given again the last counts."""
         made = np.ascontiguousarray(vectors, np.float16)
         if self.folder is None:
             self._held.append(made)
@@ -91,8 +93,8 @@ class Store:
                 stream.write(made.tobytes())
             with open(self.folder / "keys", "ab") as stream:
                 stream.write(b"".join(names))
-        start = len(self._at)
-        self._at.update({name: start + i for i, name in enumerate(names)})
+        self._at.update({name: self._n + i for i, name in enumerate(names)})
+        self._n += len(names)
 
     def rows(self, names: Sequence[bytes]) -> Array:
         """Positions of names that are all there, (n,)."""
@@ -102,9 +104,9 @@ class Store:
         """All vectors (n, width); on disk they are mapped, not read."""
         if self.folder is None:
             return np.concatenate(self._held) if self._held else np.zeros((0, self.width), np.float16)
-        if not self._at:
+        if not self._n:
             return np.zeros((0, self.width), np.float16)
-        return np.memmap(self.folder / "vectors", np.float16, "r", shape=(len(self._at), self.width))
+        return np.memmap(self.folder / "vectors", np.float16, "r", shape=(self._n, self.width))
 
 
 def room(folder: Path | None, name: str, shape: tuple[int, ...]) -> Array:

@@ -18,6 +18,8 @@ CATALOGUE: Catalogue[Encoder] = Catalogue(
         "mixed": "sharewise.models.encoders.mixed:Mixed",
         "vectors": "sharewise.models.encoders.vectors:Vectors",
         "ids": "sharewise.models.encoders.ids:Ids",
+        "token_vectors": "sharewise.models.encoders.token_vectors:TokenVectors",
+        "token_transformer": "sharewise.models.encoders.token_transformer:TokenTransformer",
         "transformer": "sharewise.models.encoders.transformer:Transformer",
     },
 )

@@ -104,9 +104,13 @@ class Tokens(Encoder):
         highest = torch.where(there.bool(), x, -torch.inf).amax(1)
         highest = torch.where(torch.isfinite(highest), highest, 0.0)
         sentence: Tensor = self.pool(torch.cat([x.sum(1) / count, highest], dim=-1))
-        if self.token_block is None:
-            return sentence
-        return torch.cat([sentence, x.reshape(m, length * b, self.width)], dim=1)
+        return behind_rows(sentence, x if self.token_block is not None else None)
+
+
+def behind_rows(sentences: Tensor, tokens: Tensor | None) -> Tensor:
+    """Features (M, B, D) of sentences followed by those of their tokens (M, L, B, D), the first ones of all before the
+    second ones: (M, B + L B, D). The sentences alone where there are no tokens."""
+    return sentences if tokens is None else torch.cat([sentences, tokens.flatten(1, 2)], dim=1)
 
 
 def longest(codes: Tensor) -> int:

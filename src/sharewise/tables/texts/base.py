@@ -11,6 +11,9 @@ from sharewise.tables import columns as col
 from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.encoders import Rows
 
+FROZEN = "none"
+"""What `train` of a network says that stays as it is."""
+
 
 class Reading(ABC):
     """A way to read a text, with the parameters that a study file may set."""

@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from sharewise.errors import DataError, Problem
+from sharewise.tables import tags
 from sharewise.tables.blocks import Array, BlockEncoder, Shape
 from sharewise.tables.encoders import Rows
 from sharewise.tables.schema import InputKind
+from sharewise.tables.sentences.transformer import SUBWORDS, SentenceTransformerEncoder
 from sharewise.tables.texts import locate
-from sharewise.tables.texts.base import Reading
+from sharewise.tables.texts.base import FROZEN, Reading
 
-FROZEN = "none"
+LEAST_TOKENS = 8
+"""Sub-words of a window over a sentence, the tokens that begin and end it included."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,33 @@ class Transformer(Reading):
     """A model of the Hugging Face library: a folder, or a name on the hub.
 
     `train`: none (frozen, its features computed once), all, lora, or the number of its upper layers that are trained.
+    It reads `max_tokens` of a text; sentences of tokens that are longer are read in windows of so many, and a word by
+    its first sub-word or their mean (`subwords`).
     """
 
     model: str
     train: str | int = FROZEN
     max_tokens: int = 256
     rank: int = 8
+    subwords: str | None = None
 
     def check(self) -> None:
+        if self.subwords is not None:
+            fact = f"it is {self.subwords!r} of a text"
+            raise DataError(Problem("'subwords' is for inputs of kind tokens", fact, "Remove it"))
+        self._check()
+
+    def check_sentences(self) -> None:
+        """As `check`, for sentences of tokens."""
+        if self.subwords not in (None, *SUBWORDS):
+            fact = f"it is {self.subwords!r}"
+            raise DataError(Problem("'subwords' is first or mean", fact, "Correct it, or remove it"))
+        if self.max_tokens < LEAST_TOKENS:
+            rule = f"A window has at least {LEAST_TOKENS} sub-words"
+            raise DataError(Problem(rule, f"max_tokens is {self.max_tokens}", "Use a larger one"))
+        self._check()
+
+    def _check(self) -> None:
         backbone, train = locate.backbone(self.model), str(self.train)
         if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= backbone.layers):
             rule = f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers"
@@ -46,6 +68,24 @@ class Transformer(Reading):
         said = (str(backbone.folder), backbone.digest, backbone.width, tokens, train, self.rank)
         return TransformerEncoder(name, tuple(n for n, _ in columns), *said)
 
+    def fit_sentences(self, name: str, column: pa.ChunkedArray, rows: Rows) -> SentenceTransformerEncoder:
+        """The encoder of a column of word lists; nothing is learnt from them but how long they are."""
+        self.check_sentences()
+        backbone = locate.backbone(self.model)
+        most = int(tags.lengths(column).max(initial=1))
+        return SentenceTransformerEncoder(
+            name,
+            (name,),
+            model=str(backbone.folder),
+            digest=backbone.digest,
+            size=backbone.width,
+            max_tokens=min(self.max_tokens, backbone.positions),
+            train=str(self.train),
+            rank=self.rank,
+            subwords=self.subwords or SUBWORDS[0],
+            length=max(min(most, tags.LONGEST), 1),
+        )
+
 
 @dataclass(frozen=True)
 class Embedded(Reading):
@@ -54,15 +94,24 @@ class Embedded(Reading):
     train: str | int = FROZEN
     max_tokens: int = 256
     rank: int = 8
+    subwords: str | None = None
 
     def check(self) -> None:
         self._whole().check()
 
+    def check_sentences(self) -> None:
+        """As `check`, for sentences of tokens."""
+        self._whole().check_sentences()
+
     def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> TransformerEncoder:
         return self._whole().fit(name, columns, rows)
 
+    def fit_sentences(self, name: str, column: pa.ChunkedArray, rows: Rows) -> SentenceTransformerEncoder:
+        """The encoder of a column of word lists."""
+        return self._whole().fit_sentences(name, column, rows)
+
     def _whole(self) -> Transformer:
-        return Transformer(str(locate.embedded()), self.train, self.max_tokens, self.rank)
+        return Transformer(str(locate.embedded()), self.train, self.max_tokens, self.rank, self.subwords)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""Sentences of words through a transformer: how its sub-words become words again. The network lives in the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sharewise.tables import tags
+from sharewise.tables.blocks import Array, BlockEncoder, Shape
+from sharewise.tables.schema import InputKind
+from sharewise.tables.texts.base import FROZEN
+
+MOST_PIECES = 16
+"""Sub-words of a word that are read."""
+
+SUBWORDS = ("first", "mean")
+
+SAMPLED = 256
+"""Sentences from which the size of frozen features is measured."""
+
+
+@dataclass(frozen=True)
+class SentenceTransformerEncoder(BlockEncoder):
+    """Words as a transformer reads them: each by its `first` sub-word's vector, or by the `mean` of its sub-words'.
+
+    Frozen: (N, L, 1 + width) float16, 1 and then the word's vector, 0 throughout where there is no token. Trained: the
+    word's sub-words (N, L, P) int32, 0 for none, else 1 + the sub-word's number. L is the table's longest sentence.
+    """
+
+    kind = InputKind.TOKENS
+    deferred = True
+
+    model: str
+    digest: str
+    size: int
+    max_tokens: int
+    train: str
+    rank: int
+    subwords: str
+    length: int
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its features are computed once."""
+        return self.train == FROZEN
+
+    @property
+    def shape(self) -> Shape:
+        if self.frozen:
+            return Shape("float16", (self.length, 1 + self.size))
+        return Shape("int32", (self.length, MOST_PIECES))
+
+    def present(self, columns: Sequence[pa.ChunkedArray]) -> Array:
+        """Rows with at least one token."""
+        made: Array = tags.lengths(columns[0]) > 0
+        return made
+
+    def part(self, sample: Array) -> dict[str, Any]:
+        if self.frozen:
+            some = sample[:SAMPLED]
+            found = some[some[..., 0] != 0][:, 1:].astype(np.float32)
+            square = float(np.mean(found**2)) if found.size else 0.0
+            scale = 1.0 / square**0.5 if square > 0 else 1.0
+            return {"name": "token_vectors", "block": self.own_block, "n_in": self.size, "scale": scale}
+        return {
+            "name": "token_transformer",
+            "block": self.own_block,
+            "model": self.model,
+            "digest": self.digest,
+            "n_out": self.size,
+            "max_tokens": self.max_tokens,
+            "subwords": self.subwords,
+            "train": self.train,
+            "rank": self.rank,
+        }
