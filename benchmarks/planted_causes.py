@@ -126,20 +126,20 @@ def shuffled(rng: np.random.Generator) -> Problem:
 
 
 def opposing(rng: np.random.Generator) -> Problem:
-    """A partner asks the trunk to follow what the victim must ignore."""
-    x, part = _table(rng, 400, 24)
-    victim = _noisy(rng, x[:, :4] @ rng.normal(size=4) / 2, 0.3)
-    kin = _noisy(rng, x[:, :4] @ rng.normal(size=4) / 2, 0.3)
-    other = np.sin(2 * x[:, 4:12] @ rng.normal(size=8) / np.sqrt(8)) * 2
-    return Problem(x, {VICTIM: victim, "b": other, "c": kin}, part, ("partner:b",))
+    """Six units for two kindred tasks and a partner that asks for all of them, and would for four times as many."""
+    x, part = _table(rng, 1500, 3)
+    base = _bumps(rng, x, n=4, sharp=2.0)
+    targets = {n: _noisy(rng, base + 0.15 * _bumps(rng, x, n=4, sharp=2.0), 0.2) for n in (VICTIM, "c")}
+    targets["b"] = _bumps(rng, x, n=6, sharp=3.0)
+    trunk = Choice("hard", {"width": 6, "depth": 1})
+    return Problem(x, targets, part, ("partner:b",), architecture=trunk, epochs=40)
 
 
 def deep(rng: np.random.Generator) -> Problem:
-    """Four shared layers, frozen after a tenth of the steps: tasks that part ways need layers of their own."""
-    x, part = _table(rng, 800)
-    targets = {n: _noisy(rng, _bent(rng, x), 0.3) for n in (VICTIM, "b", "c")}
-    trunk = Choice("hard", {"width": 48, "depth": 4, "freeze_after": 0.1})
-    return Problem(x, targets, part, ("depth",), architecture=trunk)
+    """Eight tasks that have their three inputs in common and nothing that is made of them share four layers."""
+    x, part = _table(rng, 1500, 3)
+    targets = {n: _noisy(rng, _bumps(rng, x, n=6, sharp=3.0), 0.2) for n in (VICTIM, *"bcdefgh")}
+    return Problem(x, targets, part, ("depth",), architecture=Choice("hard", {"width": 16, "depth": 4}))
 
 
 def late(rng: np.random.Generator) -> Problem:

@@ -70,7 +70,7 @@ class Cost:
 @dataclass(frozen=True)
 class Trial:
     """One intervention tried on one task. `after` is theta with the change made, `single` the change of the single
-    model where it was changed too; `runs` are the ids of the runs made for it."""
+    model where it was changed too; `runs` are the ids of the runs made for it, `n_runs` of each arm."""
 
     intervention: str
     change: str
@@ -82,6 +82,7 @@ class Trial:
     single: Comparison | None = None
     costs: tuple[Cost, ...] = ()
     runs: tuple[str, ...] = ()
+    n_runs: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +104,45 @@ def test_a_planted_loss_scale_is_convicted_and_what_cannot_be_explained_is_said(
     )
     assert after["quiet"] > before["quiet"] / 2
     assert "opened the same test rows" in (revision / "summary.json").read_text()
+
+
+@pytest.mark.slow
+def test_killed_midway_and_called_again_it_reaches_the_same_answer(sharewise: Command, tmp_path: Path) -> None:
+    study, run = planted(tmp_path), tmp_path / "run"
+    assert partial(sharewise, timeout=1500)("run", study, "--out", run, "--workers", 1).returncode == 0
+
+    def start(where: Path) -> subprocess.Popen[bytes]:
+        said = ["explain", str(where), "--task", "quiet", "--all", "--workers", "2", "--quiet"]
+        command = [sys.executable, "-c", "from sharewise.cli import main; main()", *said]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def answered(where: Path) -> list[object]:
+        made: list[object] = json.loads((where / "explain.json").read_text())["explanations"]
+        return made
+
+    def finished(where: Path) -> int:
+        return len(list((where / "explain" / "runs").glob("*.json")))
+
+    whole = tmp_path / "whole"
+    shutil.copytree(run, whole)
+    assert start(whole).wait(timeout=1500) == 0
+    expected, total = answered(whole), finished(whole)
+    for moment, share in enumerate((0.1, 0.4, 0.7)):
+        killed = tmp_path / f"killed{moment}"
+        shutil.copytree(run, killed)
+        process = start(killed)
+        while finished(killed) < share * total and process.poll() is None:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (killed / "explain.json").exists(), "the kill came too late to test anything"
+        kept = {p: p.stat().st_mtime_ns for p in (killed / "explain" / "runs").glob("*.json")}
+        assert start(killed).wait(timeout=1500) == 0
+        assert answered(killed) == expected
+        assert finished(killed) == total
+        # What was done is not done again.
+        again = sum(p.stat().st_mtime_ns != when for p, when in kept.items())
+        assert again < 0.5 * max(len(kept), 10)
 
 
 def test_an_unfinished_run_and_one_of_another_version_are_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +20,13 @@ from sharewise.records import Curve, DesignRecord, Phase, RunRecord, Status, Stu
 from sharewise.study.compare import Pair
 from sharewise.study.design import Variant
 from sharewise.study.explain import CATALOGUE
-from sharewise.study.explain.base import Case
-from sharewise.study.explain.bench import without_labels
+from sharewise.study.explain.base import Case, lowest
+from sharewise.study.explain.bench import Bench, Recipe, without_labels
+from sharewise.study.explain.inquiry import LOOKS, Detective, Question
 from sharewise.study.explain.partner import without
 from sharewise.study.explain.partner_data import suspects
 from sharewise.study.explain.scene import Scene
-from sharewise.study.explain.shift import convicting, effect_of, shift
+from sharewise.study.explain.shift import convicting, effect_of, promising, shift
 from sharewise.study.judge import judge
 from sharewise.study.prepare import Prepared
 from sharewise.study.study import Study
@@ -33,13 +36,18 @@ TASK = Task("t", TaskKind.REGRESSION, ("t",), "rmse")
 
 
 def pair(
-    rng: np.random.Generator, hard: np.ndarray, scales: tuple[float, float], luck: float, baseline: Pair | None
+    rng: np.random.Generator,
+    hard: np.ndarray,
+    scales: tuple[float, float],
+    luck: float,
+    baseline: Pair | None,
+    n_runs: int = 5,
 ) -> Pair:
     """Five runs an arm whose errors have these sizes; `hard` (n,) is what all runs share of each row."""
     n = len(hard)
 
     def runs(scale: float) -> list[np.ndarray]:
-        sizes = scale * np.exp(luck * rng.normal(size=5))
+        sizes = scale * np.exp(luck * rng.normal(size=n_runs))
         return [s * (0.9 * hard + np.sqrt(1 - 0.81) * rng.normal(size=n))[:, None] for s in sizes]
 
     one = runs(scales[0]) if baseline is None else list(baseline.baseline)
@@ -139,6 +147,100 @@ def test_the_first_that_removes_convicts_and_a_narrow_change_stands_for_a_broad_
     assert convicting(tried((Effect.EASES, 0.15), (Effect.EASES, 0.23))) == 1
 
 
+# --- more runs for what is promising ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "moved_", "expected"),
+    [
+        (-0.1, moved(0.2, half=0.3), True),
+        (-0.01, moved(0.29, half=0.4), True),
+        # Proven, too small, or so uncertain that four times the runs would not do.
+        (-0.1, moved(0.2, half=0.1), False),
+        (-0.2, moved(0.1, half=0.3), False),
+        (-0.1, moved(0.2, half=0.7), False),
+        (-0.4, moved(-0.1, half=0.3), False),
+    ],
+)
+def test_what_more_runs_may_still_convict(after: float, moved_: Shift, expected: bool) -> None:
+    assert promising(comparison(-0.3), comparison(after), moved_) is expected
+
+
+def test_three_looks_together_keep_to_the_error_of_one() -> None:
+    assert sum(share for _, share in LOOKS) <= 1.0
+    convicted = 0
+    for repetition in range(150):
+        rng = np.random.default_rng([5, repetition])
+        # Mostly run luck, where another look brings the most news.
+        hard = rng.normal(size=100)
+        before = pair(rng, hard, (1.0, 1.3), 0.15, None, 20)
+        after = pair(rng, hard, (1.0, 1.3), 0.15, before, 20)
+        for times, share in LOOKS:
+            found = shift(first(before, 5 * times), first(after, 5 * times), 0.05 * share)
+            assert isinstance(found, Shift)
+            if found.low > 0:
+                convicted += 1
+                break
+    # 5 % may; the standard error of the count is 1.8 points.
+    assert convicted / 150 <= 0.05 + 2 * 0.018
+
+
+def first(p: Pair, n_runs: int) -> Pair:
+    return replace(p, baseline=p.baseline[:n_runs], candidate=p.candidate[:n_runs], baseline_runs=("b",))
+
+
+class Told(Bench):
+    """A bench that trains nothing: the error of a run follows from its arm, its luck from its number."""
+
+    def __init__(self, prepared: Prepared, sizes: dict[str, float], luck: float) -> None:
+        self.prepared, self.seed, self.n_runs, self.made = prepared, 0, 5, set()
+        self.sizes, self.luck = sizes, luck
+        self.known: dict[str, tuple[str, int]] = {}
+
+    def carry_out(self, runs, variants, progress, hidden):  # type: ignore[no-untyped-def]
+        self.known |= {run.run_id: (run.arm, run.seed) for run in runs}
+        made = []
+        for run in runs:
+            tasks = run.group.tasks
+            found = record(tasks, dict.fromkeys(tasks, (0.3, 0.1)), 2, (1.0,) * len(tasks))
+            made.append(replace(found, run_id=run.run_id))
+        return made
+
+    def pair(self, task, names, baseline, candidate):  # type: ignore[no-untyped-def]
+        sides = [[self.answers(r.run_id) for r in records] for records in (baseline, candidate)]
+        ids = [tuple(r.run_id for r in records) for records in (baseline, candidate)]
+        return Pair(TASK, np.zeros((400, 1)), np.ones((400, 1), dtype=bool), *names, *sides, *ids)
+
+    def answers(self, run_id: str) -> np.ndarray:
+        arm, seed = self.known[run_id]
+        own = np.random.default_rng([seed, zlib.crc32(arm.encode())])
+        size = self.sizes.get(arm, self.sizes[arm.split(",")[0]]) * np.exp(self.luck * own.normal())
+        hard = np.random.default_rng(1).normal(size=400)
+        made: np.ndarray = size * (0.95 * hard + 0.3 * own.normal(size=400))[:, None]
+        return made
+
+
+def test_a_promising_change_gets_more_runs_and_no_other(prepared: Prepared) -> None:
+    group = Group("together", ("a", "b", "c"))
+    shared = Variant(Choice("hard", {"width": 16, "depth": 3}), {})
+    alone = Recipe(Variant(Choice("hard", {"width": 16, "depth": 3}), {}), 0, {})
+    question = Question("together", "single", group, Recipe(shared, 0, {}), dict.fromkeys("abc", alone), ("a",))
+    sizes = {"single": 1.0, "together": 1.35, "together, split at 1": 1.05}
+    bench = Told(prepared, sizes, 0.12)
+    detective = Detective(bench, question)
+    detective.repeat()
+    found = detective.explain("a")
+    by_change = {t.change: t for t in found.trials}
+    assert found.convicted is not None
+    assert found.trials[found.convicted].change == "split at 1"
+    assert by_change["split at 1"].n_runs > 5
+    assert by_change["split at 2"].n_runs == 5
+    # Nothing but the change that needed it was trained more often, beside the unchanged models it is compared with.
+    count = Counter(arm for arm, _ in bench.known.values())
+    assert {arm for arm, n in count.items() if n > 5} == {"single", "together", "together, split at 1"}
+    assert count["together, split at 1"] == count["together"] == by_change["split at 1"].n_runs
+
+
 # --- parts of interventions -------------------------------------------------------------------------------
 
 
@@ -201,6 +303,24 @@ def test_signals_point_where_they_should_and_only_rank(case: Case) -> None:
     assert data.strength > 0.5
     assert "'c'" in data.sentence
     assert said["surgery"] is None
+
+
+def test_skill_is_counted_against_the_best_constant_on_the_same_rows(case: Case, prepared: Prepared) -> None:
+    record_ = case.single[0]
+    rows, where = prepared.rows_of("a", "validation"), prepared.targets.slices[prepared.tasks.index("a")]
+    constant = float(np.mean(np.asarray(prepared.targets.values)[rows, where] ** 2))
+    asked = replace(case, others={"a": record_})
+    least = lowest(record_.curves["a"])
+    assert least is not None
+    assert asked.skill("a") == pytest.approx(1 - least / constant, rel=1e-4)
+
+
+def test_a_fault_of_the_data_is_tried_before_what_would_hide_it(case: Case, prepared: Prepared) -> None:
+    question = Question("together", "single", case.group, Recipe(case.shared_variant, 0, {}), {}, ("a",))
+    detective = Detective(Told(prepared, {}, 0.0), question)
+    said = [h for i in detective.interventions if (h := i.suspicion(case)) is not None]
+    assert [i.name for i in detective._ordered(said)][:2] == ["partner data", "scale"]
+    assert detective._ordered(())[0].name == "checkpoint"
 
 
 def test_every_intervention_changes_one_thing(case: Case) -> None:

@@ -16,6 +16,7 @@ from sharewise.plan import Choice, Group
 from sharewise.records import Curve, RunRecord, Status
 from sharewise.study.design import Variant
 from sharewise.study.prepare import Prepared
+from sharewise.tasks import TaskKind
 from sharewise.training.recipe import Recipe
 
 Rows = NDArray[np.int64]
@@ -78,19 +79,36 @@ class Case:
         return loss / float(self.prepared.data.scales[self.prepared.tasks.index(task)])
 
     def skill(self, partner: str) -> float | None:
-        """1 - relative validation loss of a partner's single model at its best; at most zero: it learnt nothing."""
+        """1 - validation loss of a partner's single model at its best over that of the train rows' best constant on the
+        same rows; at most zero: it learnt nothing. The rows must be the same: few of them differ from the train rows in
+        spread by more than a noise task could ever be learnt.
+        """
         record = self.others.get(partner)
         if record is None or record.status is not Status.DONE or partner not in record.curves:
             return None
         least = lowest(record.curves[partner])
-        return None if least is None else 1.0 - self.relative(partner, least)
+        if least is None:
+            return None
+        data = self.prepared.data
+        number = self.prepared.tasks.index(partner)
+        spread = 1.0
+        if self.prepared.tasks[partner].kind is TaskKind.REGRESSION:
+            rows, where = data.rows_of(number, "validation"), data.targets.slices[number]
+            # Numbers are standardised by the train rows: the constant is 0 and its loss the mean square.
+            spread = float(np.mean(data.targets.values.cpu().numpy()[rows, where] ** 2))
+        return 1.0 - self.relative(partner, least) / max(spread, 1e-12)
 
 
 class Intervention(ABC):
-    """A family of changes that remove one possible cause. `cause` is what its success convicts."""
+    """A family of changes that remove one possible cause. `cause` is what its success convicts.
+
+    `upstream` causes are faults that are there before anything is shared. Strongly suspected, they are tried before all
+    others, since an earlier epoch or a partner left out would take away what they do and hide them.
+    """
 
     name: ClassVar[str]
     cause: ClassVar[str]
+    upstream: ClassVar[bool] = False
 
     @abstractmethod
     def changes(self, case: Case) -> Sequence[Change]:

@@ -35,6 +35,7 @@ class PartnerData(Intervention):
 
     name = "partner data"
     cause = "a partner's labels"
+    upstream = True
 
     def changes(self, case: Case) -> Sequence[Change]:
         """For each suspicious partner, the most suspicious first."""

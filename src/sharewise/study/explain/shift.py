@@ -19,6 +19,9 @@ MOST, HALF = 0.8, 0.5
 """Shares of the gap that a change must close to convict at once, and to convict where nothing does so."""
 NEARLY = 0.75
 """Share of the best change's effect from which a change that comes before it in the order stands for it."""
+WITHIN_REACH = 1 / 3
+"""Share of the half interval that an unproven D must have reached: four times the runs shrink an interval to about a
+third (half by the runs, the rest by the degrees of freedom)."""
 
 
 def shift(before: Pair, after: Pair, error: float) -> Shift | str:
@@ -84,6 +87,16 @@ def convicting(trials: Sequence[Trial]) -> int | None:
     return next((n for n, moved in eased.items() if moved >= NEARLY * max(eased.values())), None)
 
 
+def promising(before: Comparison, after: Comparison, moved: Shift) -> bool:
+    """Whether more runs may convict a change that these runs do not: D is not yet above zero beyond its error, but is
+    above a third of its half interval, and would convict if it stood: it closes half of the gap, or theta after is
+    above -margin."""
+    if moved.low > 0 or before.effect >= 0:
+        return False
+    enough = moved.effect >= HALF * -before.effect or after.effect > -after.margin
+    return enough and moved.effect > WITHIN_REACH * (moved.effect - moved.low)
+
+
 def effect_of(before: Comparison, after: Comparison, moved: Shift, single: Comparison | None = None) -> Effect:
     """The rule that convicts. With theta against the same architecture alone, D = theta after - theta before:
 
@@ -100,9 +113,9 @@ def effect_of(before: Comparison, after: Comparison, moved: Shift, single: Compa
     partner out takes away all that it does, so that a narrower change which wins back nearly as much is the more exact
     answer.
 
-    The error of each D is 5 % over all the changes that were planned for the task (Bonferroni), so that the chance to
-    convict any change that does nothing is at most 5 % a task; a task gets here only when its harm was seen twice, by
-    the study and by fresh runs.
+    The error of each D is 5 % over all the changes that were planned for the task (Bonferroni), and of a change that is
+    looked at again with more runs it is divided among the looks, so that the chance to convict any change that does
+    nothing is at most 5 % a task; a task gets here only when its harm was seen twice, by the study and by fresh runs.
     """
     if moved.low > 0:
         if judge(after).outcome is not Outcome.HARM and after.effect > -after.margin:

@@ -13,7 +13,7 @@ from sharewise import report
 from sharewise.causes import Explanation, Inquiry
 from sharewise.records import from_json, to_json, write_atomic
 from sharewise.study.explain.bench import Bench
-from sharewise.study.explain.inquiry import Detective
+from sharewise.study.explain.inquiry import LOOKS, Detective
 from sharewise.study.explain.scene import Scene, open_scene, prepared_again
 from sharewise.study.progress import Progress, silent
 from sharewise.study.workers import default_workers
@@ -43,7 +43,8 @@ def explain(
     Fresh runs of the unchanged models, then one intervention at a time (see `sharewise.study.explain.CATALOGUE`), until
     one removes the harm; all of them with `everything`. Runs are files under RUN/explain, so that the same call goes on
     where an interrupted one stopped. `data` is the study's table where it was in memory or has moved. Writes
-    RUN/explain.json and the report. Cost: at most about 16 x 5 runs of the group's model a task, said beforehand.
+    RUN/explain.json and the report. Cost: about 16 x 5 runs of the group's model a task if all is tried, at most four
+    times that, said beforehand.
 
     Raises ConfigError for a run that is unfinished, of another version or has no such task, DataError where records or
     table are not what they were.
@@ -92,10 +93,13 @@ def _inquire(
         for question in scene.questions(tasks)
     ]
     plans = [detective.plan() for detective in detectives]
-    runs, minutes = sum(p[0] for p in plans), sum(p[1] for p in plans) / workers / 60
+    runs, most, minutes = sum(p[0] for p in plans), sum(p[1] for p in plans), sum(p[2] for p in plans) / workers / 60
     about = "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
     stop = "" if everything else "; each task stops at its first conviction"
-    log(f"{len(tasks)} task{'s' if len(tasks) > 1 else ''} to explain, at most {runs} runs, {about}{stop}.")
+    log(
+        f"{len(tasks)} task{'s' if len(tasks) > 1 else ''} to explain, {runs} runs, {about}{stop}. "
+        f"A promising change gets up to {LOOKS[-1][0]} times its runs: at most {most} runs in all."
+    )
     explanations = []
     for detective in detectives:
         detective.repeat()
