@@ -103,7 +103,7 @@ def test_a_bundle_takes_the_network_along(model: Path, tmp_path: Path) -> None:
 def test_what_is_not_trained_yet_gives_the_frozen_features(model: Path, train: str, tmp_path: Path) -> None:
     data = table(png(pixels()[0]), None, *(png(p) for p in pixels()[1:]))
     if train == "lora" and "resnet" in str(model):
-        with pytest.raises(DataError, match="LoRA changes linear layers; however, .* convolutions alone"):
+        with pytest.raises(DataError, match=r"LoRA changes linear layers; however, .* convolutions alone"):
             codec(model, data, train=train)
         return
     frozen = encode(codec(model, data), data, tmp_path)["image:p"]
