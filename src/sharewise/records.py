@@ -118,10 +118,11 @@ class AuditDetails:
 
 class Phase(StrEnum):
     """Which part of the protocol a run belongs to; only `CONFIRM` runs may see test rows. `SEARCH` runs train the
-    sampled groups from which plans are found."""
+    sampled groups from which plans are found, `PRETRAIN` runs the weights that transferred models start from."""
 
     TUNE = "tune"
     SEARCH = "search"
+    PRETRAIN = "pretrain"
     SELECT = "select"
     CONFIRM = "confirm"
 
@@ -187,7 +188,7 @@ class RunRecord:
     chosen epoch in the metric's own unit, `best_epoch` that epoch, `curves` the way there. `sharing` holds what the
     architecture measures of itself, say how far apart tied trunks are. Per-row validation
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
-    where a model has one task.
+    where a model has one task. `source` is the run whose weights this one started from, None where it started afresh.
     """
 
     run_id: str
@@ -211,6 +212,7 @@ class RunRecord:
     seconds: float = 0.0
     predictions: str | None = None
     balance: BalanceRecord | None = None
+    source: str | None = None
 
 
 # --- evidence ---------------------------------------------------------------------------------------------
@@ -304,6 +306,33 @@ class Decision:
     probability_harm: float | None
     expected_gain: float | None
     reason: str
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A further way to answer one task, judged once it is decided who answers otherwise.
+
+    `kind` is "transfer" (a network of the task's own that starts from other tasks' weights) or "ensemble" (the mean of
+    the task's single-task runs), `arm` and `group` who would answer. `verdict` judges it against the task's best
+    single-task model that starts afresh; `against` compares it with `incumbent`, the arm that would answer without it,
+    from which `probability_harm` and `expected_gain` follow as for a `Decision`. `n_models` is how many models one
+    answer takes, `tried` the expected change on validation rows of every arm of this kind, against the same network
+    from scratch. Where `answers` it takes the task over, else `reason` says why not.
+    """
+
+    task: str
+    kind: str
+    arm: str
+    group: str
+    incumbent: str
+    verdict: Verdict | None
+    against: Comparison | None
+    probability_harm: float | None
+    expected_gain: float | None
+    n_models: int
+    answers: bool
+    reason: str
+    tried: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -467,11 +496,13 @@ class DataSummary:
 
 class Role(StrEnum):
     """What an arm is in the contest: a plan that shares, the same architecture for each task alone (isolates
-    sharing), or a single-task model of another kind (what an honest buyer asks)."""
+    sharing), a single-task model of another kind (what an honest buyer asks), or a network of one task that starts
+    from weights that other tasks have trained."""
 
     CANDIDATE = "candidate"
     ALONE = "same architecture alone"
     ALTERNATIVE = "single-task alternative"
+    TRANSFER = "transfer"
 
 
 @dataclass(frozen=True)
@@ -480,7 +511,8 @@ class Arm:
 
     `model` says in a few words what is trained ("hard sharing, 2 layers of 256", "LightGBM"); `trials` is the
     number of tuning trials each of its groups gets; `alone` names, for a candidate, the arm that trains each
-    task alone with the same architecture; `weights` is the method that weighs a candidate's losses.
+    task alone with the same architecture; `weights` is the method that weighs a candidate's losses; `source` the tasks
+    that a transferred model's weights were trained on first.
     """
 
     name: str
@@ -490,6 +522,7 @@ class Arm:
     trials: int
     alone: str | None = None
     weights: str = ""
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 import shlex
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import report_synthetic as synthetic
 from report_html_check import Page
 from report_synthetic import Made
 
-from sharewise.records import SetAside, to_json
+from sharewise.plan import Group, Plan
+from sharewise.records import Arm, Challenge, Role, SetAside, to_json
 from sharewise.report import decision_text, load, render, words
 from sharewise.report.decision import document
 from sharewise.report.load import StudyRecords
@@ -27,6 +29,20 @@ from sharewise.report.upkeep import partitions
 Raw = dict[str, Any]
 
 
+def transferred(records: StudyRecords) -> StudyRecords:
+    """The same study with a transfer arm that repeats the shared model's comparisons and takes over what it wins."""
+    assert records.design is not None
+    names = tuple(task.name for task in records.design.tasks)
+    plan = Plan("pretrained", tuple(Group(f"pretrained:{name}", (name,)) for name in names))
+    arm = Arm("pretrained", Role.TRANSFER, plan, "neural net", records.design.tuning_runs, "single", source=names)
+    made = tuple(
+        Challenge(v.task, "transfer", arm.name, f"pretrained:{v.task}", "single", v, v.comparison, 0.01, 0.02, 1,
+                  v.comparison.low > 0, "it was told to")
+        for v in records.verdicts
+    )  # fmt: skip
+    return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), challenges=made)
+
+
 def cases() -> dict[str, StudyRecords]:
     return {
         "four": synthetic.study(synthetic.FOUR, aside=(SetAside("rare", "has no label in the test part"),)),
@@ -34,6 +50,7 @@ def cases() -> dict[str, StudyRecords]:
         "school": synthetic.study(synthetic.school(), "school", 15362, light=True),
         "one": synthetic.study(synthetic.FOUR[:1]),
         "none": synthetic.study([Made(f"bad{i}", effect=-0.08, half=0.01) for i in range(3)]),
+        "transfer": transferred(synthetic.study(synthetic.FOUR)),
         "all": synthetic.study([Made(f"good{i}", effect=0.04, half=0.01) for i in range(8)]),
     }
 
@@ -51,7 +68,7 @@ def raw_of(name: str) -> Raw:
     files = {
         "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
         "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
-        "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary,
+        "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary, "challenges": r.challenges,
     }  # fmt: skip
     return {key: json.loads(to_json(value)) for key, value in files.items()}
 
@@ -288,6 +305,21 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "not confirmed": lambda raw, text: [
         a["name"] for a in raw["design"]["arms"] if a["role"] == "candidate" and a["name"] != raw["summary"]["selected"]
     ],
+    "no transfer": lambda raw, text: ["?"] if "transfer" in {a["role"] for a in raw["design"]["arms"]} else [],
+    "transfer tried": lambda raw, text: [
+        *(f"'{a['name']}'" for a in raw["design"]["arms"] if a["role"] == "transfer"),
+        f"{next(a['trials'] for a in raw['design']['arms'] if a['role'] == 'transfer')} trial",
+    ],
+    "transfer found": lambda raw, text: [
+        f"of {len(raw['challenges'])} tasks",
+        f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in raw['challenges']))},",
+        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in raw['challenges']))},",
+        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in raw['challenges']))}.",
+    ],
+    "transfer answers": lambda raw, text: [
+        f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in raw["challenges"] if c["answers"]
+    ],
+    "taken over": lambda raw, text: [c["task"] for c in raw["challenges"] if c["answers"]],
     "open verdicts": lambda raw, text: listed([v["task"] for v in raw["verdicts"] if outcome(v) == "open"]),
     "not studied": lambda raw, text: [s["task"] for s in raw["data"]["set_aside"]],
     "subgroups": lambda raw, text: [],  # true of every study
@@ -348,7 +380,7 @@ def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str
 
 FILES = tuple(f"{n}.json#" for n in (
     "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration",
-    "ensembles", "cost", "summary"
+    "ensembles", "cost", "summary", "challenges"
 ))  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sharewise.records import Comparison, DataSummary, Decision, DesignRecord, Outcome, StudySummary, Verdict
+from sharewise.records import Challenge, Comparison, DataSummary, Decision, DesignRecord, Outcome, StudySummary, Verdict
 from sharewise.tables.schema import Input, InputKind, Schema
 from sharewise.tasks import Task
 
@@ -16,14 +16,16 @@ def model_card(
     verdicts: Sequence[Verdict],
     decisions: Sequence[Decision],
     summary: StudySummary,
+    challenges: Sequence[Challenge] = (),
 ) -> str:
     """Markdown with a front matter that model hubs read. Scores are of the test rows, opened once."""
+    taken = {c.task: c.against for c in challenges if c.answers and c.against is not None}
     parts = [
         _front_matter(),
         f"# {design.name}",
         _intent(schema, decisions),
         "## Who answers each task",
-        _answers(schema, decisions, verdicts),
+        _answers(schema, decisions, verdicts, taken),
         "## Where sharing hurt",
         _hurt(verdicts, decisions, design),
         "## Data",
@@ -61,14 +63,16 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _answers(schema: Schema, decisions: Sequence[Decision], verdicts: Sequence[Verdict]) -> str:
+def _answers(
+    schema: Schema, decisions: Sequence[Decision], verdicts: Sequence[Verdict], taken: Mapping[str, Comparison]
+) -> str:
     by_task = {verdict.task: verdict for verdict in verdicts}
     rows = [
         [
             d.task,
             schema.tasks[d.task].kind.value,
             f"{d.group} ({d.arm})",
-            _score(schema.tasks[d.task], d, by_task.get(d.task)),
+            _score(schema.tasks[d.task], d, by_task.get(d.task), taken.get(d.task)),
             by_task[d.task].label if d.task in by_task else "not compared",
             d.reason,
         ]
@@ -77,7 +81,9 @@ def _answers(schema: Schema, decisions: Sequence[Decision], verdicts: Sequence[V
     return _table(["task", "kind", "answered by", "test score", "sharing, against single", "why"], rows)
 
 
-def _score(task: Task, decision: Decision, verdict: Verdict | None) -> str:
+def _score(task: Task, decision: Decision, verdict: Verdict | None, taken: Comparison | None) -> str:
+    if taken is not None:
+        return f"{task.metric} {taken.candidate_score:.4g}"
     if verdict is None:
         return "-"
     compared = verdict.comparison

@@ -7,7 +7,7 @@ For M = 1 the layers take the plain two-dimensional path, so that a cohort of on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -234,6 +234,13 @@ class Stack:
                     generator.manual_seed(derive(seed, entry.name) if entry.alike else derive(seed, entry.name, task))
                     rows[m, s] = entry.law.draw(entry.shape[1:], generator)
         self.bind(flat.to(device))
+
+    def start(self, m: int, state: Mapping[str, Tensor]) -> None:
+        """Let member m start from the parameters in `state`, by name; those that it does not name stay as drawn."""
+        with torch.no_grad():
+            for entry in self.entries:
+                if entry.name in state:
+                    entry.of(self.flat)[m] = state[entry.name].to(self.flat.device)
 
     def bind(self, flat: Tensor) -> None:
         """Make the module's parameters views of `flat` (M', P), whatever M' is."""

@@ -147,7 +147,7 @@ def _ids(records: StudyRecords, named: Sequence[str], arm: str, task: str) -> st
 
 
 def _runs_fold(records: StudyRecords) -> Fold:
-    order = {Phase.CONFIRM: 0, Phase.SELECT: 1, Phase.TUNE: 2, Phase.SEARCH: 3}
+    order = {Phase.CONFIRM: 0, Phase.SELECT: 1, Phase.TUNE: 2, Phase.SEARCH: 3, Phase.PRETRAIN: 4}
     runs = sorted(records.runs, key=lambda run: (order[run.phase], run.arm, run.group, run.trial, run.seed))
     made = tuple(
         (

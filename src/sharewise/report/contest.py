@@ -16,6 +16,7 @@ ROLES = {
     Role.CANDIDATE: "shares",
     Role.ALONE: "same architecture, each task alone",
     Role.ALTERNATIVE: "single-task model of another kind",
+    Role.TRANSFER: "starts from weights that others trained",
 }
 """What an arm is, for a reader."""
 

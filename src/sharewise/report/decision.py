@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sharewise.report import case, instead, remarks, sentences, upkeep, words
+from sharewise.report import case, challenges, instead, remarks, sentences, upkeep, words
 from sharewise.report.blocks import Block, Cell, Fold, Question, Reference, References, Section, Table
 from sharewise.report.load import StudyRecords
 from sharewise.report.pointers import Pointers
@@ -36,6 +36,7 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             sentences.headline(records, rows),
             *case.sharing(records, rows),
             *_alone(records, rows),
+            challenges.who_answers(records, rows),
             remarks.shipping(records, rows) if len(rows) > 1 else None,
             case.contest(records, rows),
         ),
@@ -69,6 +70,13 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             instead.ensemble(records, rows),
             instead.against_ensemble(records, rows),
             table=instead.ensemble_table(records),
+        ),
+        _answered(
+            "Would it be better to learn other tasks first?",
+            challenges.how(records, rows),
+            challenges.found(records, rows),
+            challenges.taken(records, rows),
+            table=challenges.table(records),
         ),
         _answered(
             "How were loss weights chosen, and how much did it matter?",

@@ -85,12 +85,12 @@ def ensemble_table(records: StudyRecords) -> Table | None:
             (
                 Cell(c.task, c.baseline, kind="task"),
                 Cell(words.score(c.baseline_score), source=f"ensembles.json#/{i}/baseline_score"),
-                Cell(words.score(c.candidate_score), _change(c), f"ensembles.json#/{i}/candidate_score"),
+                Cell(words.score(c.candidate_score), change_of(c), f"ensembles.json#/{i}/candidate_score"),
                 Cell(words.MISSING)
                 if other is None
                 else Cell(
                     words.score(other[1].candidate_score),
-                    _change(other[1]),
+                    change_of(other[1]),
                     f"ensembles.json#/{other[0]}/candidate_score",
                 ),
             )
@@ -100,5 +100,6 @@ def ensemble_table(records: StudyRecords) -> Table | None:
     return Table(f"The ensembles of single-task runs{some}", head, tuple(made)) if made else None
 
 
-def _change(c: Comparison) -> str:
+def change_of(c: Comparison) -> str:
+    """A change with its interval."""
     return f"{words.change(c.effect, c.scale)} {words.interval(c.low, c.high, c.scale)}"

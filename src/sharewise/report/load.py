@@ -15,6 +15,7 @@ from sharewise.records import (
     Arm,
     AuditDetails,
     Calibration,
+    Challenge,
     Comparison,
     DataSummary,
     Decision,
@@ -58,6 +59,9 @@ SEARCHED = {
 }
 """What a run directory holds besides where its design has a search."""
 
+CHALLENGES = "challenges.json"
+"""Who else could answer each task; there where the study file asks for transfer or ensembles."""
+
 SIDELINES = (
     *SEARCHED,
     "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
@@ -95,6 +99,7 @@ class StudyRecords:
     stability: tuple[Stability, ...] = ()
     calibration: tuple[Calibration, ...] = ()
     ensembles: tuple[Comparison, ...] = ()
+    challenges: tuple[Challenge, ...] = ()
     cost: tuple[PlanCost, ...] = ()
     summary: StudySummary | None = None
     grouping: GroupingRecord | None = None
@@ -162,6 +167,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         stability=reader.many("stability.json", Stability),
         calibration=reader.many("calibration.json", Calibration),
         ensembles=reader.many("ensembles.json", Comparison),
+        challenges=reader.many(CHALLENGES, Challenge) if (path / CHALLENGES).exists() else (),
         cost=reader.many("cost.json", PlanCost),
         summary=reader.one("summary.json", StudySummary),
         # Written by `sharewise explain` alone, so that its absence is no gap.

@@ -27,6 +27,7 @@ class Pointers:
             "stability.json": records.stability,
             "calibration.json": records.calibration,
             "ensembles.json": records.ensembles,
+            "challenges.json": records.challenges,
             "cost.json": records.cost,
             "summary.json": records.summary,
         }

@@ -123,6 +123,8 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         if not rows or any(row.decision is None for row in rows):
             return []
         text = "No task shares, so there is nothing to roll back: each is answered by a model of its own."
+        if _fallbacks(records, rows):
+            text = "No task shares. A task that another model took over goes back to its best single-task model."
         return [Sentence("nothing to roll back", text, tuple(row.decision_at for row in rows))]
     if not held:
         return []
@@ -148,7 +150,7 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
 
 def roll_back_command(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
     """The command that lets a task's own model answer it again; empty where nothing can be rolled back."""
-    held = _fallbacks(records, [row for row in rows if row.shares])
+    held = _fallbacks(records, rows)
     if not held or records.summary is None or records.summary.bundle is None:
         return ""
     where = shlex.quote(f"{records.name}/{records.summary.bundle}")
@@ -160,7 +162,7 @@ def roll_back_command(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
 
 def after_command(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """What the command does, and how it is undone."""
-    held = _fallbacks(records, [row for row in rows if row.shares])
+    held = _fallbacks(records, rows)
     if not held or held[0].decision is None:
         return None
     first = "The first line is for one task, the second for all of them. " if len(held) > 1 else ""
@@ -352,7 +354,8 @@ def certainty(c: Calibration) -> str:
 
 def untested(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     """Gaps that a reader would otherwise take for tested."""
-    made = [_one_split(records), _plans(records), _unconfirmed(records), _open(rows), _aside(records), _few(rows)]
+    made = [_one_split(records), _plans(records), _unconfirmed(records), _transfer(records)]
+    made += [_open(rows), _aside(records), _few(rows)]
     return [sentence for sentence in made if sentence is not None]
 
 
@@ -375,7 +378,7 @@ def _plans(records: StudyRecords) -> Sentence | None:
     tried = {
         frozenset(frozenset(g.tasks) for g in arm.plan.groups)
         for arm in records.design.arms
-        if arm.role is not Role.ALTERNATIVE
+        if arm.role not in (Role.ALTERNATIVE, Role.TRANSFER)
     }
     ways = partitions(n)
     left = ways - len(tried)
@@ -410,6 +413,18 @@ def _unconfirmed(records: StudyRecords) -> Sentence | None:
         f"confirmed there."
     )
     return Sentence("not confirmed", text, ("design.json#/arms", "summary.json#/selected"))
+
+
+def _transfer(records: StudyRecords) -> Sentence | None:
+    if records.design is None or len(records.design.tasks) < 2:
+        return None
+    if any(arm.role is Role.TRANSFER for arm in records.design.arms):
+        return None
+    text = (
+        "Learning one task after another: every network started afresh (transfer: auto in the study file starts it "
+        "from weights that other tasks have trained)."
+    )
+    return Sentence("no transfer", text, ("design.json#/arms",))
 
 
 def _open(rows: Sequence[TaskRow]) -> Sentence | None:

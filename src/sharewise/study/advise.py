@@ -300,7 +300,7 @@ def _transfer(s: Subject) -> tuple[str, str] | None:
         f"Only '{target.name}' counts, and it has more train rows ({own:,}) than its largest helper '{helper.name}' "
         f"({n:,}): training on the helper first and on '{target.name}' after it tends to do better than both at once "
         f"(Weller et al. 2022).",
-        f"compare with transfer from '{helper.name}'",
+        f"write transfer: [[{helper.name}, {target.name}]] to compare",
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sharewise.bundle import Address, Bundle, Reroute, Routes
-from sharewise.records import Decision, PlanCost, RunRecord, Status
+from sharewise.records import Decision, PlanCost, RunRecord, Status, from_json
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import fallbacks
 from sharewise.study.work import read_record
@@ -65,13 +65,24 @@ def _cost(
         plan=plan,
         n_models=len(models),
         n_neural=len(neural),
-        train_seconds=sum(statistics.fmean(r.seconds for r in records) for records in runs),
+        train_seconds=sum(statistics.fmean(r.seconds for r in records) for records in runs)
+        + _pretraining(runs, conductor.directory),
         n_parameters=sum(records[0].n_parameters for records in runs),
         n_bytes=sum(len(f) for group in models for f in bundle.artifacts[Address(group)].to_files().values()),
         seconds_one=one,
         seconds_many=many,
         n_many=n_many,
     )
+
+
+def _pretraining(runs: Sequence[Sequence[RunRecord]], directory: Path) -> float:
+    """Mean seconds of what transferred models start from, once for all models that start from the same arm's."""
+    sources = {records[0].arm: {str(r.source) for r in records} for records in runs if records[0].source}
+    found = [
+        [from_json(RunRecord, (directory / "runs" / f"{s}.json").read_bytes()) for s in some]
+        for some in sources.values()
+    ]
+    return sum(statistics.fmean(record.seconds for record in some) for some in found)
 
 
 def _runs(decision: Decision, conductor: Conductor, findings: Findings) -> list[RunRecord]:

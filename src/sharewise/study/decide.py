@@ -55,11 +55,9 @@ def _own_key(option: Option, decision: Decision) -> Decision:
         return decision
     reason = ""
     if judge(c).outcome is Outcome.HARM:
-        reason = f"its rows confirm harm: {_signed(c.effect, c)} [{_signed(c.low, c)}, {_signed(c.high, c)}]."
+        reason = f"its rows confirm harm: {signed(c.effect, c)} [{signed(c.low, c)}, {signed(c.high, c)}]."
     elif (own := p_no_harm(c)) > MOST_RISK:
-        reason = (
-            f"its own rows leave harm beyond {_amount(c.margin, c)} a probability of {_percent(own)}, more than 5 %."
-        )
+        reason = f"its own rows leave harm beyond {amount(c.margin, c)} a probability of {percent(own)}, more than 5 %."
     if not reason:
         return decision
     told = f"Its single-task model answers, because {reason}"
@@ -76,13 +74,13 @@ def _route(option: Option, belief: Belief | None, prefer_fewer_models: bool) -> 
         why = option.missing or "there is nothing to compare"
         return _single(option, None, f"Its single-task model answers, because {why}.")
     risk, gain = belief.probability_harm, belief.expected_gain
-    told = f"harm beyond {_amount(c.margin, c)} has probability {_percent(risk)}"
+    told = f"harm beyond {amount(c.margin, c)} has probability {percent(risk)}"
     if risk > MOST_RISK:
         return _single(option, belief, f"Its single-task model answers, because {told}, more than 5 %.")
     if gain <= 0 and not prefer_fewer_models:
-        expected = f"the expected change is {_signed(gain, c)}"
+        expected = f"the expected change is {signed(gain, c)}"
         return _single(option, belief, f"Its single-task model answers, because nothing is gained: {expected}.")
-    reason = f"Shared: {told}, and the expected change is {_signed(gain, c)}"
+    reason = f"Shared: {told}, and the expected change is {signed(gain, c)}"
     reason += "; fewer models are preferred." if gain <= 0 else "."
     return Decision(option.task, option.shared_arm, option.shared_group, True, risk, gain, reason)
 
@@ -93,15 +91,18 @@ def _single(option: Option, belief: Belief | None, reason: str) -> Decision:
     return Decision(option.task, option.single_arm, option.single_group, False, risk, gain, reason)
 
 
-def _percent(p: float) -> str:
+def percent(p: float) -> str:
+    """A probability in words."""
     if p < 0.001:
         return "under 0.1 %"
     return f"{100 * p:.1f} %" if p < 0.1 else f"{100 * p:.0f} %"
 
 
-def _amount(value: float, c: Comparison) -> str:
+def amount(value: float, c: Comparison) -> str:
+    """A size of change on the comparison's scale."""
     return f"{100 * value:.3g} {'%' if c.scale == 'relative' else 'points'}"
 
 
-def _signed(value: float, c: Comparison) -> str:
+def signed(value: float, c: Comparison) -> str:
+    """A change on the comparison's scale."""
     return f"{100 * value:+.1f} {'%' if c.scale == 'relative' else 'points'}"

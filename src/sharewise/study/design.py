@@ -127,6 +127,11 @@ class Design:
         """The arms that share."""
         return tuple(arm for arm in self.record.arms if arm.role is Role.CANDIDATE)
 
+    @property
+    def contest(self) -> tuple[Arm, ...]:
+        """The arms that sharing is decided between: all but those that start from what others have trained."""
+        return tuple(arm for arm in self.record.arms if arm.role is not Role.TRANSFER)
+
     def joined_by(self, arms: tuple[Arm, ...]) -> Design:
         """The design with plans that a search found among its candidates; its digest stays that of what was frozen."""
         candidates = self.record.arms[: 1 + max(self.record.arms.index(arm) for arm in self.candidates)]

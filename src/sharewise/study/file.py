@@ -37,6 +37,8 @@ from sharewise.study.sections import (
     listed_inputs,
 )
 from sharewise.study.source import parse
+from sharewise.study.transfer_section import PRETRAINED, TransferSection
+from sharewise.study.transfer_section import problems as transfer_problems
 from sharewise.tables.schema import Declaration, InputDeclaration, TaskDeclaration
 from sharewise.tasks import TaskKind, TaskSet
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from sharewise.tables.read import Table
     from sharewise.tables.split import SplitSpec
 
-RESERVED = ("single", "together", "search", *FOUND)
+RESERVED = ("single", "together", "search", PRETRAINED, *FOUND)
 """Names of the candidates that every study has."""
 IN_MEMORY = "in memory"
 """What stands for the path of a table that came from no file."""
@@ -67,6 +69,7 @@ class StudyFile(Section):
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     search: SearchSection = SearchSection()
+    transfer: TransferSection = TransferSection()
     budget: BudgetSection = BudgetSection()
     tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()
@@ -90,6 +93,7 @@ class StudyFile(Section):
             problems = problems_of(error, cls, lines, file)
         problems += _across(said, lines, file)
         problems += [] if made is None else _balanced(made, lines, file)
+        problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file

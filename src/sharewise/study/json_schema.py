@@ -56,6 +56,8 @@ def json_schema() -> dict[str, Any]:
     methods = {"enum": list(choose.names())}
     schema["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
     definitions["CandidateSection"]["properties"]["balance"] = {"anyOf": [methods, _ref("BalanceSection")]}
+    pairs = {"type": "array", "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}}
+    schema["properties"]["transfer"] = {"anyOf": [{"enum": ["auto", "off", False]}, pairs, _ref("TransferSection")]}
     schema["properties"]["alternatives"]["items"] = {"enum": list(ALTERNATIVES)}
     definitions["TaskSection"]["properties"]["metric"] = {"enum": list(metrics.CATALOGUE)}
     parents = [{"type": "string"}, _ref("ParentSection"), {"type": "null"}]

@@ -19,6 +19,7 @@ from sharewise.plan import Group
 from sharewise.records import (
     Arm,
     Calibration,
+    Challenge,
     Comparison,
     Decision,
     Phase,
@@ -68,6 +69,8 @@ class Findings:
     calibration: tuple[Calibration, ...] = ()
     ensembles: tuple[Comparison, ...] = ()
     """Of each task's ensemble of single-task runs: against one such run, and the shared model against it."""
+    challenges: tuple[Challenge, ...] = ()
+    """Further ways to answer a task, judged once this contest was decided (see `challenge`)."""
 
 
 class Conductor:
@@ -82,6 +85,8 @@ class Conductor:
         self.seen: dict[tuple[str, str], list[Run]] = {}
         """Runs by (arm, task) that the last selection compared on validation rows."""
         self.selection: tuple[Comparison, ...] = ()
+        self.sources: dict[tuple[str, Phase, int], str] = {}
+        """Of arms whose runs start from another run's weights: that run, by arm, phase and number."""
         self._kept: dict[tuple[str, str, str], Array] = {}
 
     # --- the runs of a phase ------------------------------------------------------------------------------
@@ -90,7 +95,7 @@ class Conductor:
         """(kind, arm whose variant builds it, group) of every group an arm trains itself."""
         if arm.role is Role.ALTERNATIVE:
             return [(arm.name, arm.name, group) for group in arm.plan.groups]
-        groups = [g for g in arm.plan.groups if arm.role is Role.ALONE or len(g.tasks) > 1]
+        groups = [g for g in arm.plan.groups if arm.role is not Role.CANDIDATE or len(g.tasks) > 1]
         return [("neural", arm.name, group) for group in groups]
 
     def run(self, phase: Phase, kind: str, arm: str, group: Group, trial: int, number: int) -> Run:
@@ -107,6 +112,7 @@ class Conductor:
             trial=trial,
             params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,
+            source=self.sources.get((arm, phase, number)),
         )
 
     def _params(self, kind: str, arm: str, group: Group, trial: int) -> dict[str, Any]:
@@ -127,7 +133,7 @@ class Conductor:
         """Equal trials for every group of every arm, or of these arms, all with one seed."""
         return [
             self.run(Phase.TUNE, kind, arm, group, trial, 0)
-            for item in (self.design.record.arms if arms is None else arms)
+            for item in (self.design.contest if arms is None else arms)
             for kind, arm, group in self.trained(item)
             for trial in range(self.design.budget.trials)
         ]
@@ -164,7 +170,7 @@ class Conductor:
         from sharewise.study.tuning import AT_ONCE, Search
         from sharewise.training.recipe import SPACE
 
-        wanted = [item for arm in (self.design.record.arms if arms is None else arms) for item in self.trained(arm)]
+        wanted = [item for arm in (self.design.contest if arms is None else arms) for item in self.trained(arm)]
         root, sampler, objective = (
             self.design.record.seed,
             self.design.tuning["sampler"],
@@ -190,7 +196,7 @@ class Conductor:
 
     def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
         """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
-        everything = [item for arm in self.design.record.arms for item in self.trained(arm)]
+        everything = [item for arm in self.design.contest for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
         workers.carry_out(self.plan_units(runs), progress)
@@ -324,7 +330,7 @@ class Conductor:
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
             together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
             together = tuple(c for c in together if c.candidate == ENSEMBLE)
-            measured = self._calibrations(decisions, best, by_arm)
+            measured = self.calibrations(decisions, best, by_arm)
             return Findings(
                 None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
             )
@@ -373,22 +379,22 @@ class Conductor:
             best,
             tuple(pooled(against_best, {task.name: task.family for task in self.tasks})),
             stability(options, decisions, prefer_fewer_models=prefer),
-            self._calibrations(decisions, best, by_arm, candidate.name),
+            self.calibrations(decisions, best, by_arm, candidate.name),
             tuple(against_ensembles(opened_pairs)),
         )
 
-    def _calibrations(
+    def calibrations(
         self,
         decisions: Sequence[Decision],
         best: dict[str, str],
         runs: dict[tuple[str, str], list[Run]],
         candidate: str | None = None,
     ) -> tuple[Calibration, ...]:
-        """Calibration on test rows of every task's two ways to be answered, its best single-task arm first."""
+        """Calibration on test rows of every task's ways to be answered, its best single-task arm first."""
         made = []
         for decision in decisions:
             task = decision.task
-            for arm in dict.fromkeys([best[task], *([candidate] if candidate else [])]):
+            for arm in dict.fromkeys([best[task], *([candidate] if candidate else []), decision.arm]):
                 done = [read_record(self.directory, run) for run in runs.get((arm, task), ())]
                 done = [record for record in done if record.status is Status.DONE]
                 found = calibration(

@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, judge, search
+from sharewise.study import architectures, balancing, challenge, judge, search
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
@@ -29,6 +29,7 @@ from sharewise.study.progress import Progress
 from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import fallbacks, ship
+from sharewise.study.transfer import Transfers, with_transfer
 from sharewise.study.tuning import available
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
@@ -82,8 +83,16 @@ class Session:
             runs = conductor.confirmation(selected, singles)
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
+            transfers = Transfers(conductor)
+            if transfers.arms:
+                with self.progress("transfer", None) as advance:
+                    transfers.choose(pool, advance)
+                    runs += transfers.confirm(pool, advance)
         findings = conductor.judge(selected, singles, runs)
+        if transfers.arms:
+            findings = challenge.with_transfers(conductor, findings, transfers)
         conductor.write(findings)
+        challenge.write(conductor, findings)
         summary = self._summary(design, conductor, findings, started)
         ship(conductor, findings, data, summary, self.directory / "bundle")
         write_atomic(self.directory / "cost.json", to_json(costs(conductor, findings, self.directory / "bundle")))
@@ -143,6 +152,8 @@ class Session:
         )
         available(declared.tuning.sampler)
         design = replace(design, tuning=declared.tuning.model_dump())
+        labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
+        design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
         searching = search.wanted(declared.search, len(tasks.judged))
         if searching:
             design = search.with_variants(design)

@@ -31,7 +31,7 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
         "design": {"sha256": design.digest, "name": design.record.name, "budget": design.record.budget},
         "runs": {
-            group: {"run": run.run_id, "seed": run.seed, "params": run.params}
+            group: {"run": run.run_id, "seed": run.seed, "params": run.params, **_started(run)}
             for group, run in {**chosen, **spare}.items()
         },
         "fallbacks": {one.task: one.group for one in back},
@@ -45,18 +45,25 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
-        card=model_card(codec.schema, design.record, data, findings.verdicts, findings.decisions, summary),
+        card=model_card(
+            codec.schema, design.record, data, findings.verdicts, findings.decisions, summary, findings.challenges
+        ),
         reference=drift_reference(prepared.table, codec.schema, prepared.data.parts["train"]),
         overwrite=True,
     )
 
 
+def _started(run: Run) -> dict[str, str]:
+    """What a model started from, where it did not start afresh."""
+    return {} if run.source is None else {"source": run.source}
+
+
 def fallbacks(conductor: Conductor, findings: Findings) -> list[Decision]:
-    """Who answers each task that shares when it is routed back to a model of its own."""
+    """Who answers each task that shares, or that a challenger took over, when it is routed back to its own model."""
     return [
         Decision(d.task, arm, conductor.home(arm, d.task), False, None, None, "the task's best single-task model")
         for d in findings.decisions
-        if d.shared and findings.confirmation.get((arm := findings.singles[d.task], d.task))
+        if d.arm != findings.singles[d.task] and findings.confirmation.get((arm := findings.singles[d.task], d.task))
     ]
 
 

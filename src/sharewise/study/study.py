@@ -39,6 +39,7 @@ class Study:
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
         search: str | Mapping[str, Any] | None = None,
+        transfer: str | Sequence[Sequence[str]] | Mapping[str, Any] | None = None,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
         roles: Mapping[str, str] | None = None,
@@ -52,9 +53,15 @@ class Study:
             "budget": budget,
             "seed": seed,
         }
-        optional = {"split": split, "inputs": inputs, "candidates": [*candidates] or None, "balance": balance}
+        optional: dict[str, Any] = {
+            "split": split,
+            "inputs": inputs,
+            "candidates": [*candidates] or None,
+            "balance": balance,
+        }
         optional["alternatives"] = None if alternatives is None else [*alternatives]
         optional["search"] = search
+        optional["transfer"] = transfer
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ from sharewise.records import Phase, RunRecord, Status, from_json, to_json, writ
 from sharewise.study.prepare import Prepared
 from sharewise.tasks import Task
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sharewise.models.build import GroupModel
+
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
 
@@ -34,7 +39,7 @@ class Run:
     """One model to train: a group's tasks by one kind of model ("neural", or an alternative's name) with one seed.
 
     `arm` is the arm whose variant builds it; `params` the tuned values. The run id depends on all of these and on
-    nothing else, so that a resumed study finds what it has.
+    nothing else, so that a resumed study finds what it has. `source` is the run whose stored weights it starts from.
     """
 
     phase: Phase
@@ -45,11 +50,13 @@ class Run:
     trial: int
     params: dict[str, Any]
     key: str
+    source: str | None = None
 
     @property
     def run_id(self) -> str:
         """File-system safe name, unique within a study."""
         what = f"{self.kind}|{self.key}|{self.group.name}|{'|'.join(self.group.tasks)}|{self.trial}|{self.seed}"
+        what += f"|{self.source}" if self.source else ""
         digest = hashlib.blake2b(what.encode(), digest_size=5).hexdigest()
         slug = re.sub(r"[^A-Za-z0-9]+", "-", self.group.name).strip("-")[:40].lower()
         return f"{self.phase.value}-{self.kind}-{slug}-{digest}"
@@ -85,7 +92,8 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
             tasks = layout(run, prepared)
             same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
             choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
-            key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch_size_for(rows), same_tasks)
+            batch, started = batch_size_for(rows), run.source is not None
+            key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch, same_tasks, started)
         else:
             key = (run.kind, run.group.tasks)
         packs.setdefault(key, []).append(run)
@@ -153,13 +161,44 @@ def cost(run: Run, prepared: Prepared) -> float:
 def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
     """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest."""
     if unit.runs[0].kind == "neural":
-        _cohort(unit.runs, prepared, directory, progress)
+        runs = [run for run in unit.runs if _has_start(run, prepared, directory)]
+        if runs:
+            _cohort(runs, prepared, directory, progress)
         return
     for run in unit.runs:
         if not (directory / "runs" / f"{run.run_id}.json").exists():
             _single(run, prepared, directory)
         if progress is not None:
             progress(1)
+
+
+def _has_start(run: Run, prepared: Prepared, directory: Path) -> bool:
+    """Whether a run can start; one whose source diverged is written down as failed."""
+    if run.source is None:
+        return True
+    source = from_json(RunRecord, (directory / "runs" / f"{run.source}.json").read_bytes())
+    if source.status is Status.DONE:
+        return True
+    message = f"the run that it starts from, {run.source}, {source.status.value}"
+    _write(replace(_record(run, run.kind), status=Status.FAILED, message=message), {}, {}, prepared, directory)
+    return False
+
+
+def start_of(run: Run, model: GroupModel, directory: Path) -> dict[str, Tensor]:
+    """Parameters that a run starts from, by name, out of its source's stored weights; of several checkpoints, from the
+    one that answers its task."""
+    from safetensors import safe_open
+
+    from sharewise.models.transfer import carried
+
+    (task,) = run.group.tasks
+    made: dict[str, Tensor] = {}
+    for path in sorted((directory / "models" / str(run.source)).glob("*.safetensors"), key=lambda p: int(p.stem)):
+        with safe_open(path, framework="pt") as file:
+            config = json.loads(file.metadata()["config"])
+            if not made or task in config["answers"]:
+                made = carried(model, task, config, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    return made
 
 
 def _parts(run: Run) -> tuple[str, ...]:
@@ -183,7 +222,8 @@ def _cohort(
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
     members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
-    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)))
+    starts = [start_of(run, model, directory) for run in runs if run.source is not None]
+    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)), starts)
     for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
@@ -206,7 +246,7 @@ def _cohort(
             for part, by_task in result.predictions.items()
         }
         files: dict[str, bytes] = {}
-        if run.phase is Phase.CONFIRM:
+        if run.phase in (Phase.CONFIRM, Phase.PRETRAIN):
             for i, state in enumerate(result.states):
                 answers = [names[t] for t in state.tasks if not prepared.tasks.tasks[t].auxiliary]
                 config = {**model.config, "tasks": list(run.group.tasks), "answers": answers, "epoch": state.epoch}
@@ -266,6 +306,7 @@ def _record(run: Run, arm: str) -> RunRecord:
         trial=run.trial,
         params=run.params,
         status=Status.DONE,
+        source=run.source,
     )
 
 

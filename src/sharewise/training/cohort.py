@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -37,7 +37,8 @@ class Cohort:
     A member's result does not depend on who shares its cohort: its initial weights, row order and dropout masks come
     from its own seed and step, its losses, clipping and schedule are its own. (Sums run in another order in a larger
     stack, so the last bits differ.) Members that have stopped, or whose numbers are no longer finite, leave the stack.
-    Members of a cohort must have equal slots and one batch size.
+    Members of a cohort must have equal slots and one batch size. `starts`, where given, holds the initial parameters of
+    every member that are not drawn, by name.
     """
 
     def __init__(
@@ -47,12 +48,15 @@ class Cohort:
         data: TrainingData,
         recipe: Recipe,
         balance: Balance | None = None,
+        starts: Sequence[Mapping[str, Tensor]] = (),
     ) -> None:
         self.members, self.model, self.data, self.recipe = list(members), model, data, recipe
         balance = balance or Balance(Balancer(Equal()))
         self.stack = Stack(model.to(data.device))
         names = [[data.tasks.tasks[t].name for t in member.layout] for member in members]
         self.stack.populate([member.seed for member in members], names, data.device)
+        for m, start in enumerate(starts):
+            self.stack.start(m, start)
         facts, seeds = self._facts(), [derive(member.seed, "balance") for member in members]
         self.primary = facts.primary
         self.balancer = balance.balancer.build(facts, seeds)

@@ -1,0 +1,152 @@
+"""Who else could answer a task: a further model against the one that sharing's contest left, once that is decided.
+
+Sharing is judged against single-task models that start afresh, so that a verdict says what sharing does and nothing
+else. A transferred network is a third way: one network a task like theirs, trained with other tasks' labels like the
+shared model. It takes a task over where it earns that place from whoever holds it, by the rule by which a task shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sharewise.records import Challenge, Comparison, Decision, Outcome, to_json, write_atomic
+from sharewise.study.decide import MOST_RISK, amount, percent, signed
+from sharewise.study.judge import judge, p_no_harm
+from sharewise.study.posterior import Belief, beliefs
+from sharewise.study.run import Conductor, Findings
+from sharewise.study.transfer import Transfers
+
+TRANSFER = "transfer"
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """Who challenges for one task: an arm, and its comparisons with the task's best single-task model (`alone`) and
+    with whoever answers now (`against`); where there is none, `missing` says why. One that is `dearer` to serve than
+    who answers now must be shown better, not merely be likely to be."""
+
+    task: str
+    kind: str
+    arm: str
+    group: str
+    n_models: int
+    alone: Comparison | None
+    against: Comparison | None
+    missing: str = ""
+    dearer: bool = False
+
+
+def settle(
+    challengers: Sequence[Challenger], decisions: Sequence[Decision], tried: Mapping[str, Mapping[str, float]]
+) -> list[Challenge]:
+    """Whether each challenger takes its task over from the arm that answers now.
+
+    It does where harm beyond the margin has probability at most 5 % under the posterior that pools all challengers of a
+    kind, and by the task's own rows alone, and the expected change is positive: the rule of `decide.choose`. One that
+    takes more models than who answers now needs more: its whole interval above zero. Ties go to who is there.
+    """
+    now = {d.task: d for d in decisions}
+    believed = {b.task: b for b in beliefs([c.against for c in challengers if c.against is not None])}
+    made = []
+    for one in challengers:
+        belief = believed.get(one.task)
+        answers, reason = _ruling(one, belief)
+        made.append(
+            Challenge(
+                task=one.task,
+                kind=one.kind,
+                arm=one.arm,
+                group=one.group,
+                incumbent=now[one.task].arm,
+                verdict=None if one.alone is None else judge(one.alone),
+                against=one.against,
+                probability_harm=None if belief is None else belief.probability_harm,
+                expected_gain=None if belief is None else belief.expected_gain,
+                n_models=one.n_models,
+                answers=answers,
+                reason=reason,
+                tried=dict(tried.get(one.task, {})),
+            )
+        )
+    return made
+
+
+def _ruling(one: Challenger, belief: Belief | None) -> tuple[bool, str]:
+    """Whether a challenger answers, and why or why not, as a clause."""
+    c = one.against
+    if c is None or belief is None:
+        return False, one.missing or "it could not be compared on test rows"
+    told = (
+        f"harm beyond {amount(c.margin, c)} against '{c.baseline}' has probability {percent(belief.probability_harm)}"
+    )
+    if belief.probability_harm > MOST_RISK:
+        return False, f"{told}, more than 5 %"
+    if belief.expected_gain <= 0:
+        return False, f"nothing is gained over '{c.baseline}': the expected change is {signed(belief.expected_gain, c)}"
+    if judge(c).outcome is Outcome.HARM:
+        return False, f"its rows confirm harm against '{c.baseline}'"
+    if one.dearer and c.low <= 0:
+        change = f"{signed(c.effect, c)} [{signed(c.low, c)}, {signed(c.high, c)}]"
+        return False, f"it takes a further model and is not shown to be better than '{c.baseline}': {change}"
+    own = p_no_harm(c)
+    if own > MOST_RISK:
+        return False, f"its own rows leave harm against '{c.baseline}' a probability of {percent(own)}, more than 5 %"
+    return True, f"{told}, and the expected change is {signed(belief.expected_gain, c)}"
+
+
+def taken_over(decisions: Sequence[Decision], challenges: Sequence[Challenge]) -> tuple[Decision, ...]:
+    """The decisions with every task that a challenger won in its hands."""
+    won = {c.task: c for c in challenges if c.answers}
+    made = []
+    for decision in decisions:
+        found = won.get(decision.task)
+        if found is None:
+            made.append(decision)
+            continue
+        reason = f"'{found.arm}' took it over from '{found.incumbent}': {found.reason}."
+        made.append(
+            Decision(found.task, found.arm, found.group, False, found.probability_harm, found.expected_gain, reason)
+        )
+    return tuple(made)
+
+
+def with_transfers(conductor: Conductor, findings: Findings, transfers: Transfers) -> Findings:
+    """The findings after every task's transfer has been judged on the test rows."""
+    now = {decision.task: decision for decision in findings.decisions}
+    alone, why = conductor.compared(
+        [
+            conductor.pair(t, findings.singles[t], arm, findings.confirmation, "test")
+            for t, arm in transfers.chosen.items()
+        ]
+    )
+    by_task = {c.task: c for c in alone}
+    others = {t: arm for t, arm in transfers.chosen.items() if now[t].arm != findings.singles[t]}
+    against, why_not = conductor.compared(
+        [conductor.pair(t, now[t].arm, arm, findings.confirmation, "test") for t, arm in others.items()]
+    )
+    held = {t: c for t, c in by_task.items() if t not in others} | {c.task: c for c in against}
+    challengers = [
+        Challenger(
+            t,
+            TRANSFER,
+            arm,
+            conductor.home(arm, t),
+            1,
+            by_task.get(t),
+            held.get(t),
+            why_not.get(t) or why.get(t, ""),
+            dearer=now[t].shared,
+        )
+        for t, arm in transfers.chosen.items()
+    ]
+    challenges = settle(challengers, findings.decisions, transfers.gains)
+    decisions = taken_over(findings.decisions, challenges)
+    measured = conductor.calibrations(decisions, findings.singles, findings.confirmation, findings.selected)
+    return replace(findings, decisions=decisions, calibration=measured, challenges=(*findings.challenges, *challenges))
+
+
+def write(conductor: Conductor, findings: Findings) -> None:
+    """`challenges.json`, where there was any."""
+    if findings.challenges:
+        write_atomic(conductor.directory / "challenges.json", to_json(findings.challenges))
