@@ -21,6 +21,9 @@ from sharewise.tasks import TaskSet
 SINGLE = "single"
 """The arm that trains each task alone with the study's own architecture."""
 
+SEARCH = "search"
+"""The arm name of a plan search's sampled groups; it is no contestant."""
+
 
 @dataclass(frozen=True)
 class Budget:
