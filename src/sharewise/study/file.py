@@ -70,6 +70,9 @@ class StudyFile(Section):
     balance: BalanceSection = BalanceSection()
     search: SearchSection = SearchSection()
     transfer: TransferSection = TransferSection()
+    ship_ensembles: Flag = Field(
+        default=False, description="Let the mean of a task's runs answer it where that is shown to be better."
+    )
     budget: BudgetSection = BudgetSection()
     tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()

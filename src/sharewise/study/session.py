@@ -95,6 +95,8 @@ class Session:
         findings = conductor.judge(selected, singles, runs)
         if transfers.arms:
             findings = challenge.with_transfers(conductor, findings, transfers)
+        if self.declared.ship_ensembles:
+            findings = challenge.with_ensembles(conductor, findings)
         conductor.write(findings)
         challenge.write(conductor, findings)
         summary = self._summary(design, conductor, findings, started)
