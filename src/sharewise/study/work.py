@@ -21,7 +21,8 @@ from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
-from sharewise.tasks import Task
+from sharewise.tables import tags
+from sharewise.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -318,6 +319,8 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
         predictions[part] = {}
         for name in run.group.tasks:
             answers = model.predict_task(prepared.inputs.at(prepared.rows_of(name, part)), name)
+            if prepared.tasks[name].kind is TaskKind.TOKEN_TAGGING:
+                answers = tags.as_wide(answers, prepared.tasks[name].length)
             predictions[part][name] = prepared.codec.inverse(name, answers)
     files = {}
     if run.phase is Phase.CONFIRM:
