@@ -24,6 +24,6 @@ CATALOGUE: Catalogue[Alternative] = Catalogue(
     },
 )
 
-DEFAULT = ("lightgbm", "linear", "pooled")
+DEFAULT = tuple(name for name in CATALOGUE if name != "chain")
 """What a study trains beside its own nets where it names none; those made for no task train none. A chain costs six
 models a task and seldom helps a task's own score, so that it is asked for."""
