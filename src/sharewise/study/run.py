@@ -6,7 +6,7 @@ so that the same command goes on where an interrupted one stopped and reaches th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,8 +194,16 @@ class Conductor:
             made = [run for some in runs for run in some]
         return made
 
-    def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
-        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
+    def select(
+        self,
+        workers: Workers,
+        progress: Callable[[int], None],
+        forecasts: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture.
+
+        `forecasts` are a search's, see `choose.promises`.
+        """
         everything = [item for arm in self.design.contest for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
@@ -216,7 +224,8 @@ class Conductor:
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
         primary = [task.name for task in self.tasks if task.primary]
-        return choose.most_promising(comparisons, len(self.judged), primary), singles
+        self.promises = choose.promises(comparisons, len(self.judged), primary, forecasts)
+        return choose.most_promising(self.promises, list(comparisons)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
@@ -364,7 +373,7 @@ class Conductor:
         notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
         primary = any(task.primary for task in self.tasks)
         what = "change of the primary task" if primary else "mean change"
-        reason = f"'{candidate.name}' had the largest {what} on validation rows."
+        reason = f"'{candidate.name}' had the largest expected {what} on validation rows."
         if len(self.design.candidates) == 1:
             reason = f"'{candidate.name}' is the only plan that shares."
         return Findings(
