@@ -215,7 +215,7 @@ class PlanSearch:
             shared = [g.tasks for g in arm.plan.groups if len(g.tasks) > 1]
             if design.variants[arm.name].key != design.variants[SEARCH].key or not set().union(*shared) <= set(names):
                 continue
-            gains = {}
+            gains: dict[str, float] = {}
             for tasks in shared:
                 group = tuple(sorted(self.tasks.index(t) for t in tasks))
                 gains |= {names[t]: float(g - behind[t]) for t, g in zip(group, estimate.gains(group)[0], strict=True)}
