@@ -26,6 +26,7 @@ from sharewise.balance.aggregation.primary import Primary
 from sharewise.balance.aggregation.smooth import Smooth
 from sharewise.balance.aggregation.upgrad import UPGrad
 from sharewise.balance.contracts import Aggregator, TaskFacts
+from sharewise.balance.solvers import nonnegative
 from sharewise.errors import ConfigError
 
 TWO = torch.tensor([[4.0, -2.0], [-2.0, 9.0]], dtype=torch.float64)
@@ -140,6 +141,22 @@ def test_dual_cone_projections_satisfy_the_kkt_conditions(
     assert (extra * slack).abs().max() <= 1e-6 * mean.norm() ** 2
     up = weigh(UPGrad(), matrix)
     assert (matrix @ up >= -1e-7 * norms * norms.max()).all()
+
+
+@pytest.mark.parametrize("n_tasks", [5, 40, 100])
+@pytest.mark.parametrize("lean", [0.0, 0.5, 0.9, 0.999], ids=lambda lean: f"mean-{lean}")
+def test_many_programs_of_one_matrix_satisfy_the_kkt_conditions(n_tasks: int, lean: float) -> None:
+    # rows without (almost all of) their mean: the last step before a Pareto-stationary point
+    stack = [rows(n_tasks, 3 * n_tasks, seed, 0.0) for seed in range(3)]
+    stack.append(rows(n_tasks, n_tasks // 2, 3, 0.0))  # of half rank
+    units = [r - lean * r.mean(0) for r in stack]
+    cosine = torch.stack([u @ u.mT for u in (u / u.norm(dim=1, keepdim=True) for u in units)])
+    x = nonnegative.solve(cosine, cosine)
+    slack = x @ cosine + cosine
+    tolerance = torch.tensor([1e-10] * 3 + [1e-8], dtype=torch.float64)
+    assert (torch.minimum(x, slack).abs().amax((-2, -1)) <= tolerance).all()
+    for one, alone in zip(cosine[:3], x, strict=False):
+        torch.testing.assert_close(nonnegative.solve(one, one), alone, rtol=1e-7, atol=1e-8)
 
 
 def test_upgrad_is_the_mean_of_exact_projections() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from sharewise.batch import Inputs
 from sharewise.tables.texts import locate
-from tiny_networks import tiny_bert
+from tiny_networks import tiny_bert, tiny_vision
 
 Blocks = dict[str, np.ndarray]
 Case = tuple[dict[str, Any], Blocks]
@@ -97,6 +97,15 @@ def token_transformer(rows: int, folder: Path) -> Case:
     return {**config, "max_tokens": 40, "train": "all"}, {"tokens:words": pieces}
 
 
+def vision(rows: int, folder: Path) -> Case:
+    where = str(_tiny_vision(folder))
+    pixels = np.random.default_rng(7).integers(0, 256, (rows, 16, 16, 3)).astype(np.uint8)
+    # Brightness in three steps, which any network can tell.
+    pixels = (pixels // 4 + 64 * np.arange(rows)[:, None, None, None] % 192).astype(np.uint8)
+    config = {"name": "vision", "block": "image:p", "model": where, "digest": locate.vision(where).digest, "n_out": 16}
+    return {**config, "side": 16, "train": "all"}, {"image:p": pixels}
+
+
 CASES: dict[str, Callable[[int, Path], Case]] = {
     "tabular": tabular,
     "vectors": vectors,
@@ -107,6 +116,7 @@ CASES: dict[str, Callable[[int, Path], Case]] = {
     "tokens": tokens,
     "token_vectors": token_vectors,
     "token_transformer": token_transformer,
+    "vision": vision,
 }
 
 MISSING = {"numeric": 0, "categorical": 0, "embedding": 0, "present": 0}
@@ -118,6 +128,11 @@ def tiny_transformer(folder: Path) -> tuple[str, str]:
     """Folder and digest of a tiny BERT."""
     where = tiny_bert(folder / "tiny-bert", positions=40)
     return where, locate.backbone(where).digest
+
+
+@cache
+def _tiny_vision(folder: Path) -> Path:
+    return tiny_vision(folder / "tiny-vit", "vit", layers=2)
 
 
 def tensors(blocks: Blocks, members: int) -> Inputs[torch.Tensor]:

@@ -162,7 +162,7 @@ def encoder_alone(name: str, folder: Path, members: int = 1, rows: int = 40) -> 
     return made, stack, blocks
 
 
-TUNED = ("transformer", "token_transformer")
+TUNED = ("transformer", "token_transformer", "vision")
 """Encoders that are networks of others, which are trained more slowly."""
 
 
@@ -174,8 +174,9 @@ class TestEncoders:
         tuned = encoder in TUNED
         if tuned:
             # Two layers of 16 units mean-pooled over words without order know which words there are, not more.
-            (codes,) = blocks.values()
-            y = (codes.reshape(40, -1) == 6).sum(axis=1, keepdims=True).astype(np.float32)
+            (codes,) = (block.reshape(40, -1) for block in blocks.values())
+            y = (codes == 6).sum(axis=1, keepdims=True).astype(np.float32)
+            y = codes.mean(axis=1, keepdims=True).astype(np.float32) / 64 if encoder == "vision" else y
         tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
         parts = {"train": np.arange(32), "validation": np.arange(32)}
         data = TrainingData.of(tasks, Inputs(blocks), Targets(y, np.ones_like(y, bool), (slice(0, 1),)), parts)

@@ -18,7 +18,7 @@ from report_html_check import Page
 from report_synthetic import Made
 
 from sharewise.plan import Group, Plan
-from sharewise.records import Arm, Challenge, Role, SetAside, to_json
+from sharewise.records import Arm, Challenge, Forecast, GroupingRecord, Role, SetAside, to_json
 from sharewise.report import decision_text, load, render, words
 from sharewise.report.decision import document
 from sharewise.report.load import StudyRecords
@@ -43,8 +43,25 @@ def transferred(records: StudyRecords) -> StudyRecords:
     return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), challenges=made)
 
 
+def searched(records: StudyRecords, *, found: bool) -> StudyRecords:
+    """The same study with a search: the first two tasks help each other, the last harms the first; or nothing."""
+    assert records.design is not None
+    names = tuple(task.name for task in records.design.tasks)
+    n = len(names)
+    helps = [[0.0] * n for _ in names]
+    helps[0][1], helps[1][0], helps[0][n - 1] = 0.81, 0.43, -0.62
+    sd = tuple(tuple(0.2 + 0.01 * j for j in range(n)) for _ in names)
+    plan = Forecast(records.confirmed or "", (names[: n - 1], names[n - 1 :]), 0.47, 0.23)
+    return replace(records, grouping=GroupingRecord(
+        "surrogate", names, tuple(map(tuple, helps)), sd, (0.0,) * n, (0.0,) * n, 17, 51,
+        (plan,) if found else (), None, "" if found else "Nothing to gain: the best plan gains +0.12 margins.",
+    ))  # fmt: skip
+
+
 def cases() -> dict[str, StudyRecords]:
     return {
+        "searched": searched(synthetic.study(synthetic.FOUR), found=True),
+        "in vain": searched(synthetic.study(synthetic.FOUR), found=False),
         "four": synthetic.study(synthetic.FOUR, aside=(SetAside("rare", "has no label in the test part"),)),
         "twelve": synthetic.study(synthetic.TWELVE, "tox21", 7831),
         "school": synthetic.study(synthetic.school(), "school", 15362, light=True),
@@ -69,6 +86,7 @@ def raw_of(name: str) -> Raw:
         "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
         "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
         "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary, "challenges": r.challenges,
+        "grouping": r.grouping,
     }  # fmt: skip
     return {key: json.loads(to_json(value)) for key, value in files.items()}
 
@@ -296,6 +314,14 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "calibration": lambda raw, text: [],  # it explains, and counts nothing
     "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
     "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],
+    "search found": lambda raw, text: [
+        f"'{raw['grouping']['plans'][0]['name']}'",
+        f"{raw['grouping']['n_groups']} groups",
+        f"{raw['grouping']['plans'][0]['gain']:+.2f} margins",
+        f"error {raw['grouping']['plans'][0]['sd']:.2f}",
+    ],
+    "search ended": lambda raw, text: [raw["grouping"]["reason"]],
+    "kinship": lambda raw, text: [*kin(raw)],
     "one split": lambda raw, text: [f"{raw['data']['rows']['train']:,} row"],
     "other plans": lambda raw, text: [
         f"{bell(len(raw['design']['tasks'])):,} ways" if bell(len(raw["design"]["tasks"])) < 1e6 else "10^"
@@ -322,6 +348,27 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "not studied": lambda raw, text: [s["task"] for s in raw["data"]["set_aside"]],
     "subgroups": lambda raw, text: [],  # true of every study
 }  # fmt: skip
+
+
+def kin(raw: Raw) -> list[str]:
+    """The clearest help within a group and the clearest harm across groups, from the raw map."""
+    g = raw["grouping"]
+    home = {task: i for i, group in enumerate(g["plans"][0]["groups"]) for task in group}
+    told = []
+    for inside, sign in ((True, 1), (False, -1)):
+        found = [
+            (sign * g["helps"][k][j] / g["helps_sd"][k][j], k, j)
+            for k, a in enumerate(g["tasks"])
+            for j, b in enumerate(g["tasks"])
+            if k != j and (home[a] == home[b]) is inside
+        ]
+        z, k, j = max(found)
+        if z > 1.645:
+            value = f"{g['helps'][k][j]:+.2f}".replace("-", words.MINUS)
+            told.append(
+                f"{g['tasks'][j]} to {g['tasks'][k]} ({value} margins, standard error {g['helps_sd'][k][j]:.2f})"
+            )
+    return told
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -358,7 +405,7 @@ def named(raw: Raw, source: str) -> Any:
     return value
 
 
-@pytest.mark.parametrize("name", ["four", "twelve", "all", "school"])
+@pytest.mark.parametrize("name", ["four", "twelve", "all", "school", "searched"])
 def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str) -> None:
     raw = raw_of(name)
     for sentence in sentences(CASES[name]):
@@ -378,7 +425,7 @@ def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str
 
 FILES = tuple(f"{n}.json#" for n in (
     "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration",
-    "ensembles", "cost", "summary", "challenges"
+    "ensembles", "cost", "summary", "challenges", "grouping"
 ))  # fmt: skip
 
 

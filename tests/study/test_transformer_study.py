@@ -12,7 +12,7 @@ import pytest
 from sharewise.bundle import Bundle
 from sharewise.errors import BundleError
 from sharewise.study import Study
-from tiny_networks import WORDS, tiny_bert
+from tiny_networks import WORDS, tiny_bert, tiny_vision
 
 
 def table(n: int = 240, seed: int = 0) -> pa.Table:
@@ -81,3 +81,29 @@ def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.M
     shutil.rmtree(model)
     assert before.equals(Bundle.load(tmp_path / "moved").predict(fresh))
     assert [len(t) for t in before["tags"].to_pylist()] == [2, 0, 0, 750]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", ["all", "1", "lora"])
+def test_pictures_by_a_backbone_that_is_trained(train: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHAREWISE_CACHE", str(tmp_path / "cache"))
+    model = tiny_vision(tmp_path / "model", "vit", layers=2)
+    draw = np.random.default_rng(0)
+    level = draw.integers(20, 236, 200)
+    pixels = np.clip(level[:, None] + draw.integers(-15, 16, (200, 768)), 0, 255).astype(np.uint8)
+    cells = [None if i % 20 == 0 else p.tobytes() for i, p in enumerate(pixels)]
+    data = pa.table({"p": pa.array(cells, pa.binary(768)), "bright": (level > 128).astype(int), "level": level / 255.0})
+    how = {"name": "backbone", "model": str(model), "train": train, "rank": 2, "shift": 1}
+    study = Study(
+        data,
+        tasks=[{"name": "bright", "kind": "binary"}, {"name": "level", "kind": "regression"}],
+        inputs=[{"name": "p", "kind": "image", "encoder": how}],
+        budget={"level": "quick", "trials": 1, "seeds": 2, "epochs": 2},
+    )
+    result = study.run(tmp_path / "run", workers=1)
+    fresh = data.select(["p"]).slice(0, 30)
+    shutil.copytree(result.bundle, tmp_path / "moved")
+    before = Bundle.load(result.bundle).predict(fresh)
+    shutil.rmtree(model)
+    assert before.equals(Bundle.load(tmp_path / "moved").predict(fresh))
+    assert np.isfinite(before["level"].to_numpy()).all()

@@ -65,6 +65,9 @@ def seconds_a_row(config: Mapping[str, Any]) -> float:
         elif part["name"] in ("transformer", "token_transformer"):
             # Forward and backward of six layers of 12 width^2 weights over some 30 tokens.
             total += 5e-7 * part["n_out"] ** 2
+        elif part["name"] == "vision":
+            # The same of twelve layers over squares of 16 x 16 pixels.
+            total += 3.5e-8 * part["n_out"] ** 2 * max(part["side"] / 16, 1) ** 2
     return total
 
 

@@ -58,6 +58,7 @@ class _Resolver:
         self.said = declaration
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self.checked: dict[str, list[Problem]] = {}
 
     def run(self) -> Resolution:
         for role, column in self.said.roles.items():
@@ -133,16 +134,35 @@ class _Resolver:
         """True where every value of the column can be read as `kind`."""
         try:
             _readable(self.table.column(said.name), said.name, kind)
-            if kind is InputKind.TEXT:
-                choice = said.encoder or self.said.text or texts.default()
-                texts.CATALOGUE.build(choice.name, **choice.params).check()
-            elif kind is InputKind.TOKENS:
-                choice = said.encoder or self.said.tokens or sentences.default()
-                sentences.CATALOGUE.build(choice.name, **choice.params).check_sentences()
+            self.check_encoder(said, kind)
         except DataError as error:
             self.take([replace(p, column=p.column or said.name) for p in error.problems], said.line)
             return False
         return True
+
+    def check_encoder(self, said: InputDeclaration, kind: InputKind) -> None:
+        """Raises DataError where a column's encoder cannot be had; asked once a choice, whatever the columns."""
+        match kind:
+            case InputKind.TEXT:
+                choice = said.encoder or self.said.text or texts.default()
+                check = texts.CATALOGUE.build(choice.name, **choice.params).check
+            case InputKind.TOKENS:
+                choice = said.encoder or self.said.tokens or sentences.default()
+                check = sentences.CATALOGUE.build(choice.name, **choice.params).check_sentences
+            case InputKind.IMAGE:
+                choice = said.encoder or self.said.image or images.default()
+                check = images.CATALOGUE.build(choice.name, **choice.params).check
+            case _:
+                return
+        asked = f"{kind}: {choice}"
+        if asked not in self.checked:
+            try:
+                check()
+                self.checked[asked] = []
+            except DataError as error:
+                self.checked[asked] = list(error.problems)
+        if self.checked[asked]:
+            raise DataError(self.checked[asked])
 
     def inferred_inputs(self) -> list[Input]:
         """Every column that is nothing else and that nothing speaks against; what is left out is noted."""

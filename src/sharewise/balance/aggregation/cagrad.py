@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from sharewise.balance import masked
@@ -33,7 +32,6 @@ class CAGrad(Aggregator):
         """Weights (..., T)."""
         cosine, norms, alive = cosines(gramian, present)
         share = masked.uniform(present)
-        still = (present & (norms == 0)).any(-1, keepdim=True)
-        extra = averse.solve(cosine, norms, alive & ~still, share, self.c)
-        weights = share + torch.where(still, torch.zeros_like(extra), extra)
+        still = (present ^ alive).any(-1, keepdim=True)  # at a task's minimum nothing can be added
+        weights = share + averse.solve(cosine, norms, alive & ~still, share, self.c)
         return weights / (1.0 + self.c**2) if self.rescale else weights

@@ -20,55 +20,52 @@ def solve(cosine: Tensor, norms: Tensor, alive: Tensor, share: Tensor, c: float)
     n = cosine.shape[-1]
     matrix = cosine.reshape(-1, n, n)
     length = (norms * alive).reshape(-1, n)
-    top = length.amax(-1, keepdim=True).clamp(min=1e-300)
-    on = alive.reshape(-1, n)
-    mean = (share.reshape(-1, n) * length) / top
-    ones = torch.where(on, top / length.where(on, torch.ones_like(length)), torch.zeros_like(length))
+    top = length.amax(-1, keepdim=True).clamp_(min=1e-300)
+    mean = (share.reshape(-1, n) * length).div_(top)
+    ones = (top / length).nan_to_num_(posinf=0.0)
     pull = apply(matrix, mean)
-    radius = c * inner(matrix, mean).clamp(min=0).sqrt()
-    eased = matrix + RIDGE * torch.eye(n, dtype=matrix.dtype, device=matrix.device)
-    found, open_ = _pivot(eased, pull, ones, radius, on)
-    if bool(open_.any()):
+    radius = (mean * pull).sum(-1).clamp_(min=0).sqrt_().mul_(c)
+    found, open_ = _pivot(matrix, pull, ones, radius)
+    open_ = None if open_ is None else open_ & (radius > 0)
+    if open_ is not None and bool(open_.any()):
         found[open_] = _bisect(ridged(matrix[open_]), pull[open_], ones[open_], radius[open_])
-    found = found * (radius > 0).unsqueeze(-1)
-    raw = torch.where(on, found * top / length.where(on, torch.ones_like(length)), torch.zeros_like(found))
-    return raw.reshape(norms.shape)
+    return (found * ones).masked_fill_(~(radius > 0).unsqueeze(-1), 0.0).reshape(norms.shape)
+
+
+FAR = 1e60
+"""Added to the diagonal where an entry is to be zero: what comes out is its slack y over -FAR."""
 
 
 def _pivot(
-    matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, on: Tensor, exchanges: int = 15
-) -> tuple[Tensor, Tensor]:
-    """x (N, T) and which problems stay open, by exchanging the set of positive entries."""
-    positive = on
-    x = torch.zeros_like(pull)
-    done = torch.zeros_like(radius, dtype=torch.bool)
+    matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, exchanges: int = 15
+) -> tuple[Tensor, Tensor | None]:
+    """x (N, T) and which problems stay open (None: none), by exchanging the set of positive entries.
+
+    Entries of tasks without a gradient have a row of zeros in `pull` and `ones`, and stay zero.
+    """
     lines = torch.stack([ones, pull], -1)
-    target = radius * radius
+    across, target, top = lines.mT, radius * radius, ones.amax(-1, keepdim=True)
+    base = matrix.clone()
+    base.diagonal(dim1=-2, dim2=-1).add_(RIDGE)
+    mask = torch.ones_like(pull)
     for _ in range(exchanges):
-        mask = positive.to(matrix.dtype)
-        part = matrix * (mask.unsqueeze(-1) * mask.unsqueeze(-2))
-        part.diagonal(dim1=-2, dim2=-1).add_(1.0 - mask)
+        away = mask.mul(-FAR).add_(FAR)
+        part = base.clone()
+        part.diagonal(dim1=-2, dim2=-1).add_(away)
         factor, info = torch.linalg.cholesky_ex(part)
-        both = torch.cholesky_solve(lines * mask.unsqueeze(-1), factor)
-        table = lines.mT @ both
-        a, b = table[:, 0, 0], table[:, 0, 1]
+        both = torch.cholesky_solve(lines, factor)
+        a, b, _, d = (across @ both).flatten(1).unbind(-1)
         # |J^T x|^2 = a nu^2 - 2 b nu + d is the radius squared at its greater root
-        nu = ((b + (b * b - a * (table[:, 1, 1] - target)).clamp_(min=0).sqrt_()) / a).unsqueeze(-1)
-        x = nu * both[..., 0] - both[..., 1]
-        floor = nu * ones
-        y = torch.baddbmm((pull - floor).unsqueeze(-1), matrix, x.unsqueeze(-1)).squeeze(-1)
-        size = (x.abs() + floor.abs()).amax(-1, keepdim=True)
-        wrong = (torch.where(positive, x, y) < -1e-12 * size) & on
-        done = ~(wrong.any(-1) | (info != 0)) & nu.squeeze(-1).isfinite()
-        if bool(done.all()):
-            break
-        grown = positive ^ wrong
-        empty = ~grown.any(-1, keepdim=True)
-        if bool(empty.any()):
-            at = (pull / ones).masked_fill(~on, torch.inf).argmin(-1, keepdim=True)
-            grown = torch.where(empty, torch.zeros_like(grown).scatter_(-1, at, True) & on, grown)
-        positive = torch.where(done.unsqueeze(-1), positive, grown)
-    return x.clamp(min=0), ~done
+        nu = (b + (b * b - a * (d - target)).clamp_(min=0).sqrt_()).div_(a).unsqueeze(-1)
+        less = torch.addcmul(both[..., 1], both[..., 0], nu, value=-1.0)
+        edge = torch.addcmul(less.abs().amax(-1, keepdim=True), top, nu.abs()).mul_(1e-12)
+        over = (less * (mask - away)).sub_(edge)
+        good = (over.amax(-1) <= 0).logical_and_(info == 0)
+        x = less.mul_(mask).neg_().clamp_(min=0)
+        if bool(good.all()):
+            return x, None
+        mask = ((over > 0) != (mask > 0)).double()
+    return x, ~good
 
 
 def _bisect(matrix: Tensor, pull: Tensor, ones: Tensor, radius: Tensor, steps: int = 45) -> Tensor:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sharewise.balance.solvers import conjugate, interior
+from sharewise.balance.solvers import descent, interior
 from sharewise.balance.solvers.matrix import ridged
 
 RIDGE = 1e-13
 """Added to the unit diagonal of the cosines, so that a singular problem has one answer."""
 
+NEAR = 64.0
+"""Condition number of A up to which descent is cheaper than factorising a block of it per problem."""
+
+REGULAR = 1e4
+"""Condition number of A up to which its inverse is exact enough to work with."""
+
 
 def solve(matrix: Tensor, linear: Tensor, exchanges: int = 12) -> Tensor:
     """argmin over x >= 0 of x^T A x / 2 + q_r^T x, R slopes q (..., R, T), one A (..., T, T) of cosines.
 
-    Block principal pivoting (Judice and Pires 1994; Kim and Park 2011, algorithm 2): guess which entries are
-    positive, solve for them, exchange those with a wrong sign; usually 2 to 5 factorisations. The answer is
-    that of a direct solve on the final set, so that it satisfies the KKT conditions x >= 0, y = (A + ridge I)
-    x + q >= 0, x^T y = 0 to rounding. Singular and (by the noise of float32 gradients) slightly indefinite A
+    Many slopes of one well-conditioned A go by `descent`, exact to 1e-11 of max|q|. Else block principal
+    pivoting (Judice and Pires 1994; Kim and Park 2011, algorithm 2): guess which entries are positive, solve
+    for them, exchange those with a wrong sign; usually 2 to 5 factorisations. That answer is of a direct solve
+    on the final set, so that it satisfies the KKT conditions x >= 0, y = (A + ridge I) x + q >= 0, x^T y = 0
+    to rounding. Singular and (by the noise of float32 gradients) slightly indefinite A
     can make the exchanges circle: what is left open then goes to the interior-point method, exact to 1e-9 of
     max|q|.
     """
@@ -27,7 +34,9 @@ def solve(matrix: Tensor, linear: Tensor, exchanges: int = 12) -> Tensor:
     many.diagonal(dim1=-2, dim2=-1).add_(RIDGE)
     slope = linear.reshape(many.shape[0], -1, n)
     if slope.shape[1] > 1:
-        answer, open_ = conjugate.solve(many, slope)
+        if not float(slope.amin()) < 0.0:  # nothing conflicts
+            return torch.zeros_like(linear)
+        answer, open_ = _many(many, slope, exchanges)
     else:
         answer, open_ = torch.zeros_like(slope), torch.ones_like(slope[..., 0], dtype=torch.bool)
     if bool(open_.any()):
@@ -36,6 +45,39 @@ def solve(matrix: Tensor, linear: Tensor, exchanges: int = 12) -> Tensor:
         owner, row = open_.nonzero(as_tuple=True)
         answer[owner, row] = interior.solve(ridged(many)[owner], slope[owner, row])
     return answer.clamp_(min=0).reshape(linear.shape)
+
+
+def _many(matrix: Tensor, linear: Tensor, exchanges: int) -> tuple[Tensor, Tensor]:
+    """x (N, R, T) where a way is known that is cheaper than pivoting R sets, and which problems (N, R) stay open."""
+    values = torch.linalg.eigvalsh(matrix)
+    least, most = values[:, 0], values[:, -1]
+    near = least * NEAR >= most
+    if bool(near.all()):
+        return descent.solve(matrix, linear, least, most)
+    answer, open_ = torch.zeros_like(linear), torch.ones_like(linear[..., 0], dtype=torch.bool)
+    some = near.nonzero().squeeze(-1)
+    if some.numel():
+        answer[some], open_[some] = descent.solve(matrix[some], linear[some], least[some], most[some])
+    mostly = (linear < 0).sum((-2, -1)) * 2 > linear.shape[-1] * linear.shape[-2]
+    some = (~near & mostly & (least * REGULAR >= most)).nonzero().squeeze(-1)
+    if some.numel():
+        answer[some], open_[some] = _by_zeros(matrix[some], linear[some], exchanges)
+    return answer, open_
+
+
+def _by_zeros(matrix: Tensor, linear: Tensor, exchanges: int) -> tuple[Tensor, Tensor]:
+    """x (N, R, T) by pivoting on its zeros, cheap where they are few, and which problems stay open.
+
+    y = A x + q is itself the answer for A^-1 and -A^-1 q, and positive where x is zero.
+    """
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(matrix).L)
+    pull = -(linear @ inverse)
+    y, open_ = torch.zeros_like(linear), torch.ones_like(linear[..., 0], dtype=torch.bool)
+    open_ = _pivot(inverse, pull, y, open_, exchanges)
+    x = (y @ inverse + pull).clamp_(min=0) * (y <= 0)
+    residual = torch.minimum(x, x @ matrix + linear).abs().amax(-1)
+    open_ |= ~(residual <= descent.RESIDUAL * linear.abs().amax(-1))
+    return x, open_
 
 
 def _pivot(matrix: Tensor, linear: Tensor, answer: Tensor, open_: Tensor, exchanges: int) -> Tensor:

@@ -45,25 +45,25 @@ def turn(cosine: Tensor, alive: Tensor, sequence: Tensor, target: Tensor, beta: 
     goal = target.gather(-1, sequence)
     place = torch.arange(n, device=cosine.device).unsqueeze(-1)
     pair = (alive.unsqueeze(-1) & alive.unsqueeze(-2)).gather(-1, sequence) & (place != sequence)
-    on = pair.to(cosine.dtype)
-    ratio = goal / (1.0 - goal * goal).clamp(min=1e-12).sqrt()
+    # where nothing may move, a slope that no cosine falls short of
+    ratio = torch.rsqrt((1.0 - goal * goal).clamp_(min=1e-12)).mul_(goal).masked_fill_(~pair, -1e300)
     square = torch.ones_like(cosine[..., :1])
     dots, pushes, squares = [], [], []
-    goals, active_ones = torch.split(ratio, 1, -1), torch.split(on, 1, -1)
-    for at, index, slope, active in zip(columns, flat, goals, active_ones, strict=True):
+    for at, index, slope in zip(columns, flat, torch.split(ratio, 1, -1), strict=True):
         dot = products.gather(-1, at)
-        side = torch.addcmul(square, dot, dot, value=-1.0).clamp_(min=0.0).sqrt_()
-        push = side.mul_(slope).sub_(dot).clamp_(min=0.0).mul_(active)
+        # |g_i'|^2 (1 - phi^2), then the push, which is negative where phi exceeds its target
+        side = torch.addcmul(square, dot, dot, value=-1.0).clamp_(min=1e-30).sqrt_()
+        push = torch.addcmul(-dot, side, slope).clamp_(min=0.0)
         dots.append(dot)
         squares.append(square)
         pushes.append(push)
-        square = torch.addcmul(square, push, push + 2.0 * dot)
+        square = torch.addcmul(square, push, torch.add(push, dot, alpha=2.0))
         products.addcmul_(rows.index_select(0, index).view_as(products), push)
-    phi = torch.cat(dots, -1) / torch.cat(squares, -1).clamp(min=1e-30).sqrt()
-    moved = torch.where(pair, goal + beta * (phi.clamp(-1.0, 1.0) - goal), goal)
-    eye = torch.eye(n, dtype=cosine.dtype, device=cosine.device)
+    phi = torch.cat(dots, -1).mul_(torch.cat(squares, -1).clamp_(min=1e-30).rsqrt_()).clamp_(-1.0, 1.0)
+    moved = torch.where(pair, torch.lerp(goal, phi, beta), goal)
     added = torch.zeros_like(cosine).scatter_(-1, sequence, torch.cat(pushes, -1))
-    return eye + added, target.scatter(-1, sequence, moved)
+    added.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    return added, target.scatter(-1, sequence, moved)
 
 
 def _columns(cosine: Tensor, sequence: Tensor) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -96,17 +97,29 @@ class Network:
             raise DataError(Problem(rule, reason, "Name another model")) from error
         self.model.requires_grad_(False)
         self.mean, self.deviation = normalisation(Path(folder))
+        # Models of pictures of one side that can read others say so.
+        said = inspect.signature(self.model.forward).parameters
+        self.options = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in said else {}
 
     @torch.no_grad()
     def features(self, pixels: Array) -> Array:
         """Mean of the last layer over all places, (n, width) float16, of pixels (n, S, S, 3)."""
         made = []
         for start in range(0, len(pixels), AT_ONCE):
-            x = torch.from_numpy(pixels[start : start + AT_ONCE]).permute(0, 3, 1, 2).float() / 255.0
-            states: Tensor = self.model(pixel_values=(x - self.mean) / self.deviation).last_hidden_state
-            pooled = states.mean((2, 3)) if states.dim() == 4 else states.mean(1)
+            x = self.normalised(torch.from_numpy(pixels[start : start + AT_ONCE]))
+            pooled = self.pooled(self.model, x)
             made.append(pooled.clamp(-HALF, HALF).nan_to_num(0.0).numpy().astype(np.float16))
         return np.concatenate(made)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Pixels (n, S, S, 3) uint8 as the model wants them, (n, 3, S, S)."""
+        x = pixels.permute(0, 3, 1, 2).float() / 255.0
+        return (x - self.mean.to(x.device)) / self.deviation.to(x.device)
+
+    def pooled(self, model: Callable[..., Any], x: Tensor) -> Tensor:
+        """Mean of the last layer over all places, (n, width), of pictures (n, 3, S, S)."""
+        states: Tensor = model(pixel_values=x, **self.options).last_hidden_state
+        return states.mean((2, 3)) if states.dim() == 4 else states.mean(1)
 
 
 def normalisation(folder: Path) -> tuple[Tensor, Tensor]:

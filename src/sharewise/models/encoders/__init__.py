@@ -20,6 +20,7 @@ CATALOGUE: Catalogue[Encoder] = Catalogue(
         "ids": "sharewise.models.encoders.ids:Ids",
         "token_vectors": "sharewise.models.encoders.token_vectors:TokenVectors",
         "token_transformer": "sharewise.models.encoders.token_transformer:TokenTransformer",
+        "vision": "sharewise.models.encoders.vision:Vision",
         "transformer": "sharewise.models.encoders.transformer:Transformer",
     },
 )

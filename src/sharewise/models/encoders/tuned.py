@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sharewise.errors import DataError, Problem
 from sharewise.models.stacked import ZERO, Init, StackedModule, kaiming
 from sharewise.tables.texts import locate
 
@@ -31,7 +32,7 @@ def adapted(network: nn.Module, train: str, rank: int, extra: str) -> nn.Module:
     """The network, with LoRA's matrices beside its own where `train` is "lora" (by PEFT, of the extra `extra`).
 
     W + 2 B A, B (O, rank) started at zero and A at random, in every linear layer (Hu et al. 2022, "LoRA", eq. 3 with
-    alpha = 2 rank). Raises ValueError where it has no linear layer.
+    alpha = 2 rank). Raises DataError where it has no linear layer.
     """
     if train != "lora":
         return network
@@ -39,7 +40,7 @@ def adapted(network: nn.Module, train: str, rank: int, extra: str) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     if not any(isinstance(m, nn.Linear) for m in network.modules()):
-        raise ValueError("LoRA changes linear layers; however, the network has none.")
+        raise DataError(Problem("LoRA changes linear layers", "the network has none", "Write train: all"))
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, bias="none", target_modules="all-linear")
     with warnings.catch_warnings():
         # The two libraries warn each other of names that go away.

@@ -1,4 +1,4 @@
-"""Pictures through a vision backbone that others trained, frozen: its features are computed once a picture."""
+"""Pictures through a vision backbone that others trained: frozen, its features computed once, or trained on."""
 
 from __future__ import annotations
 
@@ -10,33 +10,64 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from sharewise.errors import DataError, Problem
 from sharewise.tables import pictures
 from sharewise.tables.blocks import Array, BlockEncoder, Shape
 from sharewise.tables.encoders import Rows
 from sharewise.tables.images.base import Reading
+from sharewise.tables.images.tuned import TunedBackboneEncoder
 from sharewise.tables.schema import InputKind
 from sharewise.tables.texts import locate
+from sharewise.tables.texts.base import FROZEN
 
 
 @dataclass(frozen=True)
 class Backbone(Reading):
-    """A vision model of the Hugging Face library: a folder, or a name on the hub; its weights stay as they are.
+    """A vision model of the Hugging Face library: a folder, or a name on the hub.
 
     `side` of the pixels that it is given (0: its own), `shape` (height, width, channels) of raw pixel arrays that are
-    not square; `unreadable` pictures stop the study (refuse) or count as missing (skip).
+    not square; `unreadable` pictures stop the study (refuse) or count as missing (skip). `train`: none (frozen, its
+    features computed once), all, lora (of `rank`), or the number of its upper layers that are trained; training
+    pictures are then moved by up to `shift` pixels and with `flip` mirrored.
     """
 
     model: str
     side: int = 0
     shape: Sequence[int] = ()
     unreadable: Literal["refuse", "skip"] = "refuse"
+    train: str | int = FROZEN
+    rank: int = 8
+    shift: int = 0
+    flip: bool = False
 
-    def fit(self, name: str, column: pa.ChunkedArray, rows: Rows, folder: Path) -> BackboneEncoder:
+    def check(self) -> None:
+        found, train = locate.vision(self.model), str(self.train)
+        if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= found.layers):
+            rule = f"'train' of a vision backbone is none, all, lora or a number of its {found.layers} layers"
+            raise DataError(Problem(rule, f"it is {train}"))
+        if train == FROZEN and (self.shift or self.flip):
+            rule = "Pictures are moved and mirrored where a network is trained on them"
+            raise DataError(Problem(rule, "train is none", "Remove shift and flip, or set train"))
+        if self.side and not 8 <= self.side <= 1024:
+            raise DataError(Problem("The side of a picture is 8 to 1024 pixels", f"it is {self.side}"))
+        if not 0 <= self.shift <= (self.side or found.side) // 2:
+            fact = f"shift is {self.shift}"
+            raise DataError(Problem("Pictures are moved by less than half their side", fact, "Use a smaller one"))
+        if train == "lora":
+            locate.need("peft", "image")
+            if not locate.has_matrices(found.folder):
+                fact = f"'{self.model}' is made of convolutions alone"
+                raise DataError(Problem("LoRA changes linear layers", fact, "Write train: all, or a number of layers"))
+
+    def fit(self, name: str, column: pa.ChunkedArray, rows: Rows, folder: Path) -> BlockEncoder:
+        self.check()
         pictures.check_unreadable(self.unreadable, name)
         found = locate.vision(self.model)
         raw = () if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape).sizes
-        said = (str(found.folder), found.digest, found.width, self.side or found.side)
-        return BackboneEncoder(name, (name,), *said, self.unreadable == "skip", raw)
+        said = (str(found.folder), found.digest, found.width, self.side or found.side, self.unreadable == "skip", raw)
+        if str(self.train) == FROZEN:
+            return BackboneEncoder(name, (name,), *said)
+        return TunedBackboneEncoder(name, (name,), *said, str(self.train), self.rank, self.shift, self.flip)
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,14 @@ def _downloaded(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Vision:
-    """A vision model's folder, the SHA-256 of what is in it, its width and the side of the pictures it reads."""
+    """A vision model's folder, the SHA-256 of what is in it, its width, the side of the pictures it reads, and its
+    layers (of a convolutional one the stages)."""
 
     folder: Path
     digest: str
     width: int
     side: int
+    layers: int
 
 
 def vision(model: str) -> Vision:
@@ -122,7 +124,19 @@ def vision(model: str) -> Vision:
         raise DataError(Problem(rule, fact, "Name a vision model, or give the input another kind"))
     side = said.get("image_size") or 224
     side = side[0] if isinstance(side, list) else side
-    return Vision(folder.resolve(), _digest_of(folder), int(width), int(side))
+    layers = len(said.get("depths") or ()) or said.get("num_hidden_layers") or 1
+    return Vision(folder.resolve(), _digest_of(folder), int(width), int(side), int(layers))
+
+
+def has_matrices(folder: Path) -> bool:
+    """Whether the weights in a folder hold matrices, which LoRA changes; convolutions alone are none."""
+    for path in folder.glob("*.safetensors"):
+        with open(path, "rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        tensors = (said for name, said in header.items() if name != "__metadata__")
+        if any(len(said["shape"]) == 2 for said in tensors):
+            return True
+    return False
 
 
 def _config(folder: Path, rule: str) -> dict[str, Any]:
