@@ -128,9 +128,10 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a run ended."""
+    """How a run ended. A dropped one was behind others of its group and left the stack early."""
 
     DONE = "done"
+    DROPPED = "dropped"
     DIVERGED = "diverged"
     FAILED = "failed"
 
@@ -189,6 +190,7 @@ class RunRecord:
     architecture measures of itself, say how far apart tied trunks are. Per-row validation
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
     where a model has one task. `source` is the run whose weights this one started from, None where it started afresh.
+    `standings` are the best relative validation losses up to each pause at which trials of a group were compared.
     """
 
     run_id: str
@@ -213,6 +215,7 @@ class RunRecord:
     predictions: str | None = None
     balance: BalanceRecord | None = None
     source: str | None = None
+    standings: tuple[float | None, ...] = ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ CATALOGUE: Catalogue[Alternative] = Catalogue(
     {
         "lightgbm": "sharewise.models.boosted:Boosted",
         "linear": "sharewise.models.linear:Linear",
+        "tagger": "sharewise.models.tagger:Tagger",
         "pooled": "sharewise.models.grouped:Pooled",
     },
 )

@@ -20,6 +20,9 @@ from sharewise.tasks import TaskSet
 SINGLE = "single"
 """The arm that trains each task alone with the study's own architecture."""
 
+SEARCH = "search"
+"""The arm name of a plan search's sampled groups; it is no contestant."""
+
 ALTERNATIVES = tuple(CATALOGUE)
 """Models of another kind that a study trains beside its own where it names none; those made for no task train none."""
 

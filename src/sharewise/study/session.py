@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, challenge, judge, search
+from sharewise.study import architectures, balancing, challenge, judge, search, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
@@ -72,6 +72,8 @@ class Session:
         audit_files.write(self._audit(prepared), self.directory)
         conductor = Conductor(design, prepared, self.directory, self.log)
         self._announce(design, conductor)
+        said = self.declared.tuning.storage
+        storage = None if said is None else trials.opened(said, self.directory)
         with Workers(prepared, self.directory, self.workers) as pool:
             tuning = conductor.plan_units(conductor.tuning())
             with self.progress("tuning", sum(len(u.runs) for u in tuning)) as advance:
@@ -88,6 +90,8 @@ class Session:
                 with self.progress("transfer", None) as advance:
                     transfers.choose(pool, advance)
                     runs += transfers.confirm(pool, advance)
+        if storage is not None:
+            trials.export(conductor, storage)
         findings = conductor.judge(selected, singles, runs)
         if transfers.arms:
             findings = challenge.with_transfers(conductor, findings, transfers)
@@ -150,8 +154,8 @@ class Session:
             revision=declared.revision,
             alternatives=declared.alternatives,
         )
-        available(declared.tuning.sampler)
-        design = replace(design, tuning=declared.tuning.model_dump())
+        available(declared.tuning.sampler, declared.tuning.pruner, declared.tuning.storage)
+        design = replace(design, tuning=declared.tuning.plain())
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
         design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
         searching = search.wanted(declared.search, len(tasks.judged))

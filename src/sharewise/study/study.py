@@ -39,6 +39,7 @@ class Study:
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
         search: str | Mapping[str, Any] | None = None,
+        tuning: str | Mapping[str, Any] | None = None,
         transfer: str | Sequence[Sequence[str]] | Mapping[str, Any] | None = None,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
@@ -60,8 +61,7 @@ class Study:
             "balance": balance,
         }
         optional["alternatives"] = None if alternatives is None else [*alternatives]
-        optional["search"] = search
-        optional["transfer"] = transfer
+        optional |= {"search": search, "tuning": tuning, "transfer": transfer}
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data
