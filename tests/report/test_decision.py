@@ -161,10 +161,8 @@ def clearest(raw: Raw) -> list[str]:
 
 
 def promises(raw: Raw) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for c in raw["selection"]:
-        found.setdefault(c["candidate"], []).append(min(3, max(-3, c["effect"] / c["margin"])))
-    return {name: sum(v) / len(v) for name, v in found.items()}
+    made: dict[str, float] = raw["summary"]["promises"]
+    return made
 
 
 def weights(raw: Raw) -> list[str]:

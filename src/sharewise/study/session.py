@@ -119,7 +119,7 @@ class Session:
             with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
                 conductor.tune(pool, advance, arms)
         with self.progress("selection", None) as advance:
-            return conductor.select(pool, advance)
+            return conductor.select(pool, advance, looking.forecasts())
 
     # --- before the first run -----------------------------------------------------------------------------
 
@@ -281,6 +281,7 @@ class Session:
             harmed=tuple(judge.harmed(findings.verdicts)),
             fallbacks={decision.task: decision.group for decision in fallbacks(conductor, findings)},
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
+            promises={name: round(value, 4) for name, value in conductor.promises.items()},
         )
 
 
