@@ -128,9 +128,10 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a run ended."""
+    """How a run ended. A dropped one was behind others of its group and left the stack early."""
 
     DONE = "done"
+    DROPPED = "dropped"
     DIVERGED = "diverged"
     FAILED = "failed"
 
@@ -189,6 +190,7 @@ class RunRecord:
     architecture measures of itself, say how far apart tied trunks are. Per-row validation
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
     where a model has one task. `source` is the run whose weights this one started from, None where it started afresh.
+    `standings` are the best relative validation losses up to each pause at which trials of a group were compared.
     """
 
     run_id: str
@@ -213,6 +215,7 @@ class RunRecord:
     predictions: str | None = None
     balance: BalanceRecord | None = None
     source: str | None = None
+    standings: tuple[float | None, ...] = ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------
@@ -636,7 +639,8 @@ class StudySummary:
     """`summary.json`: written last, when everything else is on disk.
 
     `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
-    worth confirming), `selection_reason` why; `plan` is what ships. `gate` answers "no task is harmed",
+    worth confirming), `selection_reason` why; `promises` holds every candidate's expected mean change on validation
+    rows, in margins, by which it was chosen; `plan` is what ships. `gate` answers "no task is harmed",
     `harmed` are the tasks that may be listed together as harmed (Holm), `fallbacks` maps each
     task that shares to the group that answers it when it is rolled back, which ships without a route.
     `design_digest` is the SHA-256 of design.json;
@@ -664,6 +668,7 @@ class StudySummary:
     harmed: tuple[str, ...] = ()
     fallbacks: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    promises: dict[str, float] = field(default_factory=dict)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------

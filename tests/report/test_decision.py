@@ -18,7 +18,7 @@ from report_html_check import Page
 from report_synthetic import Made
 
 from sharewise.plan import Group, Plan
-from sharewise.records import Arm, Challenge, Role, SetAside, to_json
+from sharewise.records import Arm, Challenge, Forecast, GroupingRecord, Role, SetAside, to_json
 from sharewise.report import decision_text, load, render, words
 from sharewise.report.decision import document
 from sharewise.report.load import StudyRecords
@@ -40,11 +40,30 @@ def transferred(records: StudyRecords) -> StudyRecords:
                   v.comparison.low > 0, "it was told to")
         for v in records.verdicts
     )  # fmt: skip
+    shown = [replace(c, kind="ensemble", arm="ensemble", n_models=5, answers=False) for c in made]
+    made += (replace(shown[0], answers=True), *shown[1:])
     return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), challenges=made)
+
+
+def searched(records: StudyRecords, *, found: bool) -> StudyRecords:
+    """The same study with a search: the first two tasks help each other, the last harms the first; or nothing."""
+    assert records.design is not None
+    names = tuple(task.name for task in records.design.tasks)
+    n = len(names)
+    helps = [[0.0] * n for _ in names]
+    helps[0][1], helps[1][0], helps[0][n - 1] = 0.81, 0.43, -0.62
+    sd = tuple(tuple(0.2 + 0.01 * j for j in range(n)) for _ in names)
+    plan = Forecast(records.confirmed or "", (names[: n - 1], names[n - 1 :]), 0.47, 0.23)
+    return replace(records, grouping=GroupingRecord(
+        "surrogate", names, tuple(map(tuple, helps)), sd, (0.0,) * n, (0.0,) * n, 17, 51,
+        (plan,) if found else (), None, "" if found else "Nothing to gain: the best plan gains +0.12 margins.",
+    ))  # fmt: skip
 
 
 def cases() -> dict[str, StudyRecords]:
     return {
+        "searched": searched(synthetic.study(synthetic.FOUR), found=True),
+        "in vain": searched(synthetic.study(synthetic.FOUR), found=False),
         "four": synthetic.study(synthetic.FOUR, aside=(SetAside("rare", "has no label in the test part"),)),
         "twelve": synthetic.study(synthetic.TWELVE, "tox21", 7831),
         "school": synthetic.study(synthetic.school(), "school", 15362, light=True),
@@ -69,6 +88,7 @@ def raw_of(name: str) -> Raw:
         "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
         "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
         "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary, "challenges": r.challenges,
+        "grouping": r.grouping,
     }  # fmt: skip
     return {key: json.loads(to_json(value)) for key, value in files.items()}
 
@@ -107,6 +127,14 @@ def letters(n: int) -> str:
     return NUMBERS[n] if n < len(NUMBERS) else str(n)
 
 
+def moved(raw: Raw) -> list[Any]:
+    return [c for c in raw["challenges"] if c["kind"] == "transfer"]
+
+
+def averages(raw: Raw) -> list[Any]:
+    return [c for c in raw["challenges"] if c["kind"] == "ensemble"]
+
+
 def tally(raw: Raw) -> list[str]:
     kinds = [outcome(v) for v in raw["verdicts"]]
     better = sum(v["comparison"]["low"] > 0 for v in raw["verdicts"])
@@ -133,10 +161,8 @@ def clearest(raw: Raw) -> list[str]:
 
 
 def promises(raw: Raw) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for c in raw["selection"]:
-        found.setdefault(c["candidate"], []).append(min(3, max(-3, c["effect"] / c["margin"])))
-    return {name: sum(v) / len(v) for name, v in found.items()}
+    made: dict[str, float] = raw["summary"]["promises"]
+    return made
 
 
 def weights(raw: Raw) -> list[str]:
@@ -298,6 +324,14 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "calibration": lambda raw, text: [],  # it explains, and counts nothing
     "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
     "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],
+    "search found": lambda raw, text: [
+        f"'{raw['grouping']['plans'][0]['name']}'",
+        f"{raw['grouping']['n_groups']} groups",
+        f"{raw['grouping']['plans'][0]['gain']:+.2f} margins",
+        f"error {raw['grouping']['plans'][0]['sd']:.2f}",
+    ],
+    "search ended": lambda raw, text: [raw["grouping"]["reason"]],
+    "kinship": lambda raw, text: [*kin(raw)],
     "one split": lambda raw, text: [f"{raw['data']['rows']['train']:,} row"],
     "other plans": lambda raw, text: [
         f"{bell(len(raw['design']['tasks'])):,} ways" if bell(len(raw["design"]["tasks"])) < 1e6 else "10^"
@@ -311,19 +345,45 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         f"{next(a['trials'] for a in raw['design']['arms'] if a['role'] == 'transfer')} trial",
     ],
     "transfer found": lambda raw, text: [
-        f"of {len(raw['challenges'])} tasks",
-        f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in raw['challenges']))},",
-        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in raw['challenges']))},",
-        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in raw['challenges']))}.",
+        f"of {len(moved(raw))} tasks",
+        f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in moved(raw)))},",
+        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in moved(raw)))},",
+        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in moved(raw)))}.",
     ],
     "transfer answers": lambda raw, text: [
-        f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in raw["challenges"] if c["answers"]
+        f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in moved(raw) if c["answers"]
+    ],
+    "no ensemble": lambda raw, text: ["?"] if any(c["answers"] for c in averages(raw)) else ["none does"],
+    "ensembles ship": lambda raw, text: [
+        *(f"{c['task']} ({c['n_models']} models)" for c in averages(raw) if c["answers"]),
+        *(["did not show it"] if not all(c["answers"] for c in averages(raw)) else []),
     ],
     "taken over": lambda raw, text: [c["task"] for c in raw["challenges"] if c["answers"]],
     "open verdicts": lambda raw, text: listed([v["task"] for v in raw["verdicts"] if outcome(v) == "open"]),
     "not studied": lambda raw, text: [s["task"] for s in raw["data"]["set_aside"]],
     "subgroups": lambda raw, text: [],  # true of every study
 }  # fmt: skip
+
+
+def kin(raw: Raw) -> list[str]:
+    """The clearest help within a group and the clearest harm across groups, from the raw map."""
+    g = raw["grouping"]
+    home = {task: i for i, group in enumerate(g["plans"][0]["groups"]) for task in group}
+    told = []
+    for inside, sign in ((True, 1), (False, -1)):
+        found = [
+            (sign * g["helps"][k][j] / g["helps_sd"][k][j], k, j)
+            for k, a in enumerate(g["tasks"])
+            for j, b in enumerate(g["tasks"])
+            if k != j and (home[a] == home[b]) is inside
+        ]
+        z, k, j = max(found)
+        if z > 1.645:
+            value = f"{g['helps'][k][j]:+.2f}".replace("-", words.MINUS)
+            told.append(
+                f"{g['tasks'][j]} to {g['tasks'][k]} ({value} margins, standard error {g['helps_sd'][k][j]:.2f})"
+            )
+    return told
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -360,7 +420,7 @@ def named(raw: Raw, source: str) -> Any:
     return value
 
 
-@pytest.mark.parametrize("name", ["four", "twelve", "all", "school"])
+@pytest.mark.parametrize("name", ["four", "twelve", "all", "school", "searched"])
 def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str) -> None:
     raw = raw_of(name)
     for sentence in sentences(CASES[name]):
@@ -380,7 +440,7 @@ def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str
 
 FILES = tuple(f"{n}.json#" for n in (
     "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration",
-    "ensembles", "cost", "summary", "challenges"
+    "ensembles", "cost", "summary", "challenges", "grouping"
 ))  # fmt: skip
 
 

@@ -20,7 +20,7 @@ class Range:
 class OneOf:
     """One of some values."""
 
-    values: tuple[float, ...]
+    values: tuple[float | str, ...]
 
 
 Space = Mapping[str, Range | OneOf]

@@ -125,7 +125,7 @@ def _arm_row(records: StudyRecords, name: str, trials: dict[str, tuple[int, int]
     source = f"runs/ (arm {name})"
     kind = [Cell(str(low) if low == high else f"{low} to {high}", source=source, kind="count")]
     kind += [Cell(words.count(n), source=source, kind="count") for n in by_phase]
-    bad = sum(run.status is not Status.DONE for run in runs)
+    bad = sum(run.status not in (Status.DONE, Status.DROPPED) for run in runs)
     kind.append(Cell(words.count(bad), source=source, kind="count"))
     kind.append(Cell(words.seconds(sum(run.seconds for run in runs)), source=source, kind="count"))
     kind.append(Cell(size or words.MISSING, source=source, kind="count"))

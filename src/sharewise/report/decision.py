@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sharewise.report import case, challenges, instead, remarks, sentences, upkeep, words
+from sharewise.report import case, challenges, instead, remarks, searched, sentences, upkeep, words
 from sharewise.report.blocks import Block, Cell, Fold, Question, Reference, References, Section, Table
 from sharewise.report.load import StudyRecords
 from sharewise.report.pointers import Pointers
@@ -39,6 +39,8 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             challenges.who_answers(records, rows),
             remarks.shipping(records, rows) if len(rows) > 1 else None,
             case.contest(records, rows),
+            searched.origin(records, rows),
+            searched.kinship(records, rows),
         ),
         _answered(
             "What is the evidence that sharing helps?",
@@ -69,6 +71,7 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             instead.tried(records, rows),
             instead.ensemble(records, rows),
             instead.against_ensemble(records, rows),
+            challenges.averaged(records, rows),
             table=instead.ensemble_table(records),
         ),
         _answered(

@@ -75,6 +75,10 @@ def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | N
     sources = tuple(sorted({f"runs/ (arm {arm}, phase tune)" for arm in trials}))
     if lows == highs:
         text = f"Every arm was tuned with the same number of trials: {words.count(lows)} for each of its models."
+        dropped = sum(run.status is Status.DROPPED for run in records.runs)
+        if dropped:
+            tuned = sum(run.phase is Phase.TUNE for run in records.runs)
+            text += f" {words.count(dropped)} of {words.plural(tuned, 'trial')} were behind and left before their end."
         return Sentence("equal tuning", text, sources)
     least = min(trials, key=lambda arm: trials[arm][0])
     text = (
@@ -95,7 +99,7 @@ def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
 
 def diverged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """Runs that did not end well."""
-    bad = [run for run in records.runs if run.status is not Status.DONE]
+    bad = [run for run in records.runs if run.status not in (Status.DONE, Status.DROPPED)]
     if not bad:
         return None
     text = (

@@ -6,15 +6,16 @@ so that the same command goes on where an interrupted one stopped and reaches th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sharewise import metrics
 from sharewise.models.alternatives import CATALOGUE
+from sharewise.models.space import Space
 from sharewise.plan import Group
 from sharewise.records import (
     Arm,
@@ -36,16 +37,22 @@ from sharewise.seeds import derive
 from sharewise.study import choose
 from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
+from sharewise.study.contest import Rules, key_of, past_of, units_of
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
-from sharewise.study.design import SINGLE, Design
+from sharewise.study.design import SEARCH, SINGLE, Design
 from sharewise.study.ensemble import ENSEMBLE, against_ensembles
+from sharewise.study.inputs import stackable
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
+from sharewise.study.space import RATES, drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units
 from sharewise.study.workers import Workers
+
+if TYPE_CHECKING:
+    from sharewise.study.tuning import Search
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Conductor:
         self.asked: dict[tuple[str, str, tuple[str, ...]], list[dict[str, Any]]] = {}
         self.seen: dict[tuple[str, str], list[Run]] = {}
         """Runs by (arm, task) that the last selection compared on validation rows."""
+        self.sizes: dict[str, dict[str, Any]] = {}
+        """Sizes of an arm's models that start from another model's weights: they are that model's."""
         self.selection: tuple[Comparison, ...] = ()
         self.sources: dict[tuple[str, Phase, int], str] = {}
         """Of arms whose runs start from another run's weights: that run, by arm, phase and number."""
@@ -126,8 +135,18 @@ class Conductor:
             return asked[trial]
         root = self.design.record.seed
         if kind == "neural":
-            return asdict(neural_trial(trial, root))
+            default, space = self._further(arm, group)
+            return {**asdict(neural_trial(trial, root)), **drawn(default, space, trial, root)}
         return dict(CATALOGUE.load(kind).search_space(trial, root))
+
+    def _further(self, arm: str, group: Group) -> tuple[dict[str, Any], Space]:
+        """What the study searches beside rates, for a group of an arm. Sampled groups of a search train as the single
+        models they are compared with: with nothing that one task alone does not have."""
+        variant = self.design.variants[SINGLE if arm == SEARCH else arm]
+        tasks = [self.tasks[name] for name in group.tasks]
+        searched = [what for what in self.design.tuning.get("space", ()) if arm not in self.sizes or what in RATES]
+        default, space = further(searched, variant, tasks[:1] if arm == SEARCH else tasks)
+        return {**default, **self.sizes.get(arm, {})}, space
 
     def tuning(self, arms: Sequence[Arm] | None = None) -> list[Run]:
         """Equal trials for every group of every arm, or of these arms, all with one seed."""
@@ -148,15 +167,24 @@ class Conductor:
 
     # --- phases -------------------------------------------------------------------------------------------
 
-    def plan_units(self, runs: Sequence[Run]) -> list[Unit]:
-        """The work list of some runs."""
-        return units(runs, self.prepared)
+    def plan_units(self, runs: Sequence[Run], rules: Rules | None = None) -> list[Unit]:
+        """The work list of some runs; trials of nets that stack compete where there are rules."""
+        if rules is None or not stackable(self.prepared.encoder):
+            return units(runs, self.prepared)
+        competing = [r for r in runs if r.kind == "neural" and r.source is None]
+        others = [r for r in runs if r not in competing]
+        return sorted(
+            [*units_of(competing, self.prepared, rules), *units(others, self.prepared)], key=lambda u: -u.cost
+        )
 
     def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
         """Carry out the tuning trials, of all arms or of these, and take each group's winner on validation rows."""
-        searched = self.design.tuning["sampler"] != "random"
-        runs = self._search(workers, progress, arms) if searched else self.tuning(arms)
-        workers.carry_out(self.plan_units(runs), progress)
+        tuning = self.design.tuning
+        if tuning["sampler"] == "random" and tuning.get("pruner", "none") == "none":
+            runs = self.tuning(arms)
+            workers.carry_out(self.plan_units(runs), progress)
+        else:
+            runs = self._search(workers, progress, arms)
         by_group: dict[tuple[str, str, tuple[str, ...]], list[RunRecord]] = {}
         for run in runs:
             by_group.setdefault((run.kind, run.arm, run.group.tasks), []).append(read_record(self.directory, run))
@@ -166,36 +194,63 @@ class Conductor:
         }
 
     def _search(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None) -> list[Run]:
-        """The trials that each group's own search asks for, a few at a time, all groups side by side."""
-        from sharewise.study.tuning import AT_ONCE, Search
-        from sharewise.training.recipe import SPACE
+        """The trials that each group's own search asks for, a few at a time, all groups side by side; they compete
+        where the study has a pruner."""
+        from sharewise.study.tuning import AT_ONCE
 
         wanted = [item for arm in (self.design.contest if arms is None else arms) for item in self.trained(arm)]
-        root, sampler, objective = (
-            self.design.record.seed,
-            self.design.tuning["sampler"],
-            self.design.tuning["objective"],
-        )
-        searches = []
-        for kind, arm, group in wanted:
-            space = SPACE if kind == "neural" else CATALOGUE.load(kind).space()
-            seed = derive(root, "search", kind, arm, *group.tasks)
-            searches.append(Search(self._params(kind, arm, group, 0), space, sampler, seed))
-        made: list[Run] = []
-        for start in range(0, self.design.budget.trials, AT_ONCE):
-            numbers = range(start, min(start + AT_ONCE, self.design.budget.trials))
-            for (kind, arm, group), search in zip(wanted, searches, strict=True):
+        tuning, n_trials = self.design.tuning, self.design.budget.trials
+        searches = [self._searched(*item) for item in wanted] if tuning["sampler"] != "random" else []
+        pruner = tuning.get("pruner", "none")
+        # What halving compares is all there is at once; whoever learns from earlier trials gets a few at a time.
+        at_once = n_trials if not searches and pruner == "halving" else AT_ONCE
+        made: list[list[Run]] = [[] for _ in wanted]
+        for start in range(0, n_trials, at_once):
+            numbers = range(start, min(start + at_once, n_trials))
+            for (kind, arm, group), search in zip(wanted, searches, strict=False):
                 self.asked.setdefault((kind, arm, group.tasks), []).extend(search.ask(len(numbers)))
-            runs = [[self.run(Phase.TUNE, *item, n, 0) for n in range(numbers.stop)] for item in wanted]
-            workers.carry_out(self.plan_units([run for some in runs for run in some[start:]]), progress)
-            for search, some in zip(searches, runs, strict=True):
-                values = choose.trial_values([read_record(self.directory, r) for r in some], self.tasks, objective)
-                search.tell([values.get(n) for n in numbers])
-            made = [run for some in runs for run in some]
-        return made
+            fresh = [[self.run(Phase.TUNE, *item, n, 0) for n in numbers] for item in wanted]
+            past = {key_of(some[0]): past_of(self._records(some)) for some in made if some}
+            rules = None if pruner == "none" else Rules(pruner, past, self.design.record.seed)
+            workers.carry_out(self.plan_units([run for some in fresh for run in some], rules), progress)
+            made = [before + some for before, some in zip(made, fresh, strict=True)]
+            for search, before in zip(searches, made, strict=False):
+                records = self._records(before)
+                values = choose.trial_values(records, self.tasks, tuning["objective"])
+                search.tell([values.get(n) for n in numbers], [r.standings for r in records[start:]])
+        return [run for some in made for run in some]
 
-    def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
-        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
+    def _searched(self, kind: str, arm: str, group: Group) -> Search:
+        """The search of one group."""
+        from sharewise.study.tuning import Search
+
+        seed = derive(self.design.record.seed, "search", kind, arm, *group.tasks)
+        default = self._params(kind, arm, group, 0)
+        return Search(default, self.space(kind, arm, group), self.design.tuning["sampler"], seed)
+
+    def space(self, kind: str, arm: str, group: Group) -> Space:
+        """What the trials of a group of an arm vary."""
+        from sharewise.training.recipe import SPACE
+
+        return CATALOGUE.load(kind).space() if kind != "neural" else {**SPACE, **self._further(arm, group)[1]}
+
+    def trials(self, kind: str, arm: str, group: Group) -> list[RunRecord]:
+        """Records of a group's trials, in their order."""
+        return self._records([self.run(Phase.TUNE, kind, arm, group, n, 0) for n in range(self.design.budget.trials)])
+
+    def _records(self, runs: Sequence[Run]) -> list[RunRecord]:
+        return [read_record(self.directory, run) for run in runs]
+
+    def select(
+        self,
+        workers: Workers,
+        progress: Callable[[int], None],
+        forecasts: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture.
+
+        `forecasts` are a search's, see `choose.promises`.
+        """
         everything = [item for arm in self.design.contest for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
@@ -216,10 +271,15 @@ class Conductor:
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
         primary = [task.name for task in self.tasks if task.primary]
-        return choose.most_promising(comparisons, len(self.judged), primary), singles
+        self.promises = choose.promises(comparisons, len(self.judged), primary, forecasts)
+        return choose.most_promising(self.promises, list(comparisons)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
+
+    def winning(self, arm: Arm, group: Group) -> Run:
+        """The tuning run that won for a group of an arm of nets."""
+        return self._winning_trials([("neural", arm.name, group)])[0]
 
     def _winning_trials(self, wanted: Iterable[tuple[str, str, Group]]) -> list[Run]:
         return [self.run(Phase.TUNE, k, a, g, self.winners[k, a, g.tasks], 0) for k, a, g in wanted]
@@ -364,7 +424,7 @@ class Conductor:
         notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
         primary = any(task.primary for task in self.tasks)
         what = "change of the primary task" if primary else "mean change"
-        reason = f"'{candidate.name}' had the largest {what} on validation rows."
+        reason = f"'{candidate.name}' had the largest expected {what} on validation rows."
         if len(self.design.candidates) == 1:
             reason = f"'{candidate.name}' is the only plan that shares."
         return Findings(

@@ -389,11 +389,28 @@ class TuningSection(Section):
         default="mean",
         description="Of a model with several tasks: their mean change, the worst one, or the mean by these weights.",
     )
+    space: tuple[Literal["architecture", "optimiser", "weights", "balance"], ...] = Field(
+        default=(),
+        description="Searched beside lr, weight decay and dropout; weights and balance where tasks share.",
+    )
+    pruner: Literal["none", "halving", "median", "percentile", "asha", "hyperband"] = Field(
+        default="none",
+        description="halving: half of a group's trials leave the stack twice on the way; the others are Optuna's.",
+    )
+    storage: Text | None = Field(
+        default=None,
+        description="The trials are written to this Optuna storage too: a URL, or a file in the run directory.",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, said: object) -> object:
         return {"sampler": said} if isinstance(said, str) else said
+
+    def plain(self) -> dict[str, Any]:
+        """What a design freezes of it: where trials are exported to is no part of the question."""
+        made = self.model_dump(mode="json", exclude={"storage"}, exclude_defaults=True)
+        return {"sampler": self.sampler, "objective": self.objective, **made}
 
 
 class SuppressionSection(Section):

@@ -39,7 +39,9 @@ class Study:
         architecture: str | Mapping[str, Any] = "hard",
         balance: Mapping[str, Any] | None = None,
         search: str | Mapping[str, Any] | None = None,
+        tuning: str | Mapping[str, Any] | None = None,
         transfer: str | Sequence[Sequence[str]] | Mapping[str, Any] | None = None,
+        ship_ensembles: bool = False,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
         roles: Mapping[str, str] | None = None,
@@ -60,8 +62,8 @@ class Study:
             "balance": balance,
         }
         optional["alternatives"] = None if alternatives is None else [*alternatives]
-        optional["search"] = search
-        optional["transfer"] = transfer
+        optional |= {"search": search, "tuning": tuning, "transfer": transfer}
+        optional["ship_ensembles"] = ship_ensembles or None
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data

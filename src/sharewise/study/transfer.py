@@ -18,6 +18,7 @@ from sharewise.study.choose import best_single
 from sharewise.study.design import SINGLE, Design
 from sharewise.study.posterior import beliefs
 from sharewise.study.run import Conductor
+from sharewise.study.space import sizes_of
 from sharewise.study.transfer_section import PRETRAINED, TransferSection
 from sharewise.study.work import Run, read_record
 from sharewise.study.workers import Workers
@@ -164,6 +165,7 @@ class Transfers:
         made = conductor.run(
             Phase.PRETRAIN, "neural", own[1], Group(f"{arm.name}:first", arm.source), conductor.winners.get(own, 0), 0
         )
+        conductor.sizes[arm.name] = sizes_of(made.params)
         again = (design.record.revision,) if design.record.revision and phase is Phase.CONFIRM else ()
         seed = derive(design.record.seed, Phase.PRETRAIN.value, phase.value, *again, number)
         return replace(made, arm=arm.name, key=design.variants[arm.name].key, seed=seed, source=None)

@@ -21,14 +21,21 @@ AT_ONCE = 4
 """Trials of a group that run side by side between two looks at what came of them."""
 
 
-def available(sampler: str) -> None:
-    """Raise ConfigError where a sampler needs a package that is not installed."""
-    needed = {"random": (), "cmaes": ("optuna", "cmaes")}.get(sampler, ("optuna",))
+PRUNERS = ("none", "halving", "median", "percentile", "asha", "hyperband")
+"""halving: half of a group's trials leave the stack at each pause; the others are Optuna's (asha: its successive
+halving)."""
+
+
+def available(sampler: str, pruner: str = "none", storage: str | None = None) -> None:
+    """Raise ConfigError where a search needs a package that is not installed."""
+    needed: tuple[str, ...] = ("optuna",) if sampler != "random" or pruner not in PRUNERS[:2] or storage else ()
+    needed = ("optuna", "cmaes") if sampler == "cmaes" else needed
+    what = sampler if sampler != "random" else pruner if pruner not in PRUNERS[:2] else "storage"
     lacking = [name for name in needed if find_spec(name) is None]
     if lacking:
         raise ConfigError(
             Problem(
-                f"A search with '{sampler}' needs {' and '.join(needed)}",
+                f"A search with '{what}' needs {' and '.join(needed)}",
                 f"{' and '.join(lacking)} is not installed",
                 "pip install 'sharewise[tune]'" if lacking == ["optuna"] else f"pip install {' '.join(lacking)}",
             )
@@ -59,16 +66,35 @@ class Search:
             made.append({**self.default, **{name: _suggest(trial, name, what) for name, what in self.space.items()}})
         return made
 
-    def tell(self, values: Sequence[float | None]) -> None:
-        """What the trials of the last `ask` scored, in its order; None for one that failed."""
+    def tell(self, values: Sequence[float | None], standings: Sequence[Sequence[float | None]] | None = None) -> None:
+        """What the trials of the last `ask` scored, in its order; None for one that failed, or that was dropped after
+        the losses `standings` (it has some)."""
         import optuna
 
-        for trial, value in zip(self._open, values, strict=True):
+        for trial, value, seen in zip(self._open, values, standings or [()] * len(values), strict=True):
+            for pause, loss in enumerate(seen, 1):
+                if loss is not None:
+                    trial.report(-loss, pause)
             if value is None:
-                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                state = optuna.trial.TrialState
+                self.study.tell(trial, state=state.PRUNED if any(s is not None for s in seen) else state.FAIL)
             else:
                 self.study.tell(trial, value)
         self._open = []
+
+
+def pruner(name: str, n_pauses: int) -> Any:
+    """One of Optuna's pruners, for so many pauses a trial."""
+    import optuna
+
+    p = optuna.pruners
+    if name == "median":
+        return p.MedianPruner(n_startup_trials=AT_ONCE, n_warmup_steps=1)
+    if name == "percentile":
+        return p.PercentilePruner(25.0, n_startup_trials=AT_ONCE, n_warmup_steps=1)
+    if name == "asha":
+        return p.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
+    return p.HyperbandPruner(min_resource=1, max_resource=n_pauses, reduction_factor=2)
 
 
 def _sampler(name: str, seed: int) -> Any:

@@ -21,17 +21,25 @@ from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
-from sharewise.tasks import Task
+from sharewise.tables import tags
+from sharewise.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sharewise.models.build import GroupModel
+    from sharewise.study.contest import Rules
+    from sharewise.study.design import Variant
+    from sharewise.training.cohort import Cohort
+    from sharewise.training.results import FitResult
 
 COHORT = 24
 """Most members of one cohort: stacks of 16 to 32 are the sweet spot of small nets on a processor core."""
 
 Array = NDArray[Any]
+
+Trained = tuple["Run", "FitResult", tuple[float | None, ...]]
+"""A run, what became of it, and what it was judged by at each pause."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Unit:
 
     runs: tuple[Run, ...]
     cost: float
+    rules: Rules | None = None
+    """Who leaves, where the runs are trials that compete."""
 
     def done(self, directory: Path) -> bool:
         """Whether every run's record is on disk."""
@@ -80,20 +90,12 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     Neural runs that can stack (equal slots, one batch size and variant; where balance has memory, equal tasks) make
     cohorts of at most `COHORT`; runs of other models are grouped by task.
     """
-    from sharewise.models.build import placed, slots_of
     from sharewise.study.inputs import stackable
-    from sharewise.training.recipe import batch_size_for
 
     packs: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if run.kind == "neural":
-            rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
-            variant = prepared.variants[run.arm]
-            tasks = layout(run, prepared)
-            same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
-            choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
-            batch, started = batch_size_for(rows), run.source is not None
-            key: tuple[Any, ...] = ("neural", run.key, choice, slots_of(tasks), batch, same_tasks, started)
+            key = stack_of(run, prepared)
         else:
             key = (run.kind, run.group.tasks)
         packs.setdefault(key, []).append(run)
@@ -112,12 +114,35 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     return sorted(made, key=lambda unit: -unit.cost)
 
 
+def stack_of(run: Run, prepared: Prepared) -> tuple[Any, ...]:
+    """What neural runs must have in common to stack."""
+    from sharewise.models.build import placed, slots_of
+    from sharewise.training.recipe import batch_size_for
+
+    rows = len(prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train"))
+    variant = variant_of(run, prepared)
+    tasks = layout(run, prepared)
+    same_tasks = run.group.tasks if variant.balance and len(tasks) > 1 else ()
+    choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
+    # A task alone has nothing to balance: what else a trial varies is in the choice and the recipe.
+    trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
+    started = run.source is not None
+    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, started
+
+
+def variant_of(run: Run, prepared: Prepared) -> Variant:
+    """How a neural run's model is built: its arm's variant with what its trial varies."""
+    from sharewise.study.space import applied
+
+    return applied(prepared.variants[run.arm], run.params)
+
+
 def layout(run: Run, prepared: Prepared) -> list[Task]:
     """The tasks of a run's slots: its group's, or all of the study's where groups of a search may stack, those that are
     not in the group standing idle. That is where slots do not touch one another and balance has no memory of tasks."""
     from sharewise.models import sharing
 
-    variant = prepared.variants[run.arm]
+    variant = variant_of(run, prepared)
     free = not variant.balance and sharing.CATALOGUE.load(variant.architecture.name).slots_are_independent
     if run.phase is Phase.SEARCH and free:
         return list(prepared.tasks)
@@ -144,7 +169,8 @@ def cost(run: Run, prepared: Prepared) -> float:
     width = sum(int(b.shape[1]) for b in prepared.inputs.blocks.values())
     if run.kind != "neural":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
-        return CATALOGUE.load(run.kind).seconds(rows, width, outputs)
+        kind = CATALOGUE.load(run.kind)
+        return kind.seconds(rows, width, outputs) * (len(run.group.tasks) if kind.fitted_by_task else 1)
     from sharewise.study.inputs import seconds_a_row
 
     epochs = int(prepared.recipe["epochs"])
@@ -160,6 +186,11 @@ def cost(run: Run, prepared: Prepared) -> float:
 
 def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
     """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest."""
+    if unit.rules is not None:
+        from sharewise.study import contest
+
+        contest.carry_out(unit, prepared, directory, progress)
+        return
     if unit.runs[0].kind == "neural":
         runs = [run for run in unit.runs if _has_start(run, prepared, directory)]
         if runs:
@@ -209,22 +240,38 @@ def _parts(run: Run) -> tuple[str, ...]:
 def _cohort(
     runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
 ) -> None:
-    from safetensors.torch import save
+    cohort = members_of(runs, prepared, directory)
+    results = cohort.fit(_parts(runs[0]), progress)
+    written([(run, result, ()) for run, result in zip(runs, results, strict=True)], cohort.model, prepared, directory)
 
+
+def members_of(runs: Sequence[Run], prepared: Prepared, directory: Path) -> Cohort:
+    """The cohort of runs that stack, ready to be trained."""
     from sharewise.models.build import GroupModel, placed, slots_of
+    from sharewise.study.space import TUNED
     from sharewise.training.cohort import Cohort
     from sharewise.training.recipe import Recipe, Tuned
     from sharewise.training.results import Member
 
-    variant = prepared.variants[runs[0].arm]
+    variant = variant_of(runs[0], prepared)
     tasks = layout(runs[0], prepared)
     slots = () if len(tasks) == len(runs[0].group.tasks) else tuple(range(len(tasks)))
     model = GroupModel(prepared.encoder, placed(variant.architecture, tasks), slots_of(tasks))
-    members = [Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, Tuned(**r.params), slots) for r in runs]
+    tuned = [Tuned(**{name: r.params[name] for name in TUNED if name in r.params}) for r in runs]
+    members = [
+        Member(r.run_id, tuple(prepared.numbers(r.group.tasks)), r.seed, t, slots)
+        for r, t in zip(runs, tuned, strict=True)
+    ]
     recipe = Recipe(**{**prepared.recipe, **variant.recipe})
     starts = [start_of(run, model, directory) for run in runs if run.source is not None]
-    cohort = Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)), starts)
-    for run, result in zip(runs, cohort.fit(_parts(runs[0]), progress), strict=True):
+    return Cohort(members, model, prepared.data, recipe, prepared.balance(variant, len(tasks)), starts)
+
+
+def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, directory: Path) -> None:
+    """Write what became of the runs of one model: predictions, weights and, last, each run's record."""
+    from safetensors.torch import save
+
+    for run, result, standings in trained:
         names = {t: prepared.tasks.tasks[t].name for t in result.member.tasks}
         record = _record(run, "neural")
         record = replace(
@@ -240,6 +287,7 @@ def _cohort(
             epochs=result.epochs,
             seconds=result.seconds,
             balance=result.balance,
+            standings=standings,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}
@@ -271,6 +319,8 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
         predictions[part] = {}
         for name in run.group.tasks:
             answers = model.predict_task(prepared.inputs.at(prepared.rows_of(name, part)), name)
+            if prepared.tasks[name].kind is TaskKind.TOKEN_TAGGING:
+                answers = tags.as_wide(answers, prepared.tasks[name].length)
             predictions[part][name] = prepared.codec.inverse(name, answers)
     files = {}
     if run.phase is Phase.CONFIRM:

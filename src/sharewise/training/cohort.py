@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -91,6 +91,11 @@ class Cohort:
         self.messages: dict[int, str] = {}
         self.weights = torch.zeros(len(members), n_slots, device=data.device)
         self.steps_done = np.zeros(len(members), dtype=int)
+        self.passed = np.zeros(len(members), dtype=int)
+        """How many pauses each member has come to."""
+        self.over: set[int] = set()
+        self.dropped: set[int] = set()
+        self.spent = 0.0
 
     def _observer(self, balance: Balance) -> BalanceObserver | None:
         """Notes of what balancing does, where any member has several tasks to balance."""
@@ -117,6 +122,18 @@ class Cohort:
         self, parts: Sequence[str] = ("validation",), progress: Callable[[int], None] | None = None
     ) -> list[FitResult]:
         """Train every member to its end; then predict the rows of `parts` from the best checkpoints."""
+        for _ in self.training(progress):
+            pass
+        return self.results(parts)
+
+    def training(
+        self, progress: Callable[[int], None] | None = None, pauses: Sequence[float] = ()
+    ) -> Generator[list[int], Collection[int], None]:
+        """Train every member to its end, with a stop wherever members reach the next of `pauses`.
+
+        `pauses` are shares of a member's own steps; it stops at its first evaluation from there on. Yields the numbers
+        of the members that do, and is sent those, of any, that leave the stack there.
+        """
         started = time.process_time()
         step, at, buffer, rates = 0, 0, torch.empty(0), torch.empty(0)
         device = self.data.device
@@ -147,6 +164,12 @@ class Cohort:
                 self.balancer.after_epoch(sums / counts.clamp(min=1), counts > 0, skill)
             sums[chosen], counts[chosen] = 0, 0
             leaving = self._leaving(due, where, step)
+            reached = self._reached(due, where, leaving, step, pauses)
+            if reached:
+                self.spent += time.process_time() - started
+                self.dropped.update((yield reached))
+                started = time.process_time()
+                leaving |= np.isin(where.cpu().numpy(), list(self.dropped))
             if leaving.any():
                 if progress is not None:
                     progress(int(leaving.sum()))
@@ -168,8 +191,29 @@ class Cohort:
                 self.alive = [self.alive[i] for i in kept]
                 buffer, rates = buffer[:, stay], rates[:, stay]
                 next_due = self._next_due(step)
-        seconds = (time.process_time() - started) / max(len(self.members), 1)
-        return self._results(parts, seconds)
+        self.spent += time.process_time() - started
+
+    def standing(self, member: int) -> float:
+        """The best relative validation loss of a member so far: of its group, or the mean of its tasks' own."""
+        best = self.checkpoints.value[member]
+        known = best[torch.isfinite(best)]
+        return float(known.mean()) if len(known) else float("inf")
+
+    def _reached(
+        self, due: np.ndarray, where: Tensor, leaving: np.ndarray, step: int, pauses: Sequence[float]
+    ) -> list[int]:
+        """Members that stop at a pause after `step` steps; those that leave anyway are over."""
+        if not pauses:
+            return []
+        ids = where.cpu().numpy()
+        self.over.update(ids[leaving].tolist())
+        made = []
+        for member in ids[due].tolist():
+            passed = sum(step >= share * self.total[member] for share in pauses)
+            if passed > self.passed[member] and member not in self.over:
+                self.passed[member] = passed
+                made.append(member)
+        return made
 
     def _dropout(self, tuned: Tensor) -> Dropout:
         return Dropout(tuned[:, 2]) if bool((tuned[:, 2] > 0).any()) else Dropout()
@@ -329,13 +373,18 @@ class Cohort:
         self.steps_done[ids] = step
         return done
 
-    def _results(self, parts: Sequence[str], seconds: float) -> list[FitResult]:
+    def results(self, parts: Sequence[str]) -> list[FitResult]:
+        """What became of every member, with predictions of the rows of `parts` from the best checkpoints."""
         collector = Collector(self.members, self.model, self.stack, self.data)
         collector.answer(self.checkpoints, parts)
         made = []
         for m in range(len(self.members)):
             never = not torch.isfinite(self.checkpoints.value[m]).any()
             status = Status.DIVERGED if m in self.messages and never else Status.DONE
+            if m in self.dropped:
+                status = Status.DROPPED
+                self.messages[m] = f"it was behind after {self.steps_done[m]:,} of {self.total[m]:,} steps"
+            seconds = self.spent * float(self.steps_done[m]) / max(float(self.steps_done.sum()), 1.0)
             weights = self.weights[m] / max(int(self.steps_done[m]), 1)
             ended = (status, self.messages.get(m, ""))
             made.append(

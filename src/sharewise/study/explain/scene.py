@@ -19,6 +19,7 @@ from sharewise.study.explain.bench import Recipe
 from sharewise.study.explain.files import finished
 from sharewise.study.explain.inquiry import Question, harmed_or_worse
 from sharewise.study.prepare import Prepared, content_hash
+from sharewise.study.space import TUNED, applied
 from sharewise.study.study import Study
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Scene:
         said = known[next(name for name in (arm, record.arm, "together", "single") if name in known)]
         choice = Choice(said["architecture"]["name"], dict(said["architecture"]["params"]))
         variant = Variant(choice, dict(said["balance"]), dict(said.get("recipe", {})))
-        return Recipe(variant, record.trial, record.params)
+        # What the trial varied of the model becomes the variant's own, so that an intervention acts on it.
+        tuned = {name: record.params[name] for name in TUNED if name in record.params}
+        return Recipe(applied(variant, record.params), record.trial, tuned)
 
     def questions(self, tasks: Sequence[str]) -> list[Question]:
         """One question for each shared model that some of `tasks` are in."""
