@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,9 @@ def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.M
     )
     result = study.run(tmp_path / "run", workers=1)
     assert {d.task for d in result.decisions} == {"tags", "wet"}
+    arms = json.loads((tmp_path / "run" / "design.json").read_text())["arms"]
+    assert [g["tasks"] for arm in arms if arm["name"] == "tagger" for g in arm["plan"]["groups"]] == [["tags"]]
+    assert "linear tagger" in (tmp_path / "run" / "report.html").read_text()
     fresh = pa.table({"words": [["hot", "sun"], None, [], ["cold", "nonsense", ""] * 250]})
     shutil.copytree(result.bundle, tmp_path / "moved")
     before = Bundle.load(result.bundle).predict(fresh)

@@ -21,7 +21,8 @@ from sharewise.models.alternatives import CATALOGUE
 from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
-from sharewise.tasks import Task
+from sharewise.tables import tags
+from sharewise.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -168,7 +169,8 @@ def cost(run: Run, prepared: Prepared) -> float:
     width = sum(int(b.shape[1]) for b in prepared.inputs.blocks.values())
     if run.kind != "neural":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
-        return CATALOGUE.load(run.kind).seconds(rows, width, outputs)
+        kind = CATALOGUE.load(run.kind)
+        return kind.seconds(rows, width, outputs) * (len(run.group.tasks) if kind.fitted_by_task else 1)
     from sharewise.study.inputs import seconds_a_row
 
     epochs = int(prepared.recipe["epochs"])
@@ -317,6 +319,8 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
         predictions[part] = {}
         for name in run.group.tasks:
             answers = model.predict_task(prepared.inputs.at(prepared.rows_of(name, part)), name)
+            if prepared.tasks[name].kind is TaskKind.TOKEN_TAGGING:
+                answers = tags.as_wide(answers, prepared.tasks[name].length)
             predictions[part][name] = prepared.codec.inverse(name, answers)
     files = {}
     if run.phase is Phase.CONFIRM:

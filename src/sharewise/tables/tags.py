@@ -89,6 +89,13 @@ def unequal(tokens: pa.ChunkedArray, column: pa.ChunkedArray, words: str, name: 
     return made
 
 
+def as_wide(prediction: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+    """Tag codes (N, L) of the first `length` tokens, -1 beyond those there are: as wide as the tags that judge them."""
+    made = np.full((len(prediction), length), -1.0, np.float32)
+    made[:, : prediction.shape[1]] = prediction[:, :length]
+    return made
+
+
 def answers(tags: Sequence[Label], prediction: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> pa.Array:
     """Per row the list of its tokens' tags, from codes (N, L) that are negative beyond the last token."""
     taken = (prediction >= 0) & known[:, None]
