@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sharewise.bundle import Address, Artifact, Reroute, Routes, drift_reference, model_card, save
@@ -42,7 +43,7 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         path,
         plan=plan,
         codec=codec,
-        artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
+        artifacts=[_artifact(name, run, conductor.directory, auxiliary) for name, run in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
         card=model_card(
@@ -83,9 +84,11 @@ def _route(decision: Decision, run: Run, when: str) -> Reroute:
     return Reroute(decision.task, Address(decision.group, 1), decision.reason, when, plain(evidence))
 
 
-def _artifact(group: str, run: Run, directory: Path) -> Artifact:
+def _artifact(group: str, run: Run, directory: Path, auxiliary: Sequence[str]) -> Artifact:
+    """What a run left, without what is the auxiliary tasks' own."""
     where = directory / "models" / run.run_id
     files = {path.name: path.read_bytes() for path in sorted(where.iterdir())}
     if run.kind != "neural":
         return Artifact.of_alternative(group, run.group.tasks, files)
-    return Artifact.of_neural(group, [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))])
+    states = [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))]
+    return Artifact.of_neural(group, states, dropped=[name for name in auxiliary if name in run.group.tasks])
