@@ -95,7 +95,7 @@ def place(table: Table, schema: Schema, split: Split, declaration: Declaration) 
     return Placed(replace(schema, tasks=TaskSet(tuple(tasks))), tuple(notes))
 
 
-def among(q: np.ndarray, under: Sequence[int], coarse: np.ndarray) -> np.ndarray:
+def among(q: np.ndarray, under: Sequence[int] | np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """P(f | c): of each row's probabilities q (N, C) those of the classes below its coarse class (N,), made to sum to
     one and even where all are 0; 0 for the others, and throughout where nothing lies below."""
     below = np.asarray(under)[None, :] == np.asarray(coarse)[:, None]
