@@ -270,9 +270,16 @@ def summary(done: list[dict[str, Any]], causes: list[str]) -> None:
     controls = [d for d in done if d["cause"] == "control"]
     claimed = sum(bool(d["named"]) for d in controls)
     if total:
-        print(f"right cause named: {right} of {total} harmed problems ({right / total:.0%})")
+        print(f"right cause named: {counted(right, total)} harmed problems")
     if controls:
-        print(f"cause claimed for a healthy control: {claimed} of {len(controls)}")
+        print(f"cause claimed for a healthy control: {counted(claimed, len(controls))}")
+
+
+def counted(hits: int, n: int, z: float = 1.96) -> str:
+    """A count with its share and Wilson's 95 % interval."""
+    middle = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (hits * (n - hits) / n + z**2 / 4) ** 0.5
+    return f"{hits} of {n} ({hits / n:.0%}, 95 % interval {max(0.0, middle - half):.0%} to {middle + half:.0%})"
 
 
 if __name__ == "__main__":

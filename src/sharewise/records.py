@@ -639,7 +639,8 @@ class StudySummary:
     """`summary.json`: written last, when everything else is on disk.
 
     `selected` names the candidate that validation rows chose and test rows confirmed (None where none was
-    worth confirming), `selection_reason` why; `plan` is what ships. `gate` answers "no task is harmed",
+    worth confirming), `selection_reason` why; `promises` holds every candidate's expected mean change on validation
+    rows, in margins, by which it was chosen; `plan` is what ships. `gate` answers "no task is harmed",
     `harmed` are the tasks that may be listed together as harmed (Holm), `fallbacks` maps each
     task that shares to the group that answers it when it is rolled back, which ships without a route.
     `design_digest` is the SHA-256 of design.json;
@@ -667,6 +668,7 @@ class StudySummary:
     harmed: tuple[str, ...] = ()
     fallbacks: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    promises: dict[str, float] = field(default_factory=dict)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------

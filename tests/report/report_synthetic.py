@@ -156,7 +156,7 @@ def study(
         calibration=_calibration(made, decisions, luck),
         ensembles=_ensembles(pairs),
         cost=_cost(decisions),
-        summary=_summary(design, plan, runs, verdicts, decisions),
+        summary=replace(_summary(design, plan, runs, verdicts, decisions), promises=_promises(pairs)),
         study_file=f"name: {name}\ndata: {name}.parquet  # <b>not bold</b>\ntasks:\n"
         + "".join(f"  - {t.name!r}\n" for t in tasks),
     )
@@ -499,6 +499,14 @@ def audit_details(names: Sequence[str], *, timed: bool = True) -> AuditDetails:
 def pairs_seen(pairs: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """The comparisons as validation rows saw them: a little more favourable."""
     return tuple(replace(c, effect=c.effect + 0.004, low=c.low + 0.004, high=c.high + 0.004) for c in pairs)
+
+
+def _promises(pairs: Sequence[Comparison]) -> dict[str, float]:
+    """What each candidate promised, as if the mean of its changes had been it."""
+    changes: dict[str, list[float]] = {}
+    for c in pairs_seen(pairs):
+        changes.setdefault(c.candidate, []).append(c.effect / c.margin)
+    return {name: round(sum(found) / len(found), 4) for name, found in changes.items()}
 
 
 def _stability(verdicts: Sequence[Verdict], decisions: Sequence[Decision]) -> tuple[Stability, ...]:

@@ -67,6 +67,9 @@ def test_the_found_plan_beats_all_together_on_a_planted_table(finished: tuple[Pa
     shared = {tuple(sorted(g)) for g in record.plans[0].groups if len(g) > 1}
     assert shared <= {("t0", "t2", "t4"), ("t1", "t3", "t5")} or record.plans[0].gain > 0
     assert result.summary.selected in {p.name for p in record.plans}
+    promised = result.summary.promises
+    assert set(promised) == {"together", *(p.name for p in record.plans)}
+    assert max(promised, key=lambda name: promised[name]) == result.summary.selected
     helps = np.array(record.helps)
     kin = np.arange(N_TASKS)[:, None] % 2 == np.arange(N_TASKS) % 2
     off = ~np.eye(N_TASKS, dtype=bool)

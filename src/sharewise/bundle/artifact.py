@@ -17,13 +17,15 @@ from sharewise.errors import BundleError, Problem
 from sharewise.models.alternative import Alternative
 from sharewise.models.alternatives import CATALOGUE
 
+ENSEMBLE = "ensemble"
+
 
 @dataclass(frozen=True)
 class Artifact:
     """A revision of a group, as `model.json` and the files beside it.
 
-    `kind` is "neural" or the name of an alternative; `tasks` are those it can answer, whoever is routed to it;
-    `model` is what the kind needs besides `files`, JSON-able.
+    `kind` is "neural", the name of an alternative, or "ensemble": several models whose answers are averaged; `tasks`
+    are those it can answer, whoever is routed to it; `model` is what the kind needs besides `files`, JSON-able.
     """
 
     address: Address
@@ -62,6 +64,29 @@ class Artifact:
         answered = {name for checkpoint in checkpoints for name in checkpoint["answers"]}
         return cls(Address(group, revision), "neural", tuple(t for t in tasks if t in answered), model, files)
 
+    @classmethod
+    def of_ensemble(cls, group: str, members: Sequence[Artifact], revision: int = 1) -> Artifact:
+        """From the models whose answers are averaged, each with files of its own."""
+        tasks = tuple(task for task in members[0].tasks if all(task in m.tasks for m in members))
+        model = {"kind": ENSEMBLE, "members": [{"kind": m.kind, "model": dict(m.model)} for m in members]}
+        files = {f"{i}-{name}": content for i, m in enumerate(members) for name, content in m.files.items()}
+        return cls(Address(group, revision), ENSEMBLE, tasks, model, files)
+
+    @property
+    def members(self) -> tuple[Artifact, ...]:
+        """The models that answer: itself, or those of an ensemble; raises ValueError where an ensemble is not one."""
+        if self.kind != ENSEMBLE:
+            return (self,)
+        said = self.model["members"]
+        if not said or any(member["kind"] == ENSEMBLE for member in said):
+            raise ValueError("an ensemble holds models, and none of them is an ensemble")
+        made = []
+        for i, member in enumerate(said):
+            mark = f"{i}-"
+            own = {name.removeprefix(mark): content for name, content in self.files.items() if name.startswith(mark)}
+            made.append(Artifact(self.address, str(member["kind"]), self.tasks, dict(member["model"]), own))
+        return tuple(made)
+
     def to_files(self) -> dict[str, bytes]:
         """All its files, `model.json` among them, which holds the real names."""
         head = {
@@ -89,6 +114,15 @@ class Artifact:
         if self.kind != "neural":
             return self
         return replace(self, model={**self.model, "architecture": at(self.model["architecture"], root)})
+
+    def answerers(self, where: str, root: Path) -> tuple[Answerer, ...]:
+        """The models whose answers are averaged, of most kinds one, in the bundle at `root`; raises BundleError where
+        the files do not hold them."""
+        try:
+            members = self.members
+        except (ValueError, KeyError, TypeError) as error:
+            raise _broken(where, f"{type(error).__name__}: {error}") from None
+        return tuple(member.within(root).answerer(where) for member in members)
 
     def answerer(self, where: str) -> Answerer:
         """The model itself; raises BundleError where the files do not hold one. Runs no code from the bundle."""

@@ -35,12 +35,15 @@ class GroupData:
 class Alternative(ABC):
     """A fitted model of one task, or of several that it pools, that is not the study's own kind of net.
 
-    `deterministic` models give the same answers whatever the seed, and are trained once.
+    `deterministic` models give the same answers whatever the seed, and are trained once. `fitted_by_task` says whether
+    a model of several tasks costs its `seconds` for each of them; `needs` is what a study must have for one, a clause.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     deterministic: ClassVar[bool] = False
+    fitted_by_task: ClassVar[bool] = False
+    needs: ClassVar[str] = "a task whose kind it can fit"
 
     @classmethod
     @abstractmethod

@@ -81,6 +81,7 @@ class Tagger(Alternative):
 
     name: ClassVar[str] = "tagger"
     title: ClassVar[str] = "linear tagger of words and their neighbours"
+    needs: ClassVar[str] = "a token_tagging task"
 
     def __init__(self, scorer: Scorer, chain: Chain) -> None:
         self.scorer, self.chain = scorer, chain

@@ -5,7 +5,6 @@ Rules as in `sentences`: each says no more than the records it names.
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -75,29 +74,19 @@ def _clause(reason: str) -> str:
 
 def contest(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """How the plan was chosen among those that were tried."""
-    promise = {name: value for name, (value, _) in promises(records).items()}
+    promise = {} if records.summary is None else records.summary.promises
     if records.confirmed is None or not promise:
         return None
     if len(promise) == 1:
         text = f"One plan that shares was tried: '{records.confirmed}'."
-        return Sentence("only plan", text, ("selection.json#", "summary.json#/selected"))
+        return Sentence("only plan", text, ("summary.json#/promises", "summary.json#/selected"))
     ranked = sorted(promise, key=lambda name: -promise[name])
     listed = words.listing((f"{_plus(promise[name])} for '{name}'" for name in ranked), limit=5)
     text = (
         f"Of {words.in_words(len(ranked))} plans that share, '{records.confirmed}' was chosen on validation rows, by "
-        "the "
-        f"mean change over its tasks against their best single-task models, counted in margins and capped at three "
-        f"either way: {listed}."
+        f"the expected mean change over all tasks against their best single-task models, in margins: {listed}."
     )
-    return Sentence("contest", text, ("selection.json#", "summary.json#/selected"))
-
-
-def promises(records: StudyRecords) -> dict[str, tuple[float, int]]:
-    """Each candidate's mean change on validation rows in margins, capped at three, and the tasks it shares."""
-    changes: dict[str, list[float]] = {}
-    for c in records.selection:
-        changes.setdefault(c.candidate, []).append(max(-3.0, min(3.0, c.effect / c.margin)))
-    return {name: (statistics.fmean(found), len(found)) for name, found in changes.items()}
+    return Sentence("contest", text, ("summary.json#/promises", "summary.json#/selected"))
 
 
 def _plus(value: float) -> str:

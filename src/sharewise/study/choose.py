@@ -9,10 +9,14 @@ import numpy as np
 
 from sharewise import metrics
 from sharewise.records import Comparison, RunRecord, Status
+from sharewise.study.posterior import beliefs
 from sharewise.tasks import TaskSet
 
 Objective = Literal["mean", "worst"] | Mapping[str, float]
 """How a trial of a group of several tasks is scored."""
+
+MOST = 15.0
+"""A task's expected change counts up to so many margins either way: 30 % at the default margin."""
 
 
 def best_trial(records: Sequence[RunRecord], tasks: TaskSet, objective: Objective = "mean") -> int:
@@ -76,18 +80,36 @@ def best_single(scores: Mapping[str, Sequence[float | None]], metric: str, order
     return winner
 
 
-def most_promising(comparisons: Mapping[str, Sequence[Comparison]], n_tasks: int, primary: Collection[str] = ()) -> str:
-    """The candidate with the largest mean change over all tasks, in margins; ties go to the one named first.
+def promises(
+    comparisons: Mapping[str, Sequence[Comparison]],
+    n_tasks: int,
+    primary: Collection[str] = (),
+    forecasts: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, float]:
+    """What each candidate promises: its expected mean change over all tasks, in margins.
 
-    Each task's change is capped at three margins either way, so that one small task cannot carry a plan. A task that a
-    plan leaves alone changes by nothing, so that plans that share more or less are compared on the same tasks. Where a
-    candidate shares a task of `primary`, the changes of these alone count.
+    A task's change is its posterior mean given the candidate's other tasks (`beliefs`), so that a small task's luck
+    cannot carry a plan, and counts up to `MOST` margins either way. Where the search has a forecast of a task's change
+    in a candidate, by candidate and task in margins, the two count half each: the candidate's own few runs are noisy,
+    and the forecast rests on all runs of the search but knows no group's own ways. A task that a plan leaves alone
+    changes by nothing, so that plans that share more or less are compared on the same tasks. Where a candidate shares a
+    task of `primary`, the changes of these alone count. A candidate that could not be compared is left out.
     """
     told = any(c.task in primary for found in comparisons.values() for c in found)
+    made = {}
+    for name, found in comparisons.items():
+        forecast = (forecasts or {}).get(name, {})
+        changes = []
+        for c, belief in zip(found, beliefs(found), strict=True):
+            if told and c.task not in primary:
+                continue
+            own = float(np.clip(belief.expected_gain / c.margin, -MOST, MOST))
+            changes.append((own + float(np.clip(forecast.get(c.task, own), -MOST, MOST))) / 2)
+        if changes:
+            made[name] = float(np.sum(changes)) / (len(primary) if told else n_tasks)
+    return made
 
-    def promise(found: Sequence[Comparison]) -> float:
-        counted = [c for c in found if not told or c.task in primary]
-        changes = [float(np.clip(c.effect / c.margin, -3, 3)) for c in counted]
-        return float(np.sum(changes)) / (len(primary) if told else n_tasks) if changes else -np.inf
 
-    return max(comparisons, key=lambda name: promise(comparisons[name]))
+def most_promising(promised: Mapping[str, float], order: Sequence[str]) -> str:
+    """The candidate that promises most; ties, and candidates without a promise, go by `order`."""
+    return max(order, key=lambda name: promised.get(name, -np.inf))

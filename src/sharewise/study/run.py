@@ -6,7 +6,7 @@ so that the same command goes on where an interrupted one stopped and reaches th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,8 +241,16 @@ class Conductor:
     def _records(self, runs: Sequence[Run]) -> list[RunRecord]:
         return [read_record(self.directory, run) for run in runs]
 
-    def select(self, workers: Workers, progress: Callable[[int], None]) -> tuple[str | None, dict[str, dict[str, str]]]:
-        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture."""
+    def select(
+        self,
+        workers: Workers,
+        progress: Callable[[int], None],
+        forecasts: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> tuple[str | None, dict[str, dict[str, str]]]:
+        """The candidate to confirm, and each task's best single-task arm beside each candidate's own architecture.
+
+        `forecasts` are a search's, see `choose.promises`.
+        """
         everything = [item for arm in self.design.contest for item in self.trained(arm)]
         extra = self.design.budget.selection_runs - 1
         runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
@@ -263,10 +271,15 @@ class Conductor:
             )[0]
         self.selection = tuple(c for found in comparisons.values() for c in found)
         primary = [task.name for task in self.tasks if task.primary]
-        return choose.most_promising(comparisons, len(self.judged), primary), singles
+        self.promises = choose.promises(comparisons, len(self.judged), primary, forecasts)
+        return choose.most_promising(self.promises, list(comparisons)), singles
 
     def _alone_arms(self) -> list[str]:
         return [arm.name for arm in self.design.record.arms if arm.role is Role.ALONE]
+
+    def winning(self, arm: Arm, group: Group) -> Run:
+        """The tuning run that won for a group of an arm of nets."""
+        return self._winning_trials([("neural", arm.name, group)])[0]
 
     def _winning_trials(self, wanted: Iterable[tuple[str, str, Group]]) -> list[Run]:
         return [self.run(Phase.TUNE, k, a, g, self.winners[k, a, g.tasks], 0) for k, a, g in wanted]
@@ -411,7 +424,7 @@ class Conductor:
         notes = tuple(f"Task '{t}' could not be compared on test rows, because {r}." for t, r in why.items())
         primary = any(task.primary for task in self.tasks)
         what = "change of the primary task" if primary else "mean change"
-        reason = f"'{candidate.name}' had the largest {what} on validation rows."
+        reason = f"'{candidate.name}' had the largest expected {what} on validation rows."
         if len(self.design.candidates) == 1:
             reason = f"'{candidate.name}' is the only plan that shares."
         return Findings(

@@ -165,6 +165,8 @@ class PlanSearch:
         self.tasks: TaskSet = conductor.judged
         """The tasks that plans are about; an auxiliary task stays with the candidates that name it."""
         self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
+        self._fitted: tuple[Affinity, int, np.ndarray] | None = None
+        """The method, the common trial and how far each task alone is behind, once groups were measured."""
 
     def carry_out(
         self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]
@@ -179,8 +181,10 @@ class PlanSearch:
         else:
             method: Affinity = grouping.CATALOGUE.build(self.record.method)
             trial = self._common_trial()
-            measured = self._measure(pool, progress, trial)
+            pool.carry_out(self.conductor.plan_units(self._sampled(trial)), progress)
+            measured = self._measured(trial)
             estimate = method.fit(measured, self._hints(trial))
+            self._fitted = method, trial, behind
             against_best = replace(estimate, intercept=estimate.intercept - behind)
             found = self._find(method, against_best, self.limits)
         self._say(found)
@@ -189,6 +193,36 @@ class PlanSearch:
         write_atomic(directory / "plans.json", to_json(arms))
         write_atomic(directory / "grouping.json", to_json(self._told(found, estimate, measured, behind)))
         return arms
+
+    def forecasts(self) -> dict[str, dict[str, float]]:
+        """Expected gains in margins over each task's best single-task arm, by candidate and task, of the candidates
+        that are made like the sampled groups; empty where no group was measured.
+
+        The method is fitted again with the gains of the plans that were trained since: a plan is chosen by what all
+        runs of the search say of it, not by its own few alone.
+        """
+        if self._fitted is None:
+            return {}
+        method, trial, behind = self._fitted
+        if not method.measures_groups:
+            return {}
+        estimate = method.fit(self._measured(trial), self._hints(trial))
+        conductor, names = self.conductor, self.tasks.names
+        made = {}
+        for arm in conductor.design.candidates:
+            groups = [g for g in arm.plan.groups if len(g.tasks) > 1]
+            if not all(set(g.tasks) <= set(names) for g in groups):
+                continue
+            # A plan whose models won with another trial is not what the forecast is about.
+            won = [conductor.winning(arm, group) for group in groups]
+            if not all(run.trial == trial and self._like(run) for run in won):
+                continue
+            gains: dict[str, float] = {}
+            for item in groups:
+                group = tuple(sorted(self.tasks.index(t) for t in item.tasks))
+                gains |= {names[t]: float(g - behind[t]) for t, g in zip(group, estimate.gains(group)[0], strict=True)}
+            made[arm.name] = gains
+        return made
 
     def _find(self, method: Affinity, estimate: Estimate, limits: Constraints) -> Found:
         record = self.record
@@ -263,18 +297,21 @@ class PlanSearch:
 
     # --- what is measured ---------------------------------------------------------------------------------
 
-    def _measure(self, pool: Workers, progress: Callable[[int], None], trial: int) -> Measured:
-        """Gains of the sampled groups, and of every group of a candidate that was tuned with the same trial."""
+    def _sampled(self, trial: int) -> list[Run]:
+        """The runs of the sampled groups."""
         conductor = self.conductor
-        runs = [
+        return [
             conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, trial).group, trial, i)
             for i, tasks in enumerate(self.record.groups)
         ]
-        pool.carry_out(conductor.plan_units(runs), progress)
+
+    def _measured(self, trial: int) -> Measured:
+        """Gains of the sampled groups, and of every group of a candidate that was tuned with the same trial."""
+        conductor = self.conductor
         candidates = [r for r in conductor.tuning(conductor.design.candidates) if r.trial == trial]
         tuned = [r for r in candidates if set(r.group.tasks) <= set(self.tasks.names) and self._like(r)]
         rows: list[tuple[Numbers, int, float, float]] = []
-        for c, run in self._compared([*runs, *tuned], trial):
+        for c, run in self._compared([*self._sampled(trial), *tuned], trial):
             group = tuple(sorted(self.tasks.index(t) for t in run.group.tasks))
             gain = float(np.clip(c.effect / c.margin, -MOST_GAIN, MOST_GAIN))
             rows.append((group, self.tasks.index(c.task), gain, c.var_rows / c.margin**2))

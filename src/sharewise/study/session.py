@@ -22,7 +22,7 @@ from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_
 from sharewise.study import architectures, balancing, challenge, judge, search, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
-from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept
+from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
@@ -95,6 +95,8 @@ class Session:
         findings = conductor.judge(selected, singles, runs)
         if transfers.arms:
             findings = challenge.with_transfers(conductor, findings, transfers)
+        if self.declared.ship_ensembles:
+            findings = challenge.with_ensembles(conductor, findings)
         conductor.write(findings)
         challenge.write(conductor, findings)
         summary = self._summary(design, conductor, findings, started)
@@ -117,7 +119,7 @@ class Session:
             with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
                 conductor.tune(pool, advance, arms)
         with self.progress("selection", None) as advance:
-            return conductor.select(pool, advance)
+            return conductor.select(pool, advance, looking.forecasts())
 
     # --- before the first run -----------------------------------------------------------------------------
 
@@ -156,6 +158,8 @@ class Session:
         )
         available(declared.tuning.sampler, declared.tuning.pruner, declared.tuning.storage)
         design = replace(design, tuning=declared.tuning.plain())
+        for line in unfit(declared.alternatives, design, asked="alternatives" in declared.model_fields_set):
+            self.log(line)
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
         design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
         searching = search.wanted(declared.search, len(tasks.judged))
@@ -277,6 +281,7 @@ class Session:
             harmed=tuple(judge.harmed(findings.verdicts)),
             fallbacks={decision.task: decision.group for decision in fallbacks(conductor, findings)},
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
+            promises={name: round(value, 4) for name, value in conductor.promises.items()},
         )
 
 

@@ -170,7 +170,8 @@ def cost(run: Run, prepared: Prepared) -> float:
     width = sum(int(b.shape[1]) for b in prepared.inputs.blocks.values())
     if run.kind != "neural":
         outputs = max(prepared.tasks[name].n_outputs for name in run.group.tasks)
-        return CATALOGUE.load(run.kind).seconds(rows, width, outputs)
+        kind = CATALOGUE.load(run.kind)
+        return kind.seconds(rows, width, outputs) * (len(run.group.tasks) if kind.fitted_by_task else 1)
     from sharewise.study.inputs import seconds_a_row
 
     epochs = int(prepared.recipe["epochs"])
