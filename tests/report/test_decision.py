@@ -40,6 +40,8 @@ def transferred(records: StudyRecords) -> StudyRecords:
                   v.comparison.low > 0, "it was told to")
         for v in records.verdicts
     )  # fmt: skip
+    shown = [replace(c, kind="ensemble", arm="ensemble", n_models=5, answers=False) for c in made]
+    made += (replace(shown[0], answers=True), *shown[1:])
     return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), challenges=made)
 
 
@@ -123,6 +125,14 @@ NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 def letters(n: int) -> str:
     return NUMBERS[n] if n < len(NUMBERS) else str(n)
+
+
+def moved(raw: Raw) -> list[Any]:
+    return [c for c in raw["challenges"] if c["kind"] == "transfer"]
+
+
+def averages(raw: Raw) -> list[Any]:
+    return [c for c in raw["challenges"] if c["kind"] == "ensemble"]
 
 
 def tally(raw: Raw) -> list[str]:
@@ -335,13 +345,18 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         f"{next(a['trials'] for a in raw['design']['arms'] if a['role'] == 'transfer')} trial",
     ],
     "transfer found": lambda raw, text: [
-        f"of {len(raw['challenges'])} tasks",
-        f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in raw['challenges']))},",
-        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in raw['challenges']))},",
-        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in raw['challenges']))}.",
+        f"of {len(moved(raw))} tasks",
+        f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in moved(raw)))},",
+        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in moved(raw)))},",
+        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in moved(raw)))}.",
     ],
     "transfer answers": lambda raw, text: [
-        f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in raw["challenges"] if c["answers"]
+        f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in moved(raw) if c["answers"]
+    ],
+    "no ensemble": lambda raw, text: ["?"] if any(c["answers"] for c in averages(raw)) else ["none does"],
+    "ensembles ship": lambda raw, text: [
+        *(f"{c['task']} ({c['n_models']} models)" for c in averages(raw) if c["answers"]),
+        *(["did not show it"] if not all(c["answers"] for c in averages(raw)) else []),
     ],
     "taken over": lambda raw, text: [c["task"] for c in raw["challenges"] if c["answers"]],
     "open verdicts": lambda raw, text: listed([v["task"] for v in raw["verdicts"] if outcome(v) == "open"]),

@@ -306,6 +306,12 @@ def test_a_candidate_cannot_have_an_arms_name() -> None:
         study(candidates=mine).run("unused")
 
 
+def test_an_alternative_that_is_made_for_no_task_is_said_to_be_left_out(tmp_path: Path) -> None:
+    told: list[str] = []
+    study(alternatives=["chain", "linear"], transfer="off").run(tmp_path / "run", workers=1, log=told.append)
+    assert "Alternative 'chain' is left out: it needs two or more yes-or-no tasks that read the same inputs." in told
+
+
 @pytest.mark.parametrize("said", ["off", False, None, {}])
 def test_off_is_nothing(said: Any) -> None:
     assert not TransferSection.model_validate({} if said is None else said).wanted

@@ -7,12 +7,14 @@ leading axis, so that a member leaves a stack by indexing, and a saved run goes 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from sharewise.balance.noise import Noise
@@ -220,10 +222,11 @@ class Aggregator(Method):
                 )
             )
         exact, clean = gramian.detach().double(), losses.detach().double()
+        if math.isfinite(float(exact.sum())) and (present is None or bool(present.all())):
+            present = torch.ones_like(clean, dtype=torch.bool) if present is None else present
+            return self.weights((exact + exact.mT).mul_(0.5), clean, present).to(gramian.dtype)
         finite = exact.diagonal(dim1=-2, dim2=-1).isfinite()
         present = finite if present is None else present & finite
-        if bool(present.all()):
-            return self.weights(0.5 * (exact + exact.mT), clean, present).to(gramian.dtype)
         both = present.unsqueeze(-1) & present.unsqueeze(-2)
         exact = exact.masked_fill(~both, 0.0)
         weights = self.weights(0.5 * (exact + exact.mT), clean.masked_fill(~present, 0.0), present)

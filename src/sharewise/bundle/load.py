@@ -46,7 +46,7 @@ class Bundle:
     artifacts: Mapping[Address, Artifact] = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
     card: str = field(repr=False)
-    _answerers: dict[Address, Answerer] = field(default_factory=dict, repr=False, compare=False)
+    _answerers: dict[Address, tuple[Answerer, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -137,9 +137,11 @@ class Bundle:
     # --- answering ------------------------------------------------------------------------------------------
 
     def predictions(self, inputs: Inputs[Array], asked: Mapping[str, Array]) -> dict[str, Array]:
-        """Prediction (n, W) float32 of each task at its `asked` rows: probabilities, or the original unit.
+        """Prediction (n, W) float32 of each task at its `asked` rows: probabilities, or the original unit; of tags
+        (n, L, 2), the codes and their probabilities.
 
-        One forward for each group that answers, over the rows that any of its tasks needs.
+        One forward for each group that answers, over the rows that any of its tasks needs; an ensemble takes one for
+        each of its members, whose probabilities, or numbers in the original unit, are averaged.
         """
         by_group: dict[Address, list[str]] = {}
         for task, address in self.routes.addresses().items():
@@ -148,22 +150,25 @@ class Bundle:
         made: dict[str, Array] = {}
         n = len(next(iter(inputs.blocks.values())))
         for address, tasks in by_group.items():
-            answerer = self._answerer(address)
-            for some in [[task] for task in tasks] if answerer.task_by_task else [tasks]:
+            answerers = self._of(address)
+            for some in [[task] for task in tasks] if answerers[0].task_by_task else [tasks]:
                 rows = _union([asked[task] for task in some], n)
                 if not len(rows):
                     continue
                 part = inputs if len(rows) == n else inputs.at(rows)
-                for task, prediction in answerer.predict(part, some).items():
+                found = [answerer.predict(part, some) for answerer in answerers]
+                for task in some:
                     own = asked[task]
-                    mine = prediction if len(own) == len(rows) else prediction[np.searchsorted(rows, own)]
-                    made[task] = np.asarray(self.codec.inverse(task, mine), np.float32)
+                    at = slice(None) if len(own) == len(rows) else np.searchsorted(rows, own)
+                    each = [self.codec.inverse(task, prediction[task][at]) for prediction in found]
+                    mean = each[0] if len(each) == 1 else np.mean(np.stack(each), axis=0, dtype=np.float64)
+                    made[task] = np.asarray(mean, np.float32)
         return made
 
-    def _answerer(self, address: Address) -> Answerer:
+    def _of(self, address: Address) -> tuple[Answerer, ...]:
         if address not in self._answerers:
-            artifact = self.artifacts[address].within(self.path)
-            self._answerers[address] = artifact.answerer(f"{self.path}/{layout.folder(address)}")
+            where = f"{self.path}/{layout.folder(address)}"
+            self._answerers[address] = self.artifacts[address].answerers(where, self.path)
         return self._answerers[address]
 
     def encode(self, table: Table, asked: Sequence[Question]) -> Inputs[Array]:
@@ -201,7 +206,8 @@ class Bundle:
     def answer_table(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question], taken: Collection[str], *, proba: bool
     ) -> pa.Table:
-        """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS, as an Arrow table.
+        """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS (of tags TASK__proba, a
+        list with the probability of each answered tag), as an Arrow table.
 
         `taken` are the names that the user's table uses already.
         """
@@ -213,6 +219,9 @@ class Bundle:
             name = said.question.name
             for cell, values in said.answers().items():
                 columns[given.free_name(f"{name}__{cell}" if cell else name, [*columns, *taken])] = values
+            sure = said.certainty() if proba else None
+            if sure is not None:
+                columns[given.free_name(f"{name}__proba", [*columns, *taken])] = sure
             if proba:
                 for label, values in said.probabilities().items():
                     columns[given.free_name(f"{name}__proba_{label}", [*columns, *taken])] = values

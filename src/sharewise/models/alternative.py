@@ -35,12 +35,15 @@ class GroupData:
 class Alternative(ABC):
     """A fitted model of one task, or of several that it pools, that is not the study's own kind of net.
 
-    `deterministic` models give the same answers whatever the seed, and are trained once.
+    `deterministic` models give the same answers whatever the seed, and are trained once. `fitted_by_task` says whether
+    a model of several tasks costs its `seconds` for each of them; `needs` is what a study must have for one, a clause.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     deterministic: ClassVar[bool] = False
+    fitted_by_task: ClassVar[bool] = False
+    needs: ClassVar[str] = "a task whose kind it can fit"
 
     @classmethod
     @abstractmethod
@@ -70,6 +73,10 @@ class Alternative(ABC):
     @abstractmethod
     def predict_task(self, inputs: Inputs[Array], task: str) -> Array:
         """Prediction (N, W) float32 of one of its tasks: probabilities, or the codec's standardised unit."""
+
+    def answer_task(self, inputs: Inputs[Array], task: str) -> Array:
+        """What a bundle answers: the prediction; one that tags gives (N, L, 2), the codes and their probabilities."""
+        return self.predict_task(inputs, task)
 
     @abstractmethod
     def to_files(self) -> dict[str, bytes]:

@@ -20,5 +20,10 @@ CATALOGUE: Catalogue[Alternative] = Catalogue(
         "linear": "sharewise.models.linear:Linear",
         "tagger": "sharewise.models.tagger:Tagger",
         "pooled": "sharewise.models.grouped:Pooled",
+        "chain": "sharewise.models.chain:Chain",
     },
 )
+
+DEFAULT = tuple(name for name in CATALOGUE if name != "chain")
+"""What a study trains beside its own nets where it names none; those made for no task train none. A chain costs six
+models a task and seldom helps a task's own score, so that it is asked for."""

@@ -30,6 +30,7 @@ class Pooled(Alternative):
 
     name: ClassVar[str] = "pooled"
     title: ClassVar[str] = "LightGBM for all groups, the group among its inputs"
+    needs: ClassVar[str] = "a grouped declaration (by:) of one kind, with equal classes, in one unit"
 
     def __init__(
         self,

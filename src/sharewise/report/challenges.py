@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sharewise.records import Challenge, Role
 from sharewise.report import words
 from sharewise.report.blocks import Cell, Table
-from sharewise.report.instead import change_of
+from sharewise.report.instead import ENSEMBLE, change_of
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import MANY, State, TaskRow, state_of
 from sharewise.report.sentences import Sentence
@@ -70,6 +70,27 @@ def taken(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     told = words.listing((f"{c.task} ('{c.arm}' instead of '{c.incumbent}')" for _, c in won), limit=FEW)
     text = f"It answers {told}; the best model that starts afresh ships beside it, to go back to."
     return Sentence("transfer answers", text, tuple(f"challenges.json#/{i}" for i, _ in won))
+
+
+def averaged(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """Which tasks their ensembles answer, where these may ship."""
+    mine = of_kind(records, ENSEMBLE)
+    if not mine:
+        return None
+    won = [(i, c) for i, c in mine if c.answers]
+    if not won:
+        text = (
+            "Ensembles may ship in this study, and none does: none is shown to be better than the model that answers."
+        )
+        return Sentence("no ensemble", text, tuple(f"challenges.json#/{i}" for i, _ in mine))
+    told = words.listing((f"{c.task} ({words.count(c.n_models)} models)" for _, c in won), limit=FEW)
+    text = (
+        f"Shown to be better than the model that would answer, the ensemble ships for {told}; the other "
+        f"{words.some_of(len(mine) - len(won))} did not show it."
+    )
+    if len(won) == len(mine):
+        text = f"Shown to be better than the model that would answer, the ensemble ships for {told}."
+    return Sentence("ensembles ship", text, tuple(f"challenges.json#/{i}" for i, _ in won))
 
 
 def who_answers(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:

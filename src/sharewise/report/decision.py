@@ -71,6 +71,7 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
             instead.tried(records, rows),
             instead.ensemble(records, rows),
             instead.against_ensemble(records, rows),
+            challenges.averaged(records, rows),
             table=instead.ensemble_table(records),
         ),
         _answered(

@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sharewise.records import Challenge, Comparison, Decision, Outcome, to_json, write_atomic
+import numpy as np
+
+from sharewise.records import Calibration, Challenge, Comparison, Decision, Outcome, to_json, write_atomic
+from sharewise.study.calibration import calibration
+from sharewise.study.compare import Pair
 from sharewise.study.decide import MOST_RISK, amount, percent, signed
+from sharewise.study.ensemble import ENSEMBLE
 from sharewise.study.judge import judge, p_no_harm
 from sharewise.study.posterior import Belief, beliefs
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.transfer import Transfers
+from sharewise.tasks import TaskKind
 
 TRANSFER = "transfer"
 
@@ -144,6 +150,77 @@ def with_transfers(conductor: Conductor, findings: Findings, transfers: Transfer
     decisions = taken_over(findings.decisions, challenges)
     measured = conductor.calibrations(decisions, findings.singles, findings.confirmation, findings.selected)
     return replace(findings, decisions=decisions, calibration=measured, challenges=(*findings.challenges, *challenges))
+
+
+def with_ensembles(conductor: Conductor, findings: Findings) -> Findings:
+    """The findings after every task's ensemble of single-task runs has been judged on the same test rows.
+
+    It takes as many models as it has runs, so that it must be shown better than who answers now. Tags of tokens are
+    codes, which have no mean.
+    """
+    pairs = _averaged(conductor, findings)
+    against, why = conductor.compared(list(pairs.values()))
+    held = {c.task: c for c in against}
+    alone = {c.task: c for c in findings.ensembles if c.candidate == ENSEMBLE}
+    challengers = [
+        Challenger(
+            task,
+            ENSEMBLE,
+            ENSEMBLE,
+            f"{ENSEMBLE}:{conductor.home(findings.singles[task], task)}",
+            len(pair.candidate_runs),
+            alone.get(task),
+            held.get(task),
+            why.get(task, ""),
+            dearer=True,
+        )
+        for task, pair in pairs.items()
+    ]
+    challenges = settle(challengers, findings.decisions, {})
+    decisions = taken_over(findings.decisions, challenges)
+    measured = conductor.calibrations(decisions, findings.singles, findings.confirmation, findings.selected)
+    own = [_calibration(conductor, findings, c.task, pairs[c.task]) for c in challenges if c.answers]
+    return replace(
+        findings,
+        decisions=decisions,
+        calibration=(*measured, *(made for made in own if made is not None)),
+        challenges=(*findings.challenges, *challenges),
+    )
+
+
+def _averaged(conductor: Conductor, findings: Findings) -> dict[str, Pair]:
+    """By task, who answers now and, as its candidate, the mean of its best single-task arm's runs; where there are two.
+
+    The mean is one object, the one that would ship, so that its side of the interval has no run luck.
+    """
+    now = {decision.task: decision for decision in findings.decisions}
+    made = {}
+    for task in conductor.judged:
+        pair = conductor.pair(task.name, findings.singles[task.name], now[task.name].arm, findings.confirmation, "test")
+        if len(pair.baseline) < 2 or task.kind is TaskKind.TOKEN_TAGGING:
+            continue
+        made[task.name] = replace(
+            pair,
+            baseline_name=pair.candidate_name,
+            baseline=pair.candidate,
+            baseline_runs=pair.candidate_runs,
+            baseline_deterministic=pair.candidate_deterministic,
+            candidate_name=ENSEMBLE,
+            candidate=[np.mean(np.stack(pair.baseline), axis=0)],
+            candidate_runs=pair.baseline_runs,
+            candidate_deterministic=True,
+        )
+    return made
+
+
+def _calibration(conductor: Conductor, findings: Findings, task: str, pair: Pair) -> Calibration | None:
+    """How far an ensemble's certainty can be taken at its word."""
+    single = findings.singles[task]
+    before = conductor.pair(task, single, single, findings.confirmation, "validation").baseline
+    validation = conductor.prepared.truth(task, "validation")
+    mean = [np.mean(np.stack(before), axis=0)]
+    test = (pair.truth, pair.present)
+    return calibration(conductor.tasks[task], ENSEMBLE, True, test, list(pair.candidate), validation, mean)
 
 
 def write(conductor: Conductor, findings: Findings) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sharewise.bundle import Address, Bundle, Reroute, Routes
 from sharewise.records import Decision, PlanCost, RunRecord, Status, from_json
+from sharewise.study.ensemble import ENSEMBLE
 from sharewise.study.run import Conductor, Findings
-from sharewise.study.ship import fallbacks
+from sharewise.study.ship import fallbacks, members
 from sharewise.study.work import read_record
 from sharewise.tables.read import Table
 
@@ -59,12 +60,12 @@ def _cost(
     n_many: int,
 ) -> PlanCost:
     models = {d.group: d for d in decisions}
-    runs = [_runs(d, conductor, findings) for d in models.values()]
-    neural = [group for group in models if bundle.artifacts[Address(group)].kind == "neural"]
+    runs = [found for d in models.values() for found in _runs(d, conductor, findings)]
+    artifacts = [one for group in models for one in bundle.artifacts[Address(group)].members]
     return PlanCost(
         plan=plan,
-        n_models=len(models),
-        n_neural=len(neural),
+        n_models=len(artifacts),
+        n_neural=sum(one.kind == "neural" for one in artifacts),
         train_seconds=sum(statistics.fmean(r.seconds for r in records) for records in runs)
         + _pretraining(runs, conductor.directory),
         n_parameters=sum(records[0].n_parameters for records in runs),
@@ -85,11 +86,13 @@ def _pretraining(runs: Sequence[Sequence[RunRecord]], directory: Path) -> float:
     return sum(statistics.fmean(record.seconds for record in some) for some in found)
 
 
-def _runs(decision: Decision, conductor: Conductor, findings: Findings) -> list[RunRecord]:
-    """Records of the confirmation runs of a decision's model."""
+def _runs(decision: Decision, conductor: Conductor, findings: Findings) -> list[list[RunRecord]]:
+    """Records of the confirmation runs of each model that answers: all runs of one model, or one of each of several."""
+    if decision.arm == ENSEMBLE:
+        return [[read_record(conductor.directory, run)] for run in members(conductor, findings, decision)]
     runs = findings.confirmation[decision.arm, decision.task]
     records = [read_record(conductor.directory, run) for run in runs]
-    return [record for record in records if record.status is Status.DONE]
+    return [[record for record in records if record.status is Status.DONE]]
 
 
 def _routed(bundle: Bundle, decisions: Sequence[Decision]) -> Bundle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from sharewise import __version__, metrics
 from sharewise.balance import choose
 from sharewise.errors import ConfigError, Problem
-from sharewise.models.alternatives import CATALOGUE
+from sharewise.models.alternatives import CATALOGUE, DEFAULT
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
 from sharewise.study.choices import ARCHITECTURE
@@ -22,9 +23,6 @@ SINGLE = "single"
 
 SEARCH = "search"
 """The arm name of a plan search's sampled groups; it is no contestant."""
-
-ALTERNATIVES = tuple(CATALOGUE)
-"""Models of another kind that a study trains beside its own where it names none; those made for no task train none."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def build(
     data_hash: str,
     split_hash: str,
     prefer_fewer_models: bool,
-    alternatives: tuple[str, ...] = ALTERNATIVES,
+    alternatives: tuple[str, ...] = DEFAULT,
     revision: int = 0,
 ) -> Design:
     """The design of a study: its arms, in the order they are reported, and everything they are run with."""
@@ -260,6 +258,16 @@ def build(
         revision=revision,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
+
+
+def unfit(alternatives: Sequence[str], design: Design, *, asked: bool) -> list[str]:
+    """A sentence for every alternative that was asked for and is made for none of the tasks."""
+    named = {arm.name for arm in design.record.arms}
+    return [
+        f"Alternative '{name}' is left out: it needs {CATALOGUE.load(name).needs}."
+        for name in alternatives
+        if asked and name not in named
+    ]
 
 
 def _in_full(choice: Choice) -> dict[str, object]:

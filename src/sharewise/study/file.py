@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from sharewise.errors import ConfigError, Problem, nearest
-from sharewise.models.alternatives import CATALOGUE as ALTERNATIVES
+from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Choice, Plan
 from sharewise.study import balancing
 from sharewise.study.choices import ARCHITECTURE
@@ -65,11 +65,14 @@ class StudyFile(Section):
         tuple[Text, ...],
         AfterValidator(known_alternatives),
         Field(description="Models of another kind that sharing is measured against, tuned and judged alike."),
-    ] = tuple(ALTERNATIVES)
+    ] = ALTERNATIVES
     architecture: Annotated[Choice, chosen(ARCHITECTURE)] = Choice("hard")
     balance: BalanceSection = BalanceSection()
     search: SearchSection = SearchSection()
     transfer: TransferSection = TransferSection()
+    ship_ensembles: Flag = Field(
+        default=False, description="Let the mean of a task's runs answer it where that is shown to be better."
+    )
     budget: BudgetSection = BudgetSection()
     tuning: TuningSection = TuningSection()
     audit: AuditSection = AuditSection()

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sharewise.bundle import Address, Artifact, Reroute, Routes, drift_reference, model_card, save
 from sharewise.plan import Group, Plan
-from sharewise.records import DataSummary, Decision, StudySummary, plain
+from sharewise.records import DataSummary, Decision, Status, StudySummary, plain
+from sharewise.study.ensemble import ENSEMBLE
 from sharewise.study.run import Conductor, Findings
-from sharewise.study.work import Run
+from sharewise.study.work import Run, read_record
 
 
 def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: StudySummary, path: Path) -> None:
     """Write the bundle: one model for every group that answers a task, and each task's route with its reason.
 
-    Of an arm's confirmation runs the one that did best on validation rows ships. The best single-task model of every
-    task that shares ships too and answers nothing: it is what the task is routed back to when it regresses.
+    Of an arm's confirmation runs the one that did best on validation rows ships, of an ensemble all. The best
+    single-task model of every task that shares ships too and answers nothing: it is what the task is routed back to
+    when it regresses.
     """
     prepared, design = conductor.prepared, conductor.design
-    chosen: dict[str, Run] = {}
+    chosen: dict[str, list[Run]] = {}
     for decision in findings.decisions:
-        chosen.setdefault(decision.group, conductor.shipped_run(decision, findings))
+        chosen.setdefault(decision.group, members(conductor, findings, decision))
     back = fallbacks(conductor, findings)
-    spare = {one.group: conductor.shipped_run(one, findings) for one in back if one.group not in chosen}
+    spare = {one.group: members(conductor, findings, one) for one in back if one.group not in chosen}
     auxiliary = [task.name for task in prepared.tasks if task.auxiliary]
     codec = prepared.codec.less(auxiliary)
     plan = Plan("shipped", tuple(_answered(name, findings) for name in chosen))
@@ -31,8 +34,8 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         "data": {"source": data.source, "sha256": design.data_hash, "split_sha256": design.split_hash},
         "design": {"sha256": design.digest, "name": design.record.name, "budget": design.record.budget},
         "runs": {
-            group: {"run": run.run_id, "seed": run.seed, "params": run.params, **_started(run)}
-            for group, run in {**chosen, **spare}.items()
+            group: _told(runs[0]) if len(runs) == 1 else {"runs": [_told(run) for run in runs]}
+            for group, runs in {**chosen, **spare}.items()
         },
         "fallbacks": {one.task: one.group for one in back},
         "versions": summary.versions,
@@ -42,7 +45,7 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         path,
         plan=plan,
         codec=codec,
-        artifacts=[_artifact(name, run, conductor.directory) for name, run in {**chosen, **spare}.items()],
+        artifacts=[_artifact(name, runs, conductor.directory, auxiliary) for name, runs in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
         card=model_card(
@@ -53,9 +56,18 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
     )
 
 
-def _started(run: Run) -> dict[str, str]:
-    """What a model started from, where it did not start afresh."""
-    return {} if run.source is None else {"source": run.source}
+def members(conductor: Conductor, findings: Findings, decision: Decision) -> list[Run]:
+    """The confirmation runs that answer a task: the best of its arm, or all that an ensemble averages."""
+    if decision.arm != ENSEMBLE:
+        return [conductor.shipped_run(decision, findings)]
+    runs = findings.confirmation[findings.singles[decision.task], decision.task]
+    return [run for run in runs if read_record(conductor.directory, run).status is Status.DONE]
+
+
+def _told(run: Run) -> dict[str, object]:
+    """A run as provenance keeps it, with what it started from where it did not start afresh."""
+    started = {} if run.source is None else {"source": run.source}
+    return {"run": run.run_id, "seed": run.seed, "params": run.params, **started}
 
 
 def fallbacks(conductor: Conductor, findings: Findings) -> list[Decision]:
@@ -73,9 +85,9 @@ def _answered(group: str, findings: Findings) -> Group:
     return Group(group, tuple(d.task for d in findings.decisions if d.group == group))
 
 
-def _route(decision: Decision, run: Run, when: str) -> Reroute:
+def _route(decision: Decision, runs: Sequence[Run], when: str) -> Reroute:
     evidence = {
-        "run": run.run_id,
+        **({"run": runs[0].run_id} if len(runs) == 1 else {"runs": [run.run_id for run in runs]}),
         "arm": decision.arm,
         "probability_harm": decision.probability_harm,
         "expected_gain": decision.expected_gain,
@@ -83,9 +95,16 @@ def _route(decision: Decision, run: Run, when: str) -> Reroute:
     return Reroute(decision.task, Address(decision.group, 1), decision.reason, when, plain(evidence))
 
 
-def _artifact(group: str, run: Run, directory: Path) -> Artifact:
+def _artifact(group: str, runs: Sequence[Run], directory: Path, auxiliary: Sequence[str]) -> Artifact:
+    made = [_model(group, run, directory, auxiliary) for run in runs]
+    return made[0] if len(made) == 1 else Artifact.of_ensemble(group, made)
+
+
+def _model(group: str, run: Run, directory: Path, auxiliary: Sequence[str]) -> Artifact:
+    """What a run left, without what is the auxiliary tasks' own."""
     where = directory / "models" / run.run_id
     files = {path.name: path.read_bytes() for path in sorted(where.iterdir())}
     if run.kind != "neural":
         return Artifact.of_alternative(group, run.group.tasks, files)
-    return Artifact.of_neural(group, [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))])
+    states = [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))]
+    return Artifact.of_neural(group, states, dropped=[name for name in auxiliary if name in run.group.tasks])

@@ -41,6 +41,7 @@ class Study:
         search: str | Mapping[str, Any] | None = None,
         tuning: str | Mapping[str, Any] | None = None,
         transfer: str | Sequence[Sequence[str]] | Mapping[str, Any] | None = None,
+        ship_ensembles: bool = False,
         budget: str | Mapping[str, Any] = "standard",
         seed: int = 0,
         roles: Mapping[str, str] | None = None,
@@ -62,6 +63,7 @@ class Study:
         }
         optional["alternatives"] = None if alternatives is None else [*alternatives]
         optional |= {"search": search, "tuning": tuning, "transfer": transfer}
+        optional["ship_ensembles"] = ship_ensembles or None
         said |= {key: value for key, value in optional.items() if value is not None}
         self.declared = StudyFile.from_dict(said)
         self._source: Source = data

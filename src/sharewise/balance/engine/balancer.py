@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Self
 
@@ -343,7 +344,7 @@ class Balancer(nn.Module):
         self, task: TaskLosses, present: Tensor, scaled: Tensor, slopes: Tensor, found: gradients.Gradients
     ) -> Step:
         matrix = found.gramian()
-        if task.spoilt or not bool(matrix.isfinite().all()):
+        if task.spoilt or not math.isfinite(float(matrix.sum())):
             present = present & matrix.diagonal(dim1=-2, dim2=-1).isfinite()
             found.clean(present)
             matrix = found.gramian()
@@ -377,7 +378,7 @@ class Balancer(nn.Module):
         fresh: bool,
     ) -> Step:
         self._watch.step(self.method, self.needs)
-        if fresh:
+        if fresh and (self.refresh != 1 or self.freeze_after is not None):
             self.held.copy_(torch.where(present, weights, self.held))
         if self.freeze_after is not None:
             self.total.add_(weights)
