@@ -11,8 +11,8 @@ from sharewise.grouping.base import Estimate, Floats, Group
 from sharewise.grouping.constraints import Constraints
 
 MOST = 3.0
-"""Expected gains count up to three margins either way: what is linear in the partners promises too much of groups larger
-than those it was measured on, and without a cap such groups swallow tasks that are strangers to them."""
+"""Expected gains count up to three margins either way: what is linear in the partners promises too much of groups
+larger than those it was measured on, and without a cap such groups swallow tasks that are strangers to them."""
 
 
 def worth(mean: Floats, sd: Floats, risk: float) -> Floats:
