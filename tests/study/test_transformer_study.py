@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sharewise.bundle import Bundle
+from sharewise.bundle.stream import predict_file
 from sharewise.errors import BundleError
 from sharewise.study import Study
 from tiny_networks import WORDS, tiny_bert, tiny_vision
@@ -85,6 +87,14 @@ def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.M
     shutil.rmtree(model)
     assert before.equals(Bundle.load(tmp_path / "moved").predict(fresh))
     assert [len(t) for t in before["tags"].to_pylist()] == [2, 0, 0, 750]
+    bundle = Bundle.load(tmp_path / "moved")
+    pq.write_table(fresh, tmp_path / "fresh.parquet")
+    for suffix in ("parquet", "csv"):
+        predict_file(bundle, str(tmp_path / "fresh.parquet"), tmp_path / f"answers.{suffix}")
+    sure = pq.read_table(tmp_path / "answers.parquet")["tags__proba"].to_pylist()
+    assert [len(p) for p in sure] == [2, 0, 0, 750]
+    assert all(0 < p <= 1 for p in sure[3])
+    assert "tags__proba" in (tmp_path / "answers.csv").read_text().splitlines()[0]
 
 
 @pytest.mark.slow

@@ -30,6 +30,10 @@ _OURS = ("name", "columns")
 """Keys of an encoder's configuration that are not the encoder's own parameters."""
 
 
+DROPPED = "dropped"
+"""Head of a slot that a network was trained with and that is gone from what was kept of it: it answers nothing."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
@@ -131,6 +135,8 @@ class GroupModel(nn.Module):
         made: list[Head] = []
         keys: dict[tuple[Any, ...], list[int]] = {}
         for i, slot in enumerate(self.slots):
+            if slot.head == DROPPED:
+                continue
             # A nested slot is a block of its own: it waits for its parent.
             alone = (slot.parent, i, *slot.under) if slot.parent >= 0 else ()
             key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, slot.reads, alone)
@@ -225,25 +231,29 @@ class GroupModel(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)[:, self.slot_order]
 
     @torch.no_grad()
-    def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:
+    def predict(self, inputs: Inputs[Tensor], *, certainty: bool = False) -> list[Tensor]:
         """Per slot (M, B, W): probabilities, standardised numbers for regression, codes of all tokens' tags (-1 where
-        there is no token)."""
+        there is no token); with `certainty` tags are (M, B, L, 2), the code and its own probability."""
         made: list[Tensor] = [torch.empty(0)] * len(self.slots)
         for (members, head), out in zip(self.block_heads, self.outputs(self.features(inputs)), strict=True):
             mine = head.own_rows(out, _n_rows(inputs))
-            predicted = self._tags(head, mine, inputs) if head.per_token else head.predict(mine)
+            predicted = self._tags(head, mine, inputs, certainty) if head.per_token else head.predict(mine)
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
 
-    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor]) -> Tensor:
-        """Tag codes (M, S, B, L) over the whole width of the block of tokens."""
+    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor], certainty: bool) -> Tensor:
+        """Tag codes (M, S, B, L) over the whole width of the block of tokens, or codes and probabilities."""
         there = inputs[str(self.encoder.token_block)][..., 0] != 0
         length, width = outputs.shape[3], there.shape[-1]
         there = there[:, None, :, :length]
         # Beyond the last token nothing may be preferred, lest it sway how the sentence is decoded.
         predicted = head.predict(outputs * there.unsqueeze(-1))
-        return F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+        codes = F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+        if not certainty:
+            return codes
+        sure = torch.softmax(outputs, dim=-1).gather(-1, predicted.long().unsqueeze(-1)).squeeze(-1)
+        return torch.stack([codes, F.pad(sure * there, (0, width - length))], dim=-1)
 
 
 def _n_rows(inputs: Inputs[Tensor]) -> int:
@@ -266,6 +276,8 @@ def from_config(config: Mapping[str, Any]) -> GroupModel:
 
 def load(config: Mapping[str, Any], state: dict[str, Tensor]) -> GroupModel:
     """One member's model ready to answer; raises KeyError or ValueError where `state` does not fit."""
+    from sharewise.models.slim import filled
+
     model = from_config(config)
-    Stack(model).load(state)
+    Stack(model).load(filled(model, state))
     return model.eval()

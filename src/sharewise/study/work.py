@@ -22,6 +22,7 @@ from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
 from sharewise.tables import tags
+from sharewise.tables.hierarchy import among
 from sharewise.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
@@ -369,6 +370,10 @@ def _write(
 ) -> None:
     """Score the validation rows and write predictions, weights and, last, the record."""
     where = directory / "runs"
+    predictions = {
+        part: {name: _as_judged(name, part, p, prepared) for name, p in by_task.items()}
+        for part, by_task in predictions.items()
+    }
     scores: dict[str, float | None] = {}
     for name, prediction in predictions.get("validation", {}).items():
         truth, present = prepared.truth(name, "validation")
@@ -388,6 +393,16 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)
     write_atomic(where / f"{record.run_id}.json", to_json(replace(record, validation=scores)))
+
+
+def _as_judged(name: str, part: str, prediction: Array, prepared: Prepared) -> Array:
+    """A finer task's answer among the classes below the row's own coarse class, as it is served below the coarse class
+    that is answered: who answers the coarse task, and how well, is that task's own question."""
+    task = prepared.tasks[name]
+    if task.parent is None or len(set(task.under)) < 2:
+        return prediction
+    codes = prepared.truth(name, part)[0][:, 0].astype(np.int64)
+    return among(prediction, task.under, np.asarray(task.under)[codes])
 
 
 # --- reading back -----------------------------------------------------------------------------------------
