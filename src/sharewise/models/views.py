@@ -60,5 +60,6 @@ class Views(nn.Module):
         """What every slot reads of its own view, (M, S, B, D), from all views' (M, S B, D) or (M, S, S B, D)."""
         n = len(self)
         if features.dim() == 3:
-            return features.unflatten(1, (n, -1))
+            m, rows, d = features.shape
+            return features.view(m, n, rows // n, d)
         return torch.stack([self.rows_of(features[:, s], s) for s in range(n)], dim=1)
