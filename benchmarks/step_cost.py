@@ -5,7 +5,8 @@
 Workloads: an MLP 256-512-512-256 at batch 256, a small CNN at batch 64, a Transformer encoder of 4 layers
 of width 128 on 64 tokens at batch 32; one linear head of ten classes per task, losses over a decade, Adam.
 Prints for every cell the median over rounds of CPU time over that of the plain step in the same round, and
-on request the peak of tensor memory. The usual loop, and TorchJD where it is installed, with --peers.
+on request the peak of tensor memory. The usual loop, and TorchJD where it is installed, with --peers; LibMTL
+with --libmtl PATH (`libmtl.py`), METHOD@rep being its mode at the representation.
 """
 
 from __future__ import annotations
@@ -161,6 +162,26 @@ def torchjd(n_tasks: int, workload: str, aggregator: str, chunk: int | None) -> 
     return step
 
 
+def libmtl(n_tasks: int, workload: str, path: str, name: str, rep_grad: bool) -> Callable[[], None]:
+    """A weighting of LibMTL; with `rep_grad` at the representation, where the library allows it."""
+    from libmtl import weighting
+
+    s = setting(workload, n_tasks)
+    method = weighting(path, name, n_tasks, list(s.trunk.parameters()), rep_grad)
+
+    def step() -> None:
+        s.optimiser.zero_grad()
+        z = s.trunk(s.x)
+        copies = [z] * n_tasks
+        if rep_grad:
+            copies = [z.detach().clone().requires_grad_() for _ in range(n_tasks)]
+            method.rep, method.rep_tasks = z, dict(zip(method.task_name, copies, strict=True))
+        method.move(s.losses(copies))
+        s.optimiser.step()
+
+    return step
+
+
 class Peak(TorchDispatchMode):
     """Greatest number of bytes that live tensor storages held since the start."""
 
@@ -214,6 +235,9 @@ def rows(workload: str, n_tasks: int, options: argparse.Namespace) -> dict[str, 
             for peer in options.torchjd:
                 found[f"torchjd vmap: {peer}"] = torchjd(n_tasks, workload, peer, None)
                 found[f"torchjd loop: {peer}"] = torchjd(n_tasks, workload, peer, 1)
+    for peer in options.libmtl_methods if options.libmtl else ():
+        name, _, at = peer.partition("@")
+        found[f"libmtl: {peer}"] = libmtl(n_tasks, workload, options.libmtl, name, at == "rep")
     return found
 
 
@@ -247,6 +271,8 @@ def main() -> None:
     parser.add_argument("--trunk", default="auto")
     parser.add_argument("--peers", action="store_true", help="also the naive loop and TorchJD")
     parser.add_argument("--torchjd", nargs="*", default=["UPGrad"])
+    parser.add_argument("--libmtl", default="", metavar="PATH", help="also methods of a LibMTL checkout")
+    parser.add_argument("--libmtl-methods", nargs="*", default=["UPGrad", "CAGrad", "MGDA", "PCGrad", "MGDA@rep"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()

@@ -93,7 +93,7 @@ class TestAnswers:
 
         calls = []
         inner = GroupModel.predict
-        monkeypatch.setattr(GroupModel, "predict", lambda self, inputs: calls.append(1) or inner(self, inputs))
+        monkeypatch.setattr(GroupModel, "predict", lambda self, x, **how: calls.append(1) or inner(self, x, **how))
         bundle.predict(tiny.table().arrow)
         assert len(calls) == 3
         calls.clear()

@@ -183,3 +183,33 @@ def test_task_embedding_is_film() -> None:
             gain, shift = affine(p, f"films.{layer}", p["task"][t], 0).view(2, 4)
             h = F.silu((1 + gain) * (h @ p[f"layers.{layer}.weight"] + p[f"layers.{layer}.bias"][0]) + shift)
         same(features(made, rows()["embedding"])[0, t], h)
+
+
+@pytest.mark.parametrize(("name", "off"), [("adapters", {"size": 0}), ("lora", {"rank": 0})])
+def test_tasks_at_lower_layers_read_what_they_read_of_hard(name: str, off: dict[str, int]) -> None:
+    tops = [1, 3, 0, 2]
+    hard, source = built("hard", 4, 2, width=6, depth=3, at_layer=tops)
+    other, target = built(name, 4, 2, width=6, depth=3, at_layer=tops, **off)
+    for entry in source.entries:
+        put(target, entry.name, entry.of(source.flat))
+    for a, b in zip(hard.predict(rows(7, 2)), other.predict(rows(7, 2)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", ["adapters", "lora"])
+def test_a_lower_task_reaches_no_layer_above_its_own(name: str) -> None:
+    made, stack = built(name, 3, width=6, depth=3, at_layer=[2, 0, 1])
+    stack.flat += 0.2 * torch.randn(stack.flat.shape, generator=torch.Generator().manual_seed(0))
+    for slot, top in enumerate((2, 3, 1)):
+        (out,) = made.outputs(made.features(rows()))
+        grads = torch.autograd.grad(out[:, slot].sum(), stack.parameters, allow_unused=True)
+        reached = [
+            int(e.name.split(".")[2])
+            for e, g in zip(stack.entries, grads, strict=True)
+            if e.name.startswith("sharing.") and g is not None and g.any()
+        ]
+        assert max(reached) == top - 1
+        copies = made.features(rows()).unsqueeze(1).expand(-1, 3, -1, -1)
+        torch.testing.assert_close(made.outputs(copies)[0], out)
+    with pytest.raises(ValueError, match="from 1 to the depth 3; however, it is"):
+        built(name, 2, depth=3, at_layer=[4, 0])

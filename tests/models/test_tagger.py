@@ -115,6 +115,11 @@ def test_it_learns_what_neighbours_tell_and_is_the_same_when_loaded(task: Task) 
     there = said.present["t"]
     assert (found[~there] == -1).all()
     assert (found[said.validation] == said.values["t"][said.validation])[there[said.validation]].mean() > 0.97
+    answer = model.answer_task(said.inputs, "t")
+    assert np.array_equal(answer[..., 0], found)
+    scores = model.scorer.scores(said.inputs["tokens:w"])
+    sure = np.exp(np.take_along_axis(scores, np.maximum(found, 0).astype(int)[..., None], axis=2)[..., 0])
+    np.testing.assert_allclose(answer[..., 1][there], sure[there], rtol=1e-4)
     again = CATALOGUE.load("tagger").from_files(model.to_files())
     assert np.array_equal(again.predict_task(said.inputs, "t"), found)
     assert np.array_equal(fitted(task)[0].scorer.weights, model.scorer.weights)

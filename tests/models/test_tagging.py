@@ -161,3 +161,21 @@ def test_saved_and_loaded() -> None:
     stack.bind(stack.flat[1:2].clone())
     for a, b in zip(made.predict(x), again.predict(x), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_tag_comes_with_its_own_probability() -> None:
+    made, _ = model(members=2)
+    x = sentences(5, 2)
+    sure, plain = made.predict(x, certainty=True), made.predict(x)
+    outputs = made.outputs(made.features(x))
+    for slot in (0, 1):
+        assert torch.equal(sure[slot][..., 0], plain[slot])
+        block, position = next((b, m.index(slot)) for b, m in enumerate(made.blocks) if slot in m)
+        head = made.block_heads[block][1]
+        p = torch.softmax(head.own_rows(outputs[block], 5)[:, position], dim=-1)
+        there = plain[slot] >= 0
+        length = p.shape[2]
+        expected = p.gather(-1, plain[slot][..., :length].clamp(min=0).long().unsqueeze(-1)).squeeze(-1)
+        torch.testing.assert_close(sure[slot][..., :length, 1][there[..., :length]], expected[there[..., :length]])
+        assert (sure[slot][..., 1][~there] == 0).all()
+    assert torch.equal(sure[2], plain[2])

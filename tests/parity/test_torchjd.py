@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ pytest.importorskip("qpsolvers", reason="qpsolvers is not installed: UPGrad's an
 dual_cone = pytest.importorskip("torchjd._linalg._dual_cone")
 
 from sharewise.balance.aggregation import CATALOGUE  # noqa: E402
-from sharewise.balance.contracts import Aggregator  # noqa: E402
+from sharewise.balance.contracts import Aggregator, Directional  # noqa: E402
+from sharewise.balance.solvers import surgery  # noqa: E402
 from sharewise.balance.weighting import CATALOGUE as WEIGHTINGS  # noqa: E402
 
 
@@ -102,6 +104,92 @@ def test_nash_is_the_same_where_theirs_converges(n_tasks: int) -> None:
     expected = peer("NashMTL", n_tasks=n_tasks, optim_niter=100)(rows)
     found = ours("nash", rows)
     torch.testing.assert_close(found, expected.double(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["pcgrad", "gradvac"])
+def test_surgery_of_theirs_is_one_of_the_orders_that_ours_draws_from(name: str) -> None:
+    rows = jacobian(3, 2, 0.3, -0.6)
+    torch.manual_seed(0)
+    found = peer({"pcgrad": "PCGrad", "gradvac": "GradVac"}[name])(rows) / 3
+    unit = rows / rows.norm(dim=1, keepdim=True)
+    cosine = unit @ unit.mT
+    assert (cosine < 0).sum() >= 4, "nothing to project, so nothing is tested"
+    share = rows.norm(dim=1) / 3
+    reached = []
+    for orders in itertools.product(list(itertools.permutations(range(3))), repeat=3):
+        sequence = torch.tensor(orders)
+        if name == "pcgrad":
+            kept = surgery.project(cosine, sequence)
+        else:
+            alive, target = torch.ones(3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.float64)
+            kept = surgery.turn(cosine, alive, sequence, target, 0.5)[0]
+        reached.append((share @ kept) @ unit)
+    error = (torch.stack(reached) - found).norm(dim=1) / found.norm()
+    assert error.min().item() <= 1e-6
+    assert error.max().item() > 1e-3, "all orders agree, so nothing is tested"
+
+
+def test_trimmed_mean_is_the_same() -> None:
+    rows = jacobian(7, 3)
+    for trim in (1, 2):
+        method = CATALOGUE.build("trimmed_mean", trim=trim)
+        assert isinstance(method, Directional)
+        found = method.build(7).direction(rows, None, torch.ones(7, dtype=torch.bool), 0)
+        torch.testing.assert_close(found, peer("TrimmedMean", trim_number=trim)(rows))
+
+
+def test_graddrop_keeps_one_sign_with_the_same_odds() -> None:
+    rows, present = jacobian(4, 6), torch.ones(4, dtype=torch.bool)
+    method = CATALOGUE.build("graddrop")
+    assert isinstance(method, Directional)
+    method.build(4)
+    torch.manual_seed(0)
+    theirs, mine = peer("GradDrop"), []
+    for _ in range(3000):
+        method.prepare(torch.ones(4), present)
+        mine.append(method.direction(rows, None, present, 0))
+    drawn, expected = torch.stack(mine), torch.stack([theirs(rows) / 4 for _ in range(3000)])
+    up, down = rows.clamp(min=0).mean(0), rows.clamp(max=0).mean(0)
+    for each in (drawn, expected):
+        assert torch.minimum((each - up).abs(), (each - down).abs()).max() <= 1e-12
+    odds, wanted = (((each - up).abs() <= 1e-12).double().mean(0) for each in (drawn, expected))
+    torch.testing.assert_close(odds, wanted, rtol=0.0, atol=5 * (0.5 / 3000**0.5))
+
+
+def test_smooth_moves_like_their_wrapper() -> None:
+    theirs = torchjd.CRMOGMWeighting(torchjd.UPGradWeighting(projector=EXACT), alpha=0.8)
+    upgrad = CATALOGUE.build("smooth", of="upgrad", decay=0.8)
+    assert isinstance(upgrad, Aggregator)
+    upgrad.build(3)
+    for seed in range(4):
+        rows = jacobian(3, seed, 0.3, -0.4)
+        matrix = rows @ rows.mT
+        torch.testing.assert_close(upgrad(matrix, torch.ones(3)), theirs(matrix), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mu", [0.1, 1.0])
+def test_tchebycheff_is_theirs_of_log_losses(mu: float) -> None:
+    scalarization = pytest.importorskip("torchjd.scalarization")
+    nadir, losses = torch.tensor([1.0, 3.0, 0.2]), torch.tensor([0.5, 2.0, 0.19])
+    mine = WEIGHTINGS.build("tchebycheff", mu=mu, warmup=1).build(3)
+    mine.after_epoch(nadir)
+    theirs = scalarization.STCH(mu, weights=torch.ones(3), reference=nadir.log())
+    present = torch.ones(3, dtype=torch.bool)
+    found = effective(lambda x: mine(x, present), losses)
+    torch.testing.assert_close(found, effective(lambda x: theirs(x.log()), losses), rtol=1e-5, atol=1e-7)
+
+
+def test_random_weights_have_the_same_law() -> None:
+    scalarization = pytest.importorskip("torchjd.scalarization")
+    losses, present = torch.tensor([0.5, 2.0, 4.0]), torch.ones(3, dtype=torch.bool)
+    mine, theirs = WEIGHTINGS.build("random").build(3), scalarization.Random()
+    torch.manual_seed(0)
+    drawn = torch.stack([effective(lambda x: mine(x, present), losses) for _ in range(3000)])
+    wanted = torch.stack([effective(theirs, losses) for _ in range(3000)])
+    drawn, wanted = (w / w.sum(1, keepdim=True) for w in (drawn, wanted))
+    for moment in (1, 2, 3):
+        a, b = ((w**moment).mean(0) for w in (drawn, wanted))
+        torch.testing.assert_close(a, b, rtol=0.0, atol=0.03)
 
 
 # --- scalarisations --------------------------------------------------------------------------------------------

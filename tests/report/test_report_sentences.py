@@ -12,7 +12,8 @@ import pytest
 import report_synthetic as synthetic
 from report_synthetic import Made
 
-from sharewise.records import Phase, Receipt, SetAside, Status
+from sharewise.plan import Group, Plan
+from sharewise.records import Arm, Phase, Receipt, Role, SetAside, Status
 from sharewise.report import remarks, words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import task_rows
@@ -64,6 +65,33 @@ HEADLINES = {
 @pytest.mark.parametrize("headline", HEADLINES)
 def test_headline(headline: str) -> None:
     assert said(synthetic.study(HEADLINES[headline]))[0] == headline
+
+
+def pooled(made: Sequence[Made], names: Sequence[str]) -> StudyRecords:
+    """The study with the tasks `names` answered by one model of another kind."""
+    records = synthetic.study(made)
+    assert records.design is not None
+    group = Group("pooled:all", tuple(names))
+    arm = Arm("pooled", Role.ALTERNATIVE, Plan("pooled", (group,)), "LightGBM", 2)
+    decisions = tuple(
+        replace(d, arm="pooled", group=group.name, shared=False) if d.task in names else d for d in records.decisions
+    )
+    return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), decisions=decisions)
+
+
+@pytest.mark.parametrize(
+    ("made", "names", "headline"),
+    [
+        ([bad(0), bad(1)], ["bad0", "bad1"], "Let one pooled model answer both tasks and share no network: sharing"),
+        ([bad(i) for i in range(3)], ["bad0", "bad2"], "Let one pooled model answer 2 of 3 tasks and keep the others"),
+        ([good(0), good(1), bad(2), bad(3)], ["bad2", "bad3"], "in one model; one pooled model answers 2."),
+        ([good(0), bad(1), bad(2), bad(3)], ["bad1", "bad2"], "one pooled model answers 2 and 1 stays alone."),
+    ],
+)
+def test_what_a_pooled_model_answers_does_not_stay_alone(made: list[Made], names: list[str], headline: str) -> None:
+    records = pooled(made, names)
+    assert headline in said(records)[0]
+    assert not any("Of the" in text and "stay alone" in text for text in said(records))
 
 
 SUPPORT: dict[str, Sequence[Made]] = {

@@ -131,3 +131,32 @@ def test_a_shared_model_is_attached_and_nested_as_declared(done: Path) -> None:
         assert heads["tame"]["head"] == "binary"
         assert heads["hint"]["at_layer"] == 1
         assert config["answers"] == ["kingdom", "animal", "tame"]
+
+
+def test_what_is_judged_of_a_fine_task_is_what_is_served(done: Path) -> None:
+    """On rows whose coarse answer is right, the served class is the judged run's likeliest one."""
+    bundle = Bundle.load(done / "run" / "bundle")
+    group = bundle.routes.addresses()["animal"].group
+    record = json.loads((done / "run" / "runs" / f"{bundle.provenance['runs'][group]['run']}.json").read_text())
+    with np.load(done / "run" / "runs" / record["predictions"]) as arrays:
+        judged = arrays[f"test/{record['tasks'].index('animal')}"]
+    data = beasts().to_pandas()
+    rows = data[(data["part"] == "test") & data["animal"].notna()]
+    classes = np.array(bundle.tasks["animal"].classes)
+    under = {"cat": "beast", "dog": "beast", "owl": "bird", "emu": "bird"}
+    apart = np.array([[under[c] != k for c in classes] for k in rows["kingdom"]])
+    assert (judged[apart] == 0).all()
+    np.testing.assert_allclose(judged.sum(axis=1), 1, atol=1e-5)
+    answers = bundle.predict(unlabelled()).to_pandas().loc[rows.index]
+    right = (answers["kingdom"] == rows["kingdom"]).to_numpy()
+    assert right.sum() > 20
+    assert (answers["animal"].to_numpy()[right] == classes[judged.argmax(axis=1)][right]).all()
+
+
+def test_the_bundle_carries_nothing_of_a_helper(done: Path) -> None:
+    bundle = Bundle.load(done / "run" / "bundle")
+    for artifact in bundle.artifacts.values():
+        if artifact.kind == "neural" and "hint" in artifact.model["tasks"]:
+            slot = artifact.model["architecture"]["slots"][artifact.model["tasks"].index("hint")]
+            assert slot["head"] == "dropped"
+            assert not any("hint" in checkpoint["answers"] for checkpoint in artifact.model["checkpoints"])

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sharewise.bundle import Bundle
+from sharewise.bundle.stream import predict_file
 from sharewise.errors import BundleError
 from sharewise.study import Study
 from tiny_networks import WORDS, tiny_bert, tiny_vision
@@ -63,11 +65,12 @@ def sentences(n: int = 200, seed: int = 0) -> pa.Table:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("train", ["none", "1", "lora"])
+@pytest.mark.parametrize("train", ["none", "1", "lora", "lora per task"])
 def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHAREWISE_CACHE", str(tmp_path / "cache"))
     model = tiny_bert(tmp_path / "model")
-    how = {"name": "transformer", "model": model, "train": train, "rank": 2, "subwords": "mean"}
+    how = {"name": "transformer", "model": model, "train": train.split()[0], "rank": 2, "subwords": "mean"}
+    how["per_task"] = "per task" in train
     study = Study(
         sentences(),
         tasks=[{"name": "tags", "kind": "token_tagging"}, {"name": "wet", "kind": "binary"}],
@@ -85,6 +88,14 @@ def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.M
     shutil.rmtree(model)
     assert before.equals(Bundle.load(tmp_path / "moved").predict(fresh))
     assert [len(t) for t in before["tags"].to_pylist()] == [2, 0, 0, 750]
+    bundle = Bundle.load(tmp_path / "moved")
+    pq.write_table(fresh, tmp_path / "fresh.parquet")
+    for suffix in ("parquet", "csv"):
+        predict_file(bundle, str(tmp_path / "fresh.parquet"), tmp_path / f"answers.{suffix}")
+    sure = pq.read_table(tmp_path / "answers.parquet")["tags__proba"].to_pylist()
+    assert [len(p) for p in sure] == [2, 0, 0, 750]
+    assert all(0 < p <= 1 for p in sure[3])
+    assert "tags__proba" in (tmp_path / "answers.csv").read_text().splitlines()[0]
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from sharewise.errors import DataError
+from sharewise.tables.hierarchy import among
 from sharewise.tables.prepare import Prepared, prepare
 from sharewise.tables.read import read
 from sharewise.tables.schema import Declaration, TaskDeclaration
@@ -90,3 +92,9 @@ def test_parents_that_cannot_be_are_refused(tasks: tuple[TaskDeclaration, ...], 
     said = (TaskDeclaration("coarse", TaskKind.MULTICLASS), *tasks)
     with pytest.raises(DataError, match=words):
         prepare(read(pa.table(columns)), Declaration(said), SplitSpec("random"), 0)
+
+
+def test_shares_among_the_classes_below_a_coarse_one() -> None:
+    q = np.array([[0.1, 0.3, 0.6], [0.0, 0.0, 1.0], [0.2, 0.2, 0.6], [0.5, 0.5, 0.0]])
+    found = among(q, (0, 0, 1), np.array([0, 0, 1, 2]))
+    np.testing.assert_allclose(found, [[0.25, 0.75, 0], [0.5, 0.5, 0], [0, 0, 1], [0, 0, 0]])

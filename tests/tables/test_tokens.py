@@ -113,3 +113,10 @@ def test_tags_need_tokens() -> None:
     said = Declaration((NER,), (InputDeclaration("x", InputKind.NUMERIC),))
     with pytest.raises(DataError, match="needs one input of kind tokens; however, there is none"):
         resolve(table(x=[1.0] * 6), said)
+
+
+def test_numbers_of_tokens_become_lists() -> None:
+    cells = np.array([[0.5, 0.25, 0.0], [1.0, 0.0, 0.0], [0.75, 0.0, 0.0]], np.float32)
+    there = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], bool)
+    made = tags.lists(cells, there, np.array([True, True, False]))
+    assert made.to_pylist() == [[0.5, 0.25], [], None]

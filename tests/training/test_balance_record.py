@@ -122,6 +122,32 @@ def test_conflicts_by_layer_are_those_of_exact_gradients() -> None:
         assert conflict_rate(matrix, step.present).item() == pytest.approx(np.mean(negative))
 
 
+@pytest.mark.parametrize("said", [{}, NASH], ids=["looked at", "by-product"])
+def test_a_member_with_idle_slots_has_the_record_it_has_alone(said: dict[str, Any], three_tasks: TrainingData) -> None:
+    tasks = three_tasks.tasks.tasks
+    wide = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 24}), slots_of(tasks))
+    members = [
+        Member("all", (0, 1, 2), 0),
+        Member("pair", (2, 0), 1, slots=(0, 1, 2)),
+        Member("one", (1,), 2, slots=(0, 1, 2)),
+    ]
+    stacked = Cohort(members, wide, three_tasks, RECIPE, build(said)).fit()
+    assert stacked[2].balance is None
+    pair = record_of(stacked[1])
+    assert list(record_of(stacked[0]).effective_weights) == ["yes", "level", "depth"]
+    narrow = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 24}), slots_of([tasks[2], tasks[0]]))
+    alone = record_of(Cohort([Member("pair", (2, 0), 1)], narrow, three_tasks, RECIPE, build(said)).fit()[0])
+    assert list(pair.effective_weights) == list(alone.effective_weights) == ["depth", "yes"]
+    assert np.shape(pair.cosines) == np.shape(alone.cosines) == (2, 2)
+    np.testing.assert_allclose(np.diag(np.array(pair.cosines, float)), 1.0)
+    weights = np.array([w for w in zip(*pair.effective_weights.values(), strict=True) if None not in w], float)
+    shares = np.array([s for s in zip(*pair.loss_shares.values(), strict=True) if None not in s], float)
+    assert len(weights) == len(pair.epochs)
+    np.testing.assert_allclose(shares.sum(1), 1.0, atol=1e-3)
+    if not said:
+        np.testing.assert_allclose(weights, 0.5, atol=1e-3)
+
+
 def test_one_task_has_nothing_to_note(three_tasks: TrainingData) -> None:
     model = GroupModel({"n_numeric": 6}, Choice("hard", {"width": 8}), slots_of(three_tasks.tasks.tasks[:1]))
     result = Cohort([Member("a", (0,), 0)], model, three_tasks, Recipe(epochs=2, min_steps=0)).fit()[0]

@@ -7,12 +7,14 @@ leading axis, so that a member leaves a stack by indexing, and a saved run goes 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from sharewise.balance.noise import Noise
@@ -78,6 +80,9 @@ class TaskFacts:
             given = len(self.__dict__[name])
             if given not in (0, self.n_tasks):
                 raise ConfigError(Problem(f"'{name}' must have one entry per task ({self.n_tasks})", f"it has {given}"))
+        twice = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
+        if twice is not None:
+            raise ConfigError(Problem("Names of tasks must differ", f"'{twice}' is given twice"))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -113,6 +118,8 @@ class Method(nn.Module, ABC):
         Raises ConfigError where a fact that the method needs is missing.
         """
         facts = TaskFacts(tasks) if isinstance(tasks, int) else tasks
+        if facts.n_tasks < 1:
+            raise ConfigError(Problem("A method is built for at least one task", f"there are {facts.n_tasks}"))
         self._check(facts)
         self.facts = facts
         stacked = not isinstance(seeds, int)
@@ -220,10 +227,11 @@ class Aggregator(Method):
                 )
             )
         exact, clean = gramian.detach().double(), losses.detach().double()
+        if math.isfinite(float(exact.sum())) and (present is None or bool(present.all())):
+            present = torch.ones_like(clean, dtype=torch.bool) if present is None else present
+            return self.weights((exact + exact.mT).mul_(0.5), clean, present).to(gramian.dtype)
         finite = exact.diagonal(dim1=-2, dim2=-1).isfinite()
         present = finite if present is None else present & finite
-        if bool(present.all()):
-            return self.weights(0.5 * (exact + exact.mT), clean, present).to(gramian.dtype)
         both = present.unsqueeze(-1) & present.unsqueeze(-2)
         exact = exact.masked_fill(~both, 0.0)
         weights = self.weights(0.5 * (exact + exact.mT), clean.masked_fill(~present, 0.0), present)

@@ -20,4 +20,5 @@ class Answerer(ABC):
 
     @abstractmethod
     def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
-        """Prediction (N, W) of each of `tasks`: probabilities, or the codec's standardised unit."""
+        """Prediction (N, W) of each of `tasks`: probabilities, or the codec's standardised unit; of tags (N, L, 2), the
+        codes, -1 where there is no token, and their probabilities."""

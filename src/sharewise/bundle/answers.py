@@ -31,8 +31,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Answered:
-    """What is said to a question: the prediction (N, W) and which rows have one (N,); for a task below a parent,
-    `below` says it consistently with the parent."""
+    """What is said to a question: the prediction (N, W), of tags (N, L, 2), and which rows have one (N,); for a task
+    below a parent, `below` says it consistently with the parent."""
 
     question: Question
     prediction: Array
@@ -55,6 +55,12 @@ class Answered:
         made = self.below.probabilities
         return {canonical(label): _numbers(made[:, i], self.below.known) for i, label in enumerate(task.classes)}
 
+    def certainty(self) -> pa.Array | None:
+        """Of a tagging task the probability of every token's tag, a list in every row; None for others."""
+        if self.question.tasks[0].kind is not TaskKind.TOKEN_TAGGING:
+            return None
+        return tags.lists(self.prediction[..., 1], self.prediction[..., 0] >= 0, self.known)
+
 
 def questions(tasks: TaskSet) -> dict[str, Question]:
     """The questions of a set of tasks by name, in order."""
@@ -70,8 +76,8 @@ def gathered(question: Question, n_rows: int, answers: Mapping[str, tuple[Array,
     A row of a group that was never trained, or whose task is retired, has none.
     """
     found = [answers[task.name] for task in question.tasks if task.name in answers]
-    width = found[0][1].shape[1] if found else 1
-    prediction = np.zeros((n_rows, width), np.float32)
+    cells = found[0][1].shape[1:] if found else (1,)
+    prediction = np.zeros((n_rows, *cells), np.float32)
     known = np.zeros(n_rows, bool)
     for rows, values in found:
         prediction[rows] = values
@@ -97,7 +103,7 @@ def answers(task: Task, prediction: Array, known: Array) -> dict[str, pa.Array]:
             cells = task.classes or task.columns
             return {str(cell): _numbers(prediction[:, i], known) for i, cell in enumerate(cells)}
         case TaskKind.TOKEN_TAGGING:
-            return {"": tags.answers(task.classes, prediction, known)}
+            return {"": tags.answers(task.classes, prediction[..., 0], known)}
         case TaskKind.MULTILABEL:
             return {"": _lists(task.classes, prediction >= 0.5, known)}
         case TaskKind.BINARY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,15 +49,17 @@ class Artifact:
         return cls(Address(group, revision), model["kind"], tasks, model, rest)
 
     @classmethod
-    def of_neural(cls, group: str, states: Sequence[bytes], revision: int = 1) -> Artifact:
+    def of_neural(
+        cls, group: str, states: Sequence[bytes], revision: int = 1, dropped: Collection[str] = ()
+    ) -> Artifact:
         """From the safetensors files of a trained neural group: one for each checkpoint that answers a task.
 
         Each says in its metadata, under `config`, the architecture, `tasks` in the order of its slots, and which of
-        them it `answers`.
+        them it `answers`. What is the `dropped` tasks' own is not taken over.
         """
-        from sharewise.bundle.neural import described
+        from sharewise.bundle.neural import described, without
 
-        architecture, tasks, checkpoints, files = described(states)
+        architecture, tasks, checkpoints, files = described(without(states, dropped) if dropped else states)
         model = {"kind": "neural", "architecture": architecture, "tasks": tasks, "checkpoints": checkpoints}
         answered = {name for checkpoint in checkpoints for name in checkpoint["answers"]}
         return cls(Address(group, revision), "neural", tuple(t for t in tasks if t in answered), model, files)
@@ -152,7 +154,7 @@ class AlternativeAnswerer(Answerer):
 
     def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
         """The model's prediction of each task."""
-        return {task: self.model.predict_task(inputs, task) for task in tasks}
+        return {task: self.model.answer_task(inputs, task) for task in tasks}
 
 
 def _broken(where: str, fact: str) -> BundleError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharewise.bundle.answerer import Array
+from sharewise.tables.hierarchy import among
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 
@@ -55,11 +56,10 @@ def below(task: Task, own: Classes, parent: Classes) -> Classes:
         fine = np.flatnonzero(under == coarse)
         if not len(fine):
             continue
-        total = q[:, fine].sum(axis=1, keepdims=True)
-        among = np.divide(q[:, fine], total, out=np.full((len(q), len(fine)), 1 / len(fine)), where=total > 0)
-        joint[:, fine] = parent.probabilities[:, [coarse]] * among
+        share = among(q, under, np.full(len(q), coarse))[:, fine]
+        joint[:, fine] = parent.probabilities[:, [coarse]] * share
         here = parent.codes == coarse
-        codes[here] = fine[among[here].argmax(axis=1)]
+        codes[here] = fine[share[here].argmax(axis=1)]
     known = own.known & parent.known
     return Classes(joint.astype(np.float32), np.where(known, codes, -1), known)
 

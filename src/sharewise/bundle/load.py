@@ -137,7 +137,8 @@ class Bundle:
     # --- answering ------------------------------------------------------------------------------------------
 
     def predictions(self, inputs: Inputs[Array], asked: Mapping[str, Array]) -> dict[str, Array]:
-        """Prediction (n, W) float32 of each task at its `asked` rows: probabilities, or the original unit.
+        """Prediction (n, W) float32 of each task at its `asked` rows: probabilities, or the original unit; of tags
+        (n, L, 2), the codes and their probabilities.
 
         One forward for each group that answers, over the rows that any of its tasks needs; an ensemble takes one for
         each of its members, whose probabilities, or numbers in the original unit, are averaged.
@@ -205,7 +206,8 @@ class Bundle:
     def answer_table(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question], taken: Collection[str], *, proba: bool
     ) -> pa.Table:
-        """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS, as an Arrow table.
+        """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS (of tags TASK__proba, a
+        list with the probability of each answered tag), as an Arrow table.
 
         `taken` are the names that the user's table uses already.
         """
@@ -217,6 +219,9 @@ class Bundle:
             name = said.question.name
             for cell, values in said.answers().items():
                 columns[given.free_name(f"{name}__{cell}" if cell else name, [*columns, *taken])] = values
+            sure = said.certainty() if proba else None
+            if sure is not None:
+                columns[given.free_name(f"{name}__proba", [*columns, *taken])] = sure
             if proba:
                 for label, values in said.probabilities().items():
                     columns[given.free_name(f"{name}__proba_{label}", [*columns, *taken])] = values

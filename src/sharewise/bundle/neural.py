@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from sharewise.batch import Inputs
 from sharewise.bundle.answerer import Answerer, Array
 from sharewise.models import build
+from sharewise.models.slim import slimmed
 
 FORWARD_ROWS = 4096
 """Rows of one forward: their activations stay in a processor's cache, which larger pieces do not."""
@@ -32,6 +33,20 @@ def described(
         checkpoints.append({"file": name, "answers": config["answers"], "epoch": config["epoch"]})
         files[name] = state
     return architecture, list(configs[0]["tasks"]), checkpoints, files
+
+
+def without(states: Sequence[bytes], dropped: Collection[str]) -> list[bytes]:
+    """The same checkpoints without what is the `dropped` tasks' own; one that answers nothing else is left out."""
+    made = []
+    for state in states:
+        config = _config(state)
+        config["answers"] = [name for name in config["answers"] if name not in dropped]
+        if not config["answers"]:
+            continue
+        numbers = [i for i, name in enumerate(config["tasks"]) if name in dropped]
+        slim, weights = slimmed(config, safetensors.torch.load(state), numbers)
+        made.append(safetensors.torch.save(weights, {"config": json.dumps(slim)}))
+    return made
 
 
 def _config(state: bytes) -> dict[str, Any]:
@@ -67,7 +82,9 @@ class NeuralAnswerer(Answerer):
         for answered, network in self.checkpoints:
             mine = [task for task in tasks if task in answered]
             if mine:
-                pieces = [network.predict(piece) for piece in _pieces(tensors, rows_at_once(network, tensors))]
+                pieces = [
+                    network.predict(piece, certainty=True) for piece in _pieces(tensors, rows_at_once(network, tensors))
+                ]
                 answers |= {task: torch.cat([p[self.slots[task]][0] for p in pieces]).numpy() for task in mine}
         return answers
 

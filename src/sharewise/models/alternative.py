@@ -74,6 +74,10 @@ class Alternative(ABC):
     def predict_task(self, inputs: Inputs[Array], task: str) -> Array:
         """Prediction (N, W) float32 of one of its tasks: probabilities, or the codec's standardised unit."""
 
+    def answer_task(self, inputs: Inputs[Array], task: str) -> Array:
+        """What a bundle answers: the prediction; one that tags gives (N, L, 2), the codes and their probabilities."""
+        return self.predict_task(inputs, task)
+
     @abstractmethod
     def to_files(self) -> dict[str, bytes]:
         """The model as plain files, `model.json` with its `kind` among them."""

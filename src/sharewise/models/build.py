@@ -30,6 +30,10 @@ _OURS = ("name", "columns")
 """Keys of an encoder's configuration that are not the encoder's own parameters."""
 
 
+DROPPED = "dropped"
+"""Head of a slot that a network was trained with and that is gone from what was kept of it: it answers nothing."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """Place of one task in a group's model. Members whose slots are equal stack, whatever their tasks are.
@@ -120,9 +124,10 @@ class GroupModel(nn.Module):
             "slots": [asdict(slot) for slot in slots],
         }
         # Which column comes from which input is known where a task reads only some of them.
-        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k not in _OURS})
-        reads = [slot.reads for slot in self.slots]
-        self.views = Views(encoder["columns"], reads) if any(reads) else None
+        said = _with_slots(encoder, len(slots))
+        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in said.items() if k not in _OURS})
+        reads, apart = [slot.reads for slot in self.slots], self.encoder.per_task and len(slots) > 1
+        self.views = Views(encoder.get("columns", {}), reads, apart) if any(reads) or apart else None
         layers = {"at_layer": [slot.at_layer for slot in slots]} if any(slot.at_layer for slot in slots) else {}
         self.sharing: Sharing = sharing.CATALOGUE.build(
             architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **{**architecture.params, **layers}
@@ -131,9 +136,12 @@ class GroupModel(nn.Module):
         made: list[Head] = []
         keys: dict[tuple[Any, ...], list[int]] = {}
         for i, slot in enumerate(self.slots):
+            if slot.head == DROPPED:
+                continue
             # A nested slot is a block of its own: it waits for its parent.
             alone = (slot.parent, i, *slot.under) if slot.parent >= 0 else ()
-            key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, slot.reads, alone)
+            reads_of = () if apart else slot.reads
+            key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, reads_of, alone)
             keys.setdefault(key, []).append(i)
         for (name, width, _, in_family, _, alone), members in keys.items():
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
@@ -179,11 +187,12 @@ class GroupModel(nn.Module):
         where tasks see V views of the inputs."""
         if self.views is None:
             return self.sharing.shared(self._encoded(inputs, dropout), dropout)
-        seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
+        seen = [self._encoded(self.views.seen(inputs, v), dropout, v) for v in range(len(self.views))]
         return self.sharing.shared(torch.cat(seen, dim=-2), dropout)
 
-    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout) -> Tensor:
-        x: Tensor = self.encoder(inputs, dropout)
+    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout, view: int = 0) -> Tensor:
+        """Features of one view's inputs, those of the view's slot where the encoder has parts of its own for each."""
+        x = self.encoder.of_slot(view, inputs, dropout) if self.encoder.per_task else self.encoder(inputs, dropout)
         n_rows = _n_rows(inputs)
         tagged = x.shape[1] == n_rows or any(head.per_token for _, head in self.block_heads)
         return x if tagged else x[:, :n_rows]
@@ -191,12 +200,15 @@ class GroupModel(nn.Module):
     def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
         """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
         features = self.sharing.branch(z, dropout)
+        apart = self.views is not None and self.views.apart
+        if self.views is not None and apart:
+            features = self.views.slots_apart(features)
         made = []
         for members, head in self.block_heads:
             mine = features
             if features.dim() == 4 and len(members) != len(self.slots):
                 mine = features[:, list(members)]
-            if self.views is not None:
+            if self.views is not None and not apart:
                 mine = self.views.rows_of(mine, members[0])
             made.append(head(mine))
         for block, nested, above, position in self.nested:
@@ -225,25 +237,41 @@ class GroupModel(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)[:, self.slot_order]
 
     @torch.no_grad()
-    def predict(self, inputs: Inputs[Tensor]) -> list[Tensor]:
+    def predict(self, inputs: Inputs[Tensor], *, certainty: bool = False) -> list[Tensor]:
         """Per slot (M, B, W): probabilities, standardised numbers for regression, codes of all tokens' tags (-1 where
-        there is no token)."""
+        there is no token); with `certainty` tags are (M, B, L, 2), the code and its own probability."""
         made: list[Tensor] = [torch.empty(0)] * len(self.slots)
         for (members, head), out in zip(self.block_heads, self.outputs(self.features(inputs)), strict=True):
             mine = head.own_rows(out, _n_rows(inputs))
-            predicted = self._tags(head, mine, inputs) if head.per_token else head.predict(mine)
+            predicted = self._tags(head, mine, inputs, certainty) if head.per_token else head.predict(mine)
             for position, i in enumerate(members):
                 made[i] = predicted[:, position]
         return made
 
-    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor]) -> Tensor:
-        """Tag codes (M, S, B, L) over the whole width of the block of tokens."""
+    def _tags(self, head: Head, outputs: Tensor, inputs: Inputs[Tensor], certainty: bool) -> Tensor:
+        """Tag codes (M, S, B, L) over the whole width of the block of tokens, or codes and probabilities."""
         there = inputs[str(self.encoder.token_block)][..., 0] != 0
         length, width = outputs.shape[3], there.shape[-1]
         there = there[:, None, :, :length]
         # Beyond the last token nothing may be preferred, lest it sway how the sentence is decoded.
         predicted = head.predict(outputs * there.unsqueeze(-1))
-        return F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+        codes = F.pad(torch.where(there, predicted, -1.0), (0, width - length), value=-1.0)
+        if not certainty:
+            return codes
+        sure = torch.softmax(outputs, dim=-1).gather(-1, predicted.long().unsqueeze(-1)).squeeze(-1)
+        return torch.stack([codes, F.pad(sure * there, (0, width - length))], dim=-1)
+
+
+def _with_slots(encoder: Mapping[str, Any], n_slots: int) -> dict[str, Any]:
+    """An encoder's configuration, parts of which tasks have their own told how many slots there are."""
+
+    def placed_(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {**part, "n_slots": n_slots} if part.get("per_task") else dict(part)
+
+    made = placed_(encoder)
+    if "parts" in made:
+        made["parts"] = [placed_(part) for part in made["parts"]]
+    return made
 
 
 def _n_rows(inputs: Inputs[Tensor]) -> int:
@@ -266,6 +294,8 @@ def from_config(config: Mapping[str, Any]) -> GroupModel:
 
 def load(config: Mapping[str, Any], state: dict[str, Tensor]) -> GroupModel:
     """One member's model ready to answer; raises KeyError or ValueError where `state` does not fit."""
+    from sharewise.models.slim import filled
+
     model = from_config(config)
-    Stack(model).load(state)
+    Stack(model).load(filled(model, state))
     return model.eval()

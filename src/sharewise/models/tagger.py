@@ -133,7 +133,7 @@ class Tagger(Alternative):
         found: list[tuple[float, Chain]] = []
         for strength in STRENGTHS:
             chain = self.chain.at(strength)
-            made = _answered(self.scorer, chain, cells)
+            made = _answered(self.scorer, chain, cells)[..., 0]
             width = values.shape[1]
             answer = np.full((len(made), width), -1.0, np.float32)
             answer[:, : made.shape[1]] = made[:, :width]
@@ -143,6 +143,10 @@ class Tagger(Alternative):
 
     def predict_task(self, inputs: Inputs[Array], task: str) -> Array:
         """Tag codes (N, L), -1 where there is no token."""
+        return _answered(self.scorer, self.chain, _cells(inputs))[..., 0]
+
+    def answer_task(self, inputs: Inputs[Array], task: str) -> Array:
+        """Codes and P(tag | word and neighbours) of what is answered, (N, L, 2)."""
         return _answered(self.scorer, self.chain, _cells(inputs))
 
     def to_files(self) -> dict[str, bytes]:
@@ -326,9 +330,11 @@ def _log_shares(tags: Array, n_tags: int) -> Array:
 
 
 def _answered(scorer: Scorer, chain: Chain, cells: Array) -> Array:
-    """Tag codes (N, L), -1 where there is no token; sentences of like length are decoded together."""
+    """Tag codes, -1 where there is no token, and their probabilities (N, L, 2); sentences of like length are decoded
+    together."""
     lengths = (cells[..., 0] != 0).sum(axis=1)
-    out = np.full(cells.shape[:2], -1.0, np.float32)
+    out = np.zeros((*cells.shape[:2], 2), np.float32)
+    out[..., 0] = -1.0
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
     for start in range(0, len(order), SENTENCES):
@@ -336,6 +342,8 @@ def _answered(scorer: Scorer, chain: Chain, cells: Array) -> Array:
         longest = int(lengths[rows].max())
         scores = scorer.scores(cells[rows, :longest])
         found = best_paths(scores, lengths[rows], chain)
+        sure = np.exp(np.take_along_axis(scores, found[..., None], axis=2)[..., 0])
         there = np.arange(longest) < lengths[rows][:, None]
-        out[rows, :longest] = np.where(there, found, -1)
+        out[rows, :longest, 0] = np.where(there, found, -1)
+        out[rows, :longest, 1] = sure * there
     return out

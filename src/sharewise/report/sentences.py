@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sharewise.records import Decision
+from sharewise.records import Decision, Role
 from sharewise.report import words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import (
@@ -56,7 +56,7 @@ def headline(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         return _one_task(rows[0])
     if any(row.shares for row in rows):
         return _share(records, rows)
-    return _share_nothing(rows)
+    return _share_nothing(records, rows)
 
 
 def _no_tasks(records: StudyRecords) -> Sentence:
@@ -110,9 +110,9 @@ def _share(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
     if k == n:
         text = f"Share {words.all_of(n)} tasks {where}." if n == 2 else f"Share all {words.count(n)} tasks {where}."
     elif k == 1:
-        text = f"Let the shared model answer 1 of {words.plural(n, 'task')}; {_rest(n - 1)}."
+        text = f"Let the shared model answer 1 of {words.plural(n, 'task')}; {_rest(records, rows)}."
     else:
-        text = f"Share {words.count(k)} of {words.plural(n, 'task')} {where}; {_rest(n - k)}."
+        text = f"Share {words.count(k)} of {words.plural(n, 'task')} {where}; {_rest(records, rows)}."
     return Sentence("share", text, tuple(row.decision_at for row in rows))
 
 
@@ -121,16 +121,35 @@ def in_models(n: int) -> str:
     return "one model" if n == 1 else f"{words.in_words(n)} models"
 
 
-def _rest(n: int) -> str:
-    return f"{words.count(n)} {words.verb(n, 'stays', 'stay')} alone"
+def _rest(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
+    """What becomes of the tasks that do not share."""
+    alone = [row for row in rows if not row.shares]
+    one = [row for row in alone if in_pool(records, row)]
+    n, k = len(alone) - len(one), len(one)
+    stay = [f"{words.count(n)} {words.verb(n, 'stays', 'stay')} alone"] if n else []
+    return words.parts([*([f"one pooled model answers {words.count(k)}"] if k else []), *stay])
 
 
-def _share_nothing(rows: Sequence[TaskRow]) -> Sentence:
-    n = len(rows)
+def in_pool(records: StudyRecords, row: TaskRow) -> bool:
+    """Whether a task is answered by one model of another kind that answers other tasks too."""
+    arm = None if row.decision is None or row.shares else records.arms.get(row.decision.arm)
+    if arm is None or arm.role is not Role.ALTERNATIVE:
+        return False
+    return any(row.name in group.tasks and len(group.tasks) > 1 for group in arm.plan.groups)
+
+
+def _share_nothing(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
+    n, k = len(rows), sum(in_pool(records, row) for row in rows)
     keep = f"Keep {words.all_of(n)} tasks alone" if n == 2 else f"Keep all {words.count(n)} tasks alone"
+    if k == n:
+        keep = f"Let one pooled model answer {words.all_of(n)} tasks and share no network"
+    elif k:
+        keep = f"Let one pooled model answer {words.count(k)} of {words.plural(n, 'task')} and keep the others alone"
     states = {row.state for row in rows}
     harmed, better = of_state(rows, State.HARM), of_state(rows, State.BETTER)
-    if states == {State.NONE}:
+    if states == {State.NONE} and not any(arm.role is Role.CANDIDATE for arm in records.arms.values()):
+        text = f"{keep}: no two of them read an input in common, so none can share a model."
+    elif states == {State.NONE}:
         text = f"{keep}: no shared plan earned a test on validation rows."
     elif states == {State.UNDECIDED}:
         text = f"{keep} for now: the evidence is not enough to clear sharing of harm for any of them."
@@ -223,10 +242,12 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         clauses.append(f"sharing would do no harm but does not earn its place for {_count(idle, n, 'any')}")
     if untried:
         clauses.append(f"the chosen plan trains {_count(untried, n, 'every one')} alone")
+    stay = "stay alone" if not any(in_pool(records, row) for row in alone) else "do not share"
     if len(alone) == 1:
-        text = f"Of the one that stays alone: {_single_reason(alone[0])}."
+        one = "stays alone" if stay == "stay alone" else "does not share"
+        text = f"Of the one that {one}: {_single_reason(alone[0])}."
     else:
-        text = f"Of the {words.count(n)} that stay alone: {words.parts(clauses)}."
+        text = f"Of the {words.count(n)} that {stay}: {words.parts(clauses)}."
     return Sentence("staying", text, tuple(row.verdict_at or row.decision_at for row in alone))
 
 

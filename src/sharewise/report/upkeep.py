@@ -377,9 +377,10 @@ def _plans(records: StudyRecords) -> Sentence | None:
     n = len(records.design.tasks)
     tried = {
         frozenset(frozenset(g.tasks) for g in arm.plan.groups)
-        for arm in records.design.arms
+        for arm in records.arms.values()
         if arm.role not in (Role.ALTERNATIVE, Role.TRANSFER)
     }
+    sampled = sum(run.phase is Phase.SEARCH for run in records.runs)
     ways = partitions(n)
     left = ways - len(tried)
     if left <= 0:
@@ -389,7 +390,11 @@ def _plans(records: StudyRecords) -> Sentence | None:
         f"Other plans: {words.count(n)} tasks can be grouped in {many} ways, of which {words.count(len(tried))} "
         f"{words.verb(len(tried), 'was', 'were')} trained, all alone among them."
     )
-    return Sentence("other plans", text, ("design.json#/arms",))
+    sources = ["design.json#/arms"]
+    if sampled:
+        text += f" The search judged the others by {words.plural(sampled, 'sampled group')}, trained once each."
+        sources.append("design.json#/search/groups")
+    return Sentence("other plans", text, tuple(sources))
 
 
 def partitions(n: int) -> int:

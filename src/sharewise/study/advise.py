@@ -16,14 +16,13 @@ from sharewise.study.design import BUDGETS
 from sharewise.study.file import StudyFile
 from sharewise.study.judge import FEW_ROWS
 from sharewise.study.power import Power, power_of
+from sharewise.study.shareable import READ
 from sharewise.tables.prepare import Prepared, prepare
 from sharewise.tables.read import Table
 from sharewise.tasks import Task, TaskKind
 
 Flags = NDArray[np.bool_]
 
-READ = 0.05
-"""An input counts as a task's own where at least this share of the task's rows has a value."""
 NOISY_ROWS = 40_000
 """Rows times tasks up to which label noise is estimated by models: more would take longer than seconds."""
 SHOWN = 5
@@ -106,8 +105,14 @@ def shared_inputs(s: Subject) -> Advice | None:
         return None
     inputs = s.view.input_names
     filled = {name: ~s.view.missing(name) for name in inputs}
+    columns = s.checked.schema.inputs
+    declared = {task.name: {i.name for i in columns if {i.name, i.pair} & {*task.inputs}} for task in s.tasks}
     own = {
-        task.name: {n for n in inputs if filled[n][s.present[task.name]].mean() >= READ}
+        task.name: {
+            n
+            for n in inputs
+            if filled[n][s.present[task.name]].mean() >= READ and (n in declared[task.name] or not task.inputs)
+        }
         for task in s.tasks
         if s.present[task.name].any()
     }
@@ -127,7 +132,7 @@ def shared_inputs(s: Subject) -> Advice | None:
         "stop" if none and len(apart) == len(alike) else "caution",
         f"Of {_plural(len(alike), 'pair')} of tasks {len(apart)} share less than half of their inputs; '{a}' and '{b}' "
         f"{said} on their labelled rows.",
-        "tasks without common inputs cannot help one another: put them into different groups",
+        "tasks without common inputs cannot help one another: a study keeps them apart by itself",
         numbers,
     )
 

@@ -40,7 +40,9 @@ def _problems(where: str, choice: Choice, tasks: TaskSet) -> list[Problem]:
         if "at_layer" not in {p.name for p in sharing.CATALOGUE.parameters(choice.name)}:
             named = next(task.name for task in tasks if task.at_layer)
             fact = f"task '{named}' is attached to a layer, and {where} is '{choice.name}'"
-            return [Problem("A task is attached to a layer of hard sharing", fact, "Remove at_layer, or write hard")]
+            able = [n for n in sharing.CATALOGUE if "at_layer" in {p.name for p in sharing.CATALOGUE.parameters(n)}]
+            rule = f"A task is attached to a layer of one trunk, which {', '.join(able)} have"
+            return [Problem(rule, fact, f"Remove at_layer, or write {able[0]}")]
         extra = {"at_layer": layers}
     try:
         params = placed(choice, tasks.tasks).params

@@ -9,6 +9,7 @@ import numpy as np
 
 from sharewise.records import Comparison
 from sharewise.study.compare import Pair, compare_all
+from sharewise.tasks import TaskKind
 
 ENSEMBLE = "ensemble"
 
@@ -20,11 +21,12 @@ def against_ensembles(pairs: Sequence[Pair]) -> list[Comparison]:
     The ensemble answers with the mean of the runs' probabilities, or of their numbers in the original unit, at S times
     the latency of one run. It is one object, the one that would ship, so that its side of the interval has no run luck:
     the claim is about this ensemble. `pairs` hold the best single-task arm as baseline and the shared one as candidate,
-    which may lack runs. Tasks whose best model has one run are left out, as its ensemble is itself.
+    which may lack runs. Tasks whose best model has one run are left out, as its ensemble is itself, and tags, which are
+    codes and have no mean.
     """
     made, shared = [], []
     for pair in pairs:
-        if len(pair.baseline) < 2:
+        if len(pair.baseline) < 2 or pair.task.kind is TaskKind.TOKEN_TAGGING:
             continue
         mean = np.mean(np.stack(pair.baseline), axis=0)
         made.append(

@@ -171,11 +171,10 @@ class Conductor:
         """The work list of some runs; trials of nets that stack compete where there are rules."""
         if rules is None or not stackable(self.prepared.encoder):
             return units(runs, self.prepared)
-        competing = [r for r in runs if r.kind == "neural" and r.source is None]
-        others = [r for r in runs if r not in competing]
-        return sorted(
-            [*units_of(competing, self.prepared, rules), *units(others, self.prepared)], key=lambda u: -u.cost
-        )
+        competes = [r.kind == "neural" and r.source is None for r in runs]
+        work = units_of([r for r, c in zip(runs, competes, strict=True) if c], self.prepared, rules)
+        work += units([r for r, c in zip(runs, competes, strict=True) if not c], self.prepared)
+        return sorted(work, key=lambda unit: -unit.cost)
 
     def tune(self, workers: Workers, progress: Callable[[int], None], arms: Sequence[Arm] | None = None) -> None:
         """Carry out the tuning trials, of all arms or of these, and take each group's winner on validation rows."""
@@ -386,7 +385,10 @@ class Conductor:
         alone = SINGLE if candidate is None else (candidate.alone or SINGLE)
         best = singles[alone]
         if candidate is None:
-            reason = "There is one task only, so there is nothing to share."
+            one = "There is one task only, so there is nothing to share."
+            reason = (
+                one if len(self.judged) == 1 else "No two tasks read an input in common, so none can share a model."
+            )
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
             together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
             together = tuple(c for c in together if c.candidate == ENSEMBLE)

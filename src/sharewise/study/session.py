@@ -19,7 +19,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, challenge, judge, search, trials
+from sharewise.study import architectures, balancing, challenge, judge, search, shareable, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
@@ -138,7 +138,15 @@ class Session:
         default = Variant(declared.architecture, balancing.resolved(declared.balance.plain(), tasks))
         recipe = recipe_for(schema, budget.epochs)
         data_hash = preparing.content_hash(table, schema.columns)
-        wanted = [Wanted("together", None), *self._wanted(tasks, default)]
+        rows = {name: shareable.rows_of(present) for name, (_, present) in truth.items()}
+        known = shareable.reads(table, schema.inputs, tasks.tasks, rows)
+        shared = shareable.together(known)
+        most = [] if shared == () else [Wanted("together", shared)]
+        wanted = [*most, *self._wanted(tasks, default)]
+        named = [(f"candidate '{w.name}'", w.groups or ()) for w in wanted[len(most) :]]
+        shareable.check(known, [*named, ("'together' of the search", declared.search.together)])
+        if len(tasks) > 1 and shareable.said(known):
+            self.log(shareable.said(known))
         asked = [("the study", declared.architecture)]
         asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
         architectures.check(asked, tasks)
@@ -162,7 +170,9 @@ class Session:
             self.log(line)
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
         design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
-        searching = search.wanted(declared.search, len(tasks.judged))
+        if shared == ():
+            design = replace(design, variants={**design.variants, "together": default})
+        searching = search.wanted(declared.search, len(tasks.judged)) and bool(most)
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
@@ -170,7 +180,9 @@ class Session:
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
         balancing.check(design, prepared)
         if searching:
-            design = search.with_search(design, declared.search, prepared)
+            said = declared.search
+            kept = shareable.apart(tasks.judged.names, known, said.apart, said.together)
+            design = search.with_search(design, said.model_copy(update={"apart": kept}), prepared)
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 

@@ -45,7 +45,7 @@ def ship(conductor: Conductor, findings: Findings, data: DataSummary, summary: S
         path,
         plan=plan,
         codec=codec,
-        artifacts=[_artifact(name, runs, conductor.directory) for name, runs in {**chosen, **spare}.items()],
+        artifacts=[_artifact(name, runs, conductor.directory, auxiliary) for name, runs in {**chosen, **spare}.items()],
         routes=Routes(tuple(routes)),
         provenance=plain(provenance),
         card=model_card(
@@ -95,14 +95,16 @@ def _route(decision: Decision, runs: Sequence[Run], when: str) -> Reroute:
     return Reroute(decision.task, Address(decision.group, 1), decision.reason, when, plain(evidence))
 
 
-def _artifact(group: str, runs: Sequence[Run], directory: Path) -> Artifact:
-    made = [_model(group, run, directory) for run in runs]
+def _artifact(group: str, runs: Sequence[Run], directory: Path, auxiliary: Sequence[str]) -> Artifact:
+    made = [_model(group, run, directory, auxiliary) for run in runs]
     return made[0] if len(made) == 1 else Artifact.of_ensemble(group, made)
 
 
-def _model(group: str, run: Run, directory: Path) -> Artifact:
+def _model(group: str, run: Run, directory: Path, auxiliary: Sequence[str]) -> Artifact:
+    """What a run left, without what is the auxiliary tasks' own."""
     where = directory / "models" / run.run_id
     files = {path.name: path.read_bytes() for path in sorted(where.iterdir())}
     if run.kind != "neural":
         return Artifact.of_alternative(group, run.group.tasks, files)
-    return Artifact.of_neural(group, [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))])
+    states = [files[name] for name in sorted(files, key=lambda n: int(n.partition(".")[0]))]
+    return Artifact.of_neural(group, states, dropped=[name for name in auxiliary if name in run.group.tasks])

@@ -22,6 +22,7 @@ from sharewise.plan import Group
 from sharewise.records import Phase, RunRecord, Status, from_json, to_json, write_atomic
 from sharewise.study.prepare import Prepared
 from sharewise.tables import tags
+from sharewise.tables.hierarchy import among
 from sharewise.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
+            size = _cohort_size(len(members)) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))
@@ -135,6 +136,13 @@ def variant_of(run: Run, prepared: Prepared) -> Variant:
     from sharewise.study.space import applied
 
     return applied(prepared.variants[run.arm], run.params)
+
+
+def _cohort_size(n: int) -> int:
+    """Members of each of the cohorts that `n` like runs make: two cohorts of like size from eight runs on, so that two
+    workers share them, one below, as a small cohort costs nearly what a larger one does, and never over `COHORT`."""
+    parts = max(min(2, n // 4), -(-n // COHORT), 1)
+    return -(-n // parts)
 
 
 def layout(run: Run, prepared: Prepared) -> list[Task]:
@@ -369,6 +377,10 @@ def _write(
 ) -> None:
     """Score the validation rows and write predictions, weights and, last, the record."""
     where = directory / "runs"
+    predictions = {
+        part: {name: _as_judged(name, part, p, prepared) for name, p in by_task.items()}
+        for part, by_task in predictions.items()
+    }
     scores: dict[str, float | None] = {}
     for name, prediction in predictions.get("validation", {}).items():
         truth, present = prepared.truth(name, "validation")
@@ -388,6 +400,16 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)
     write_atomic(where / f"{record.run_id}.json", to_json(replace(record, validation=scores)))
+
+
+def _as_judged(name: str, part: str, prediction: Array, prepared: Prepared) -> Array:
+    """A finer task's answer among the classes below the row's own coarse class, as it is served below the coarse class
+    that is answered: who answers the coarse task, and how well, is that task's own question."""
+    task = prepared.tasks[name]
+    if task.parent is None or len(set(task.under)) < 2:
+        return prediction
+    codes = prepared.truth(name, part)[0][:, 0].astype(np.int64)
+    return among(prediction, task.under, np.asarray(task.under)[codes])
 
 
 # --- reading back -----------------------------------------------------------------------------------------

@@ -95,6 +95,16 @@ def place(table: Table, schema: Schema, split: Split, declaration: Declaration) 
     return Placed(replace(schema, tasks=TaskSet(tuple(tasks))), tuple(notes))
 
 
+def among(q: np.ndarray, under: Sequence[int] | np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """P(f | c): of each row's probabilities q (N, C) those of the classes below its coarse class (N,), made to sum to
+    one and even where all are 0; 0 for the others, and throughout where nothing lies below."""
+    below = np.asarray(under)[None, :] == np.asarray(coarse)[:, None]
+    kept = np.where(below, q, 0.0)
+    total = kept.sum(axis=1, keepdims=True)
+    even = below / np.maximum(below.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.divide(kept, total, out=even, where=total > 0))
+
+
 def _given(task: Task, parent: Task, said: Mapping[Any, Label]) -> tuple[int, ...]:
     mine = {canonical(label): i for i, label in enumerate(task.classes)}
     above = {canonical(label): i for i, label in enumerate(parent.classes)}
@@ -154,4 +164,7 @@ def _note(task: Task, parent: Task, under: tuple[int, ...]) -> str:
     named = "; ".join(f"'{parent.classes[p]}' into {', '.join(labels[:6])}" for p, labels in list(groups.items())[:6])
     without = [str(label) for p, label in enumerate(parent.classes) if p not in groups]
     rest = f"; {', '.join(without)} has none" if len(without) == 1 else f"; {', '.join(without)} have none"
-    return f"Task '{task.name}' divides '{parent.name}': {named}{rest if without else ''}."
+    said = f"Task '{task.name}' divides '{parent.name}': {named}{rest if without else ''}."
+    if len(groups) == 1:
+        return said
+    return f"{said} It is judged among the classes below the row's own class of '{parent.name}'."

@@ -99,7 +99,17 @@ def as_wide(prediction: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.
 def answers(tags: Sequence[Label], prediction: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> pa.Array:
     """Per row the list of its tokens' tags, from codes (N, L) that are negative beyond the last token."""
     taken = (prediction >= 0) & known[:, None]
-    ends = np.concatenate([[0], np.cumsum(taken.sum(axis=1))]).astype(np.int32)
     values = pa.array(list(tags)).take(pa.array(np.rint(prediction[taken]).astype(np.int64)))
-    lists = pa.ListArray.from_arrays(pa.array(ends), values)
-    return lists if known.all() else pc.if_else(pa.array(known), lists, pa.scalar(None, lists.type))
+    return _lists(values, taken, known)
+
+
+def lists(cells: npt.NDArray[np.float32], there: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> pa.Array:
+    """Per row the list of its tokens' numbers (N, L), None for rows that are not answered."""
+    taken = there & known[:, None]
+    return _lists(pa.array(cells[taken]), taken, known)
+
+
+def _lists(values: pa.Array, taken: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> pa.Array:
+    ends = np.concatenate([[0], np.cumsum(taken.sum(axis=1))]).astype(np.int32)
+    made = pa.ListArray.from_arrays(pa.array(ends), values)
+    return made if known.all() else pc.if_else(pa.array(known), made, pa.scalar(None, made.type))

@@ -98,9 +98,9 @@ class Cohort:
         self.spent = 0.0
 
     def _observer(self, balance: Balance) -> BalanceObserver | None:
-        """Notes of what balancing does, where there are several tasks to balance and no slot stands idle."""
+        """Notes of what balancing does, where any member has several tasks to balance."""
         n_slots = len(self.model.slots)
-        if n_slots < 2 or self.slots.busy is not None:
+        if max(len(member.tasks) for member in self.members) < 2:
             return None
         cells = len(self.members) * sum(entry.shape.numel() for entry in self._trunk())
         meets = self.model.sharing.common

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -122,13 +122,17 @@ class BalanceObserver:
         self.log.keep(index)
         self._alive = self._alive[index.cpu().numpy()]
 
-    def record(self, m: int, tasks: Sequence[str]) -> BalanceRecord:
-        """What was noted of member m, whose slots hold `tasks`."""
+    def record(self, m: int, slots: Mapping[str, int]) -> BalanceRecord:
+        """What was noted of member m, whose tasks are trained in `slots`; the others of a wider stack stand idle."""
         epochs, columns = _thinned(self.points[m])
 
         def by_task(name: str) -> dict[str, Series]:
             values = columns.get(name)
-            return {} if values is None else {task: _series(values[:, s]) for s, task in enumerate(tasks)}
+            return {} if values is None else {task: _series(values[:, s]) for task, s in slots.items()}
+
+        def by_pair(name: str) -> tuple[Series, ...]:
+            values, mine = self.tables[m].get(name), list(slots.values())
+            return () if values is None else tuple(_series(row) for row in np.round(values[np.ix_(mine, mine)], 3))
 
         rested = self.rested[m] / max(self.evaluations[m], 1)
         return BalanceRecord(
@@ -140,10 +144,10 @@ class BalanceObserver:
             gradient_norms=by_task("norms"),
             gradient_norm_shares=by_task("norm_shares"),
             conflict_rate=_series(columns["conflict_rate"]) if "conflict_rate" in columns else (),
-            cosines=_table(self.tables[m].get("cosines")),
-            magnitude_similarities=_table(self.tables[m].get("similarities")) if len(tasks) <= ALIKE else (),
+            cosines=by_pair("cosines"),
+            magnitude_similarities=by_pair("similarities") if len(slots) <= ALIKE else (),
             conflict_rate_by_layer={name: short(float(np.mean(v))) for name, v in self.layers[m].items()},
-            frozen={task: float(f"{r:.3g}") for task, r in zip(tasks, rested, strict=True) if r > 0},
+            frozen={task: float(f"{rested[s]:.3g}") for task, s in slots.items() if rested[s] > 0},
         )
 
 
@@ -176,7 +180,3 @@ def short(value: float) -> float | None:
 
 def _series(values: np.ndarray) -> Series:
     return tuple(short(float(v)) for v in values)
-
-
-def _table(values: np.ndarray | None) -> tuple[Series, ...]:
-    return () if values is None else tuple(_series(row) for row in np.round(values, 3))

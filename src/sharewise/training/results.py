@@ -153,8 +153,8 @@ class Collector:
         observer: BalanceObserver | None,
     ) -> FitResult:
         """The result of member m: `weights` (S) are its mean effective weights, `ended` how and why it ended."""
-        tasks = [self.data.tasks.tasks[t].name for t in self.members[m].tasks]
         member = self.members[m]
+        slots = {self.data.tasks.tasks[t].name: member.layout.index(t) for t in member.tasks}
         return FitResult(
             member=member,
             status=ended[0],
@@ -168,7 +168,7 @@ class Collector:
             n_train_rows=n_train_rows,
             epochs=max((e.epoch for e in evaluations), default=0),
             seconds=seconds,
-            balance=None if observer is None else observer.record(m, tasks),
+            balance=None if observer is None or len(slots) < 2 else observer.record(m, slots),
             sharing=self.measured[m],
         )
 

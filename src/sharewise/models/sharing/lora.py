@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sharewise.models.sharing.adapters import own_parts, side_by_side
+from sharewise.models.sharing.adapters import own_parts, read_at, side_by_side, tops_of
 from sharewise.models.sharing.base import Dropout, Sharing, check_freeze
 from sharewise.models.stacked import ZERO, Linear, StackedModule, kaiming
 
@@ -39,7 +40,8 @@ class LoRA(Sharing):
     are trained (None: never).
 
     The trunk runs once per task, on the task's own features. z is the last layer of all these side by side, and
-    gradients are compared in the parameters (`common` False).
+    gradients are compared in the parameters (`common` False). Slot s reads layer `at_layer[s]` instead of the last
+    where that is not 0.
 
     Differs from the paper: the trunk is trained with them, not given.
 
@@ -57,6 +59,7 @@ class LoRA(Sharing):
         rank: int = 4,
         alpha: float = 4.0,
         freeze_after: float | None = None,
+        at_layer: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if width < 1 or depth < 1 or rank < 0:
@@ -69,17 +72,20 @@ class LoRA(Sharing):
         self.layers = nn.ModuleList(Linear(a, b) for a, b in pairs)
         self.changes = nn.ModuleList(LowRank(n_slots, a, b, rank) for a, b in (pairs if rank else []))
         self.scale = alpha / rank if rank else 0.0
-        self.common = not rank
+        self.tops = tops_of(at_layer, n_slots, depth)
+        self.common = not rank and min(self.tops) == depth
         self.n_slots, self.n_out, self.n_cells = n_slots, width, n_slots * width
 
     def shared(self, x: Tensor, dropout: Dropout) -> Tensor:
+        levels = []
         for i, layer in enumerate(self.layers):
             out = layer(x)
-            if not self.common:
+            if len(self.changes):
                 base = out.unsqueeze(1) if out.dim() == 3 else out
                 out = base + self.scale * self.changes[i](x)
             x = dropout(F.silu(out))
-        return x if self.common else side_by_side(x)
+            levels.append(x)
+        return x if self.common else side_by_side(read_at(levels, self.tops))
 
     def branch(self, z: Tensor, dropout: Dropout) -> Tensor:
         return z if self.common else own_parts(z, self.n_slots)

@@ -1,0 +1,116 @@
+"""Which tasks can share a model at all: those that read some input in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sharewise.errors import ConfigError, Problem
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Input
+from sharewise.tasks import Task
+
+READ = 0.05
+"""An input counts as a task's own where at least this share of the task's labelled rows has a value."""
+
+Reads = Mapping[str, frozenset[str]]
+"""The inputs that each task reads."""
+
+
+def reads(table: Table, inputs: Sequence[Input], tasks: Sequence[Task], labelled: Mapping[str, NDArray[Any]]) -> Reads:
+    """The inputs that every task reads: those it declares, all where it declares none, that are filled on its rows.
+
+    `labelled` are a row mask (N,) for every task.
+    """
+    filled = {}
+    for item in inputs:
+        column = table.column(item.name)
+        missing = pc.is_null(column, nan_is_null=True) if column.null_count or _floats(column) else None
+        filled[item.name] = None if missing is None else ~missing.to_numpy()
+    made = {}
+    for task in tasks:
+        rows = labelled[task.name]
+        own = [i for i in inputs if not task.inputs or {i.name, i.pair} & set(task.inputs)]
+        made[task.name] = frozenset(
+            i.name for i in own if (there := filled[i.name]) is None or not rows.any() or there[rows].mean() >= READ
+        )
+    return made
+
+
+def _floats(column: Any) -> bool:
+    return str(column.type) in ("float", "double", "halffloat")
+
+
+def strangers(known: Reads) -> tuple[tuple[str, str], ...]:
+    """Pairs of tasks with no input in common."""
+    return tuple((a, b) for a, b in combinations(known, 2) if not known[a] & known[b])
+
+
+def families(known: Reads) -> tuple[tuple[str, ...], ...]:
+    """Tasks in sets that inputs tie together, by way of other tasks too, in the order of their first task."""
+    sets: list[tuple[set[str], set[str]]] = []
+    for task, inputs in known.items():
+        touching = [s for s in sets if s[1] & inputs]
+        rest = [s for s in sets if not s[1] & inputs]
+        tasks = {task}.union(*(s[0] for s in touching))
+        sets = [*rest, (tasks, set(inputs).union(*(s[1] for s in touching)))]
+    order = list(known)
+    groups = [tuple(sorted(tasks, key=order.index)) for tasks, _ in sets]
+    return tuple(sorted(groups, key=lambda group: order.index(group[0])))
+
+
+def together(known: Reads) -> tuple[tuple[str, ...], ...] | None:
+    """Groups of the candidate that shares as much as can be; None where one model can hold all tasks."""
+    groups = families(known)
+    return None if len(groups) <= 1 else tuple(g for g in groups if len(g) > 1)
+
+
+def said(known: Reads) -> str:
+    """One sentence on tasks that cannot share; empty where all can."""
+    pairs = strangers(known)
+    if not pairs:
+        return ""
+    groups, (a, b) = families(known), pairs[0]
+    more = f", nor have {len(pairs) - 1} more of {len(known) * (len(known) - 1) // 2} pairs" if len(pairs) > 1 else ""
+    start = f"'{a}' and '{b}' read no input in common{more}: what one learns is of no use to the other"
+    if all(len(g) == 1 for g in groups):
+        return f"{start}. No two tasks can share a model, so each is trained alone."
+    if len(groups) == 1:
+        return f"{start}. The search keeps such tasks apart."
+    parts = " and ".join(f"{{{', '.join(g)}}}" for g in groups if len(g) > 1)
+    alone = [g[0] for g in groups if len(g) == 1]
+    rest = f"; {', '.join(alone)} {'stay' if len(alone) > 1 else 'stays'} alone" if alone else ""
+    return f"{start}. 'together' means {parts}{rest}, and the search keeps such tasks apart."
+
+
+def check(known: Reads, asked: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
+    """Raise ConfigError for groups, of (where they are asked for, groups), that inputs do not tie together."""
+    problems = []
+    for where, groups in asked:
+        for group in groups:
+            parts = families({task: known[task] for task in group if task in known})
+            if len(parts) > 1:
+                fact = f"'{parts[0][0]}' and '{parts[1][0]}' of {where} read none"
+                remedy = "put them into different groups, or give them an input that both read"
+                problems.append(Problem("Tasks that share a model read some input in common", fact, remedy))
+    if problems:
+        raise ConfigError(problems)
+
+
+def apart(
+    names: Sequence[str], known: Reads, kept: Sequence[Sequence[str]], tied: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """What must not share: what the study file keeps apart, and pairs of `names` with no input in common but those in
+    a set of `tied` tasks, which the study file wants in one model."""
+    own = [pair for pair in strangers(known) if set(pair) <= set(names)]
+    return (*(tuple(group) for group in kept), *(pair for pair in own if not any(set(pair) <= set(t) for t in tied)))
+
+
+def rows_of(present: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows with a label of a task, from its cells (N, K)."""
+    return np.asarray(present.any(axis=1), dtype=np.bool_)
