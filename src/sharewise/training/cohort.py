@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from sharewise.models.stacked import Entry, Stack
 from sharewise.records import Status
 from sharewise.seeds import derive
 from sharewise.training.data import TrainingData
+from sharewise.training.lookahead import LookaheadObserver
 from sharewise.training.observers import BalanceObserver
 from sharewise.training.optimiser import StackedAdamW, clip_
 from sharewise.training.order import Order, samplers
@@ -96,6 +98,13 @@ class Cohort:
         self.over: set[int] = set()
         self.dropped: set[int] = set()
         self.spent = 0.0
+        self.ahead: LookaheadObserver | None = None
+
+    def look_ahead(self) -> None:
+        """Have some steps of the one member looked at for what each task's does to the others."""
+        if len(self.members) != 1:
+            raise ValueError(f"One member is looked at; however, the cohort has {len(self.members)}.")
+        self.ahead = LookaheadObserver(int(self.total[0]))
 
     def _observer(self, balance: Balance) -> BalanceObserver | None:
         """Notes of what balancing does, where any member has several tasks to balance."""
@@ -244,6 +253,13 @@ class Cohort:
             outputs = self.model.outputs(z, dropout)
             return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
 
+        if self.ahead is not None and self.ahead.due(step):
+
+            def losses_now() -> Tensor:
+                outputs = self.model.outputs(self.model.features(self.data.gather(rows)))
+                return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
+
+            self.ahead.look(losses_now, [e.parameter for e in self._trunk()], lr[:, 0], labelled(cells, self.model))
         features = self.model.features(self.data.gather(rows), dropout)
         done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model), self.shared.compared)
         if self.observer is not None:
@@ -387,7 +403,12 @@ class Cohort:
             seconds = self.spent * float(self.steps_done[m]) / max(float(self.steps_done.sum()), 1.0)
             weights = self.weights[m] / max(int(self.steps_done[m]), 1)
             ended = (status, self.messages.get(m, ""))
-            made.append(
-                collector.result(m, self.evaluations[m], weights, ended, self.n_train[m], seconds, self.observer)
-            )
+            result = collector.result(m, self.evaluations[m], weights, ended, self.n_train[m], seconds, self.observer)
+            made.append(result if self.ahead is None else replace(result, lookahead=self._seen_ahead(self.ahead)))
         return made
+
+    def _seen_ahead(self, ahead: LookaheadObserver) -> tuple[tuple[float | None, ...], ...]:
+        """The table of the one member's own tasks."""
+        mine = [s for s, _ in self.members[0].busy]
+        table = ahead.table()[np.ix_(mine, mine)]
+        return tuple(tuple(float(f"{v:.4g}") if np.isfinite(v) else None for v in row) for row in table)
