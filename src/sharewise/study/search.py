@@ -34,6 +34,7 @@ from sharewise.records import (
     write_atomic,
 )
 from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
+from sharewise.study.estimate import Clock, about
 from sharewise.study.judge import judge
 from sharewise.study.posterior import beliefs
 from sharewise.study.prepare import Prepared
@@ -138,21 +139,41 @@ def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
     return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
 
 
-def announce(design: Design, prepared: Prepared, n_workers: int) -> str:
-    """What the search will cost, in runs and minutes."""
-    from sharewise.study.work import cost
-
+def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
+    """What the search will cost, in runs and minutes: sampled groups once each, then every trial of the plans found."""
+    design = conductor.design
     record = design.record.search
     assert record is not None
-    runs = [sampled(design, i, tasks, 0) for i, tasks in enumerate(record.groups)]
-    seconds = sum(cost(replace(run, key=""), prepared) for run in runs)
-    per_plan = seconds / max(len(runs), 1) * (design.budget.trials + design.budget.selection_runs - 1)
-    minutes = (seconds + per_plan * record.plan_models) / n_workers / 60
-    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
+    runs = sampled_runs(conductor, record, 0)
+    shared = conductor.plan_units(conductor.tuning([design.arm("together")]))
+    # A found plan's models hold fewer tasks than the one that holds all; they are counted as if they held as many.
+    a_run = clock.of(shared) / max(sum(len(unit.runs) for unit in shared), 1)
+    plans = record.plan_models * (design.budget.trials + design.budget.selection_runs - 1)
+    minutes = clock.minutes(conductor.plan_units(runs), n_workers) + plans * a_run / n_workers / 60
+    first = f"{len(runs)} sampled group{'s' if len(runs) != 1 else ''}"
+    if not runs or _looks(record):
+        first = "one joint run" if runs else "no group of its own"
+    most = about(minutes)
     return (
-        f"Search for a plan ({record.method}): {len(record.groups)} sampled groups, then up to {record.plan_models} "
-        f"models for the plans found ({record.models} models in all with each task alone), {about}."
+        f"Search for a plan ({record.method}): {first}, then up to {record.plan_models} models for the plans found, "
+        f"{plans} runs of them ({record.models} models in all with each task alone), "
+        f"{most if most.startswith('under') else most.replace('about', 'at most')}."
     )
+
+
+def _looks(record: SearchDesign) -> bool:
+    return bool(grouping.CATALOGUE.load(record.method).joint_run)
+
+
+def sampled_runs(conductor: Conductor, record: SearchDesign, trial: int) -> list[Run]:
+    """The runs of the sampled groups, or the joint run that is looked at."""
+    return [
+        replace(
+            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, 0).group, trial, i),
+            look_ahead=_looks(record),
+        )
+        for i, tasks in enumerate(record.groups)
+    ]
 
 
 def sampled(design: Design, number: int, tasks: tuple[str, ...], trial: int) -> Run:
@@ -316,14 +337,7 @@ class PlanSearch:
 
     def _sampled(self, trial: int) -> list[Run]:
         """The runs of the sampled groups."""
-        conductor = self.conductor
-        return [
-            replace(
-                conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, 0).group, trial, i),
-                look_ahead=grouping.CATALOGUE.load(self.record.method).joint_run,
-            )
-            for i, tasks in enumerate(self.record.groups)
-        ]
+        return sampled_runs(self.conductor, self.record, trial)
 
     def _scores(self, method: Affinity, trial: int) -> np.ndarray:
         """What suggests plans where no group is measured, (K, K), row k the task that is helped; nan where two tasks

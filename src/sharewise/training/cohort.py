@@ -202,6 +202,23 @@ class Cohort:
                 next_due = self._next_due(step)
         self.spent += time.process_time() - started
 
+    def timed(self, n: int = 3) -> float:
+        """Processor seconds of a step of the whole stack, measured over `n` steps after a first; they move the members,
+        so that a cohort that is timed is not the one to train."""
+        tuned = torch.tensor([[m.tuned.lr, m.tuned.weight_decay, m.tuned.dropout] for m in self.members])
+        tuned, threads = tuned.to(self.data.device), torch.get_num_threads()
+        buffer, rates = self.batches.ahead(n + 1), tuned[:, :1] * self._schedule(0, n + 1).to(self.data.device)
+        optimiser, dropout = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2), self._dropout(tuned)
+        started = 0.0
+        torch.set_num_threads(1)
+        for step in range(n + 1):
+            if step == 1:
+                started = time.process_time()
+            self._step(buffer[step], self.slots, optimiser, rates[step], tuned[:, 1:2], dropout.at(step), step)
+        took = time.process_time() - started
+        torch.set_num_threads(threads)
+        return took / n
+
     def standing(self, member: int) -> float:
         """The best relative validation loss of a member so far: of its group, or the mean of its tasks' own."""
         best = self.checkpoints.value[member]
