@@ -17,6 +17,7 @@ from sharewise.balance.aggregation import CATALOGUE
 from sharewise.balance.aggregation.graddrop import GradDrop
 from sharewise.balance.aggregation.mgda import MGDA
 from sharewise.balance.aggregation.trimmed_mean import TrimmedMean
+from sharewise.balance.aggregation.upgrad import UPGrad
 from sharewise.balance.contracts import Directional
 from sharewise.balance.engine.rows import leaves
 
@@ -106,8 +107,6 @@ def one_by_one(trunk: nn.Module, heads: nn.ModuleList, x: Tensor, y: Tensor, cas
 @pytest.mark.parametrize("level", ["representation", "parameters"])
 @pytest.mark.parametrize("mode", ["loop", "auto"])
 def test_awkward_trunks(kind: str, level: str, mode: str) -> None:
-    if level == "parameters" and kind == "reentrant checkpoint":
-        pytest.skip("torch's reentrant checkpoint allows only .backward(): use level representation")
     torch.manual_seed(0)
     trunk, heads, cast = (
         Trunk(kind),
@@ -124,6 +123,10 @@ def test_awkward_trunks(kind: str, level: str, mode: str) -> None:
         z = trunk(x)
         copies = balancer.copies(z)
         values = losses(heads, copies, y)
+    if level == "parameters" and kind == "reentrant checkpoint":
+        with pytest.raises(RuntimeError, match="use_reentrant=False"):
+            balancer.backward(values)
+        return
     report = balancer.backward(values)
     weights = report.weights
     trained = [p for p in trunk.parameters() if p.requires_grad]
@@ -140,6 +143,21 @@ def test_awkward_trunks(kind: str, level: str, mode: str) -> None:
         exact = MGDA()(flat @ flat.mT, torch.ones(N_TASKS)).float()
         torch.testing.assert_close(weights, exact, rtol=0.0, atol=5e-2 if cast else 1e-3)
     assert all(p.grad is None for p in trunk.parameters() if not p.requires_grad)
+
+
+def test_a_backward_within_autocast_loses_no_precision() -> None:
+    found = []
+    for within in (False, True):
+        torch.manual_seed(0)
+        trunk, heads = Trunk("layer norm"), nn.ModuleList(nn.Linear(D, 1) for _ in range(N_TASKS))
+        x, y = batch()
+        balancer = Balancer(UPGrad()).build(N_TASKS)
+        values = losses(heads, balancer.copies(trunk(x)), y)
+        with torch.autocast("cpu", torch.bfloat16, enabled=within):
+            step = balancer.backward(values)
+        assert step.gramian is not None
+        found.append((step.gramian, step.weights, [p.grad for p in trunk.parameters()]))
+    torch.testing.assert_close(found[0], found[1], rtol=0.0, atol=0.0)
 
 
 @pytest.mark.slow

@@ -30,6 +30,15 @@ ENGINE = ("level", "refresh", "heads", "scale", "clip", "trunk", "freeze_after",
 BY_TASK = ("Mapping[str, float]", "Mapping[str, int]")
 """Annotations of parameters whose keys are tasks."""
 
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "float": ((int, float), "a number"),
+    "float | None": ((int, float, type(None)), "a number"),
+    "int": ((int,), "a whole number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+}
+"""Annotations of plain parameters: what a value may be, and its name."""
+
 Checkpoint = Literal["group", "task", "primary"]
 """Whose validation loss decides which epoch is kept: the group's mean, each task's own, or the primary task's."""
 
@@ -85,6 +94,11 @@ def problems(name: str, params: Mapping[str, Any]) -> list[Problem]:
         )
         for key in rest
         if key not in known
+    ]
+    found += [
+        Problem(f"'{p.name}' of '{name}' must be {KINDS[p.annotation][1]}", f"it is '{rest[p.name]}'")
+        for p in family.parameters(name)
+        if p.name in rest and p.annotation in KINDS and not isinstance(rest[p.name], KINDS[p.annotation][0])
     ]
     found += engine_problems(name, params)
     if "scaling" in params:

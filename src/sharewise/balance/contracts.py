@@ -80,6 +80,9 @@ class TaskFacts:
             given = len(self.__dict__[name])
             if given not in (0, self.n_tasks):
                 raise ConfigError(Problem(f"'{name}' must have one entry per task ({self.n_tasks})", f"it has {given}"))
+        twice = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
+        if twice is not None:
+            raise ConfigError(Problem("Names of tasks must differ", f"'{twice}' is given twice"))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,6 +118,8 @@ class Method(nn.Module, ABC):
         Raises ConfigError where a fact that the method needs is missing.
         """
         facts = TaskFacts(tasks) if isinstance(tasks, int) else tasks
+        if facts.n_tasks < 1:
+            raise ConfigError(Problem("A method is built for at least one task", f"there are {facts.n_tasks}"))
         self._check(facts)
         self.facts = facts
         stacked = not isinstance(seeds, int)

@@ -10,16 +10,15 @@ from scipy.special import ndtr
 from sharewise.grouping.base import Estimate, Floats, Group
 from sharewise.grouping.constraints import Constraints
 
-LEAST, MOST = -3.0, 15.0
-"""Expected gains count from three margins of loss, as a harmed task goes back to its single model, to as many margins
-of gain as a measured one counts for: a lower cap would make groups look alike that gain a little and groups that
-gain much."""
+MOST = 3.0
+"""Expected gains count up to three margins either way: what is linear in the partners promises too much of groups
+larger than those it was measured on, and without a cap such groups swallow tasks that are strangers to them."""
 
 
 def worth(mean: Floats, sd: Floats, risk: float) -> Floats:
-    """clip(E gain, -3, 15) - risk P(gain < -1), in margins, for gains of normal mean and standard deviation."""
+    """clip(E gain, -3, 3) - risk P(gain < -1), in margins, for gains of normal mean and standard deviation."""
     harm = np.where(sd > 0, ndtr((-1.0 - mean) / np.where(sd > 0, sd, 1.0)), (mean < -1.0).astype(float))
-    made: Floats = np.clip(mean, LEAST, MOST) - risk * harm
+    made: Floats = np.clip(mean, -MOST, MOST) - risk * harm
     return made
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.balance.contracts import Aggregator, Directional, Needs, Scaling, TaskFacts, Weighting
-from sharewise.balance.engine import gradients, ranks
+from sharewise.balance.engine import checked, gradients, ranks
 from sharewise.balance.engine.conventions import Heads, Level, Scale, renormalised, rescaled
 from sharewise.balance.engine.features import Copies
 from sharewise.balance.engine.losses import Losses, TaskLosses
@@ -53,14 +53,16 @@ class Balancer(nn.Module):
         nonfinite: Literal["raise", "skip"] | None = None,
     ) -> None:
         super().__init__()
+        checked.method(method)
+        checked.numbers(refresh, clip, freeze_after, nonfinite)
         self.method = method
         self.scaling = scaling
         default = Level.LOSSES if isinstance(method, Weighting) else Level.REPRESENTATION
-        self.level = default if level is None else Level(level)
+        self.level = default if level is None else checked.option(Level, "level", level)
         self.refresh, self.clip, self.freeze_after, self.nonfinite = refresh, clip, freeze_after, nonfinite
-        self.heads, self.scale = Heads(heads), Scale(scale)
+        self.heads, self.scale = checked.option(Heads, "heads", heads), checked.option(Scale, "scale", scale)
         self.facts = TaskFacts(0)
-        self._rows = RowSource(Trunk(trunk))
+        self._rows = RowSource(checked.option(Trunk, "trunk", trunk))
         self._copies: Copies | None = None
         self._watch = Watch()
         self._agree()
@@ -88,8 +90,6 @@ class Balancer(nn.Module):
                     "set level='representation', or clip the gradients in the training loop",
                 )
             )
-        if self.refresh < 0:
-            raise ConfigError(Problem("'refresh' must be a number of steps, or 0", f"it is {self.refresh}"))
         if isinstance(self.method, Directional) and (self.refresh != 1 or self.freeze_after is not None):
             raise ConfigError(Problem(f"'{name}' has no weights to hold", "refresh or freeze_after is set"))
 
@@ -165,6 +165,16 @@ class Balancer(nn.Module):
         parameter is found.
         """
         self._ready()
+        with torch.autocast(self.held.device.type, enabled=False):  # who calls this within one wants exact Gramians too
+            return self._backward(losses, present, features, shared)
+
+    def _backward(
+        self,
+        losses: Losses,
+        present: Tensor | None,
+        features: Tensor | Sequence[Tensor] | None,
+        shared: Iterable[Tensor] | None,
+    ) -> Step:
         copies, self._copies = self._copies, None
         task = TaskLosses(losses, present, self.facts.labels, self._skips)
         values, there = ranks.mean_losses(task.clean(), task.present)
@@ -196,7 +206,7 @@ class Balancer(nn.Module):
         values, there = ranks.mean_losses(task.clean(), task.present)
         scaled, slopes = self._slopes(values, there)
         if self.level is Level.PARAMETERS and shared is not None:
-            found = gradients.without_features(task, list(shared), slopes, own=False)
+            found = gradients.without_features(task, checked.parameters(shared) or [], slopes, own=False)
         else:
             found = gradients.without_copies(task, self._common(features), slopes, own=False)
         matrix = found.gramian()
@@ -206,6 +216,7 @@ class Balancer(nn.Module):
 
     def after_step(self, before: Step, after: Tensor) -> None:
         """Hand on the same batch's losses (..., T), evaluated after the optimiser's step."""
+        checked.per_task(after, self.facts, "Losses after the step")
         self._watch.after_steps += 1
         new, present = ranks.mean_losses(after.detach().nan_to_num(), before.present & after.isfinite())
         old, _ = ranks.mean_losses(before.losses.nan_to_num(), before.present)
@@ -216,6 +227,9 @@ class Balancer(nn.Module):
 
     def after_epoch(self, means: Tensor, present: Tensor | None = None, scores: Tensor | None = None) -> None:
         """End an epoch: means (..., T) of losses, scores where needed; freezes the weights when due."""
+        self._ready()
+        checked.per_task(means, self.facts, "An epoch's mean losses")
+        checked.scores(scores, self.needs.epoch_scores, type(self.method).__name__)
         if self.scaling is not None:
             self.scaling.after_epoch(means, present, scores)
         self.method.after_epoch(means, present, scores)
@@ -255,6 +269,8 @@ class Balancer(nn.Module):
 
     def _copied(self, features: Sequence[Tensor]) -> Copies:
         self._ready()
+        for one in features:
+            checked.features(one)
         self._copies = Copies.of(features, self.facts.n_tasks, self._lead, attached=not self._due())
         return self._copies
 
@@ -304,7 +320,7 @@ class Balancer(nn.Module):
         shared: Iterable[Tensor] | None,
     ) -> gradients.Gradients:
         own = self.heads is Heads.OWN
-        parameters = None if shared is None else [p for p in shared if p.requires_grad]
+        parameters = checked.parameters(shared)
         if copies is None and features is None and parameters and self.level is Level.PARAMETERS:
             return gradients.without_features(task, parameters, slopes, own)
         if copies is None:
@@ -333,6 +349,8 @@ class Balancer(nn.Module):
     def _cotangents(self, task: TaskLosses, slopes: Tensor, copies: Copies, own: bool) -> list[Tensor]:
         if own:
             task.backward(slopes)
+            if all(leaf.grad is None for leaf in copies.leaves) and bool(task.present.any()):
+                raise ConfigError(gradients.UNREAD)
             return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in copies.leaves]
         roots, grads = task.parts(slopes)
         if not roots:

@@ -16,6 +16,13 @@ from sharewise.balance.engine.rows import RowSource, accumulate, flat, leaves
 from sharewise.balance.solvers.matrix import apply, pseudo_inverse
 from sharewise.errors import ConfigError, Problem
 
+UNREAD = Problem(
+    "Every head must read its own copy of the shared features",
+    "a loss has been computed from the features themselves",
+    "pass copies[t] of copies = balancer.copies(z) to head t, and call backward once a step",
+)
+"""What is wrong where a backward pass through the heads does not end at the copies."""
+
 
 @dataclass
 class Gradients:
@@ -95,8 +102,14 @@ def at_features(
         aimed = [d.reshape(f.shape).to(f.dtype) for d, f in zip(directions, features, strict=True)]
         # Features that nothing trainable lies below, say the inputs themselves, have nothing to hand on.
         moved = [(f, a) for f, a in zip(features, aimed, strict=True) if f.requires_grad]
-        if moved:
-            torch.autograd.backward([f for f, _ in moved], [a for _, a in moved])
+        try:
+            if moved:
+                torch.autograd.backward([f for f, _ in moved], [a for _, a in moved])
+        except RuntimeError as fault:
+            # torch's own words, where some head has taken the trunk's graph along already
+            if "through the graph a second time" in str(fault):
+                raise ConfigError(UNREAD) from fault
+            raise
 
     return Gradients(blocks, blocks, values, put, heads, at_parameters=False)
 

@@ -114,6 +114,14 @@ def _labelled(present: Tensor | None, values: Tensor) -> Tensor:
     """`present` in the shape of the losses; ConfigError where it is none of theirs."""
     if present is None:
         return torch.ones_like(values, dtype=torch.bool)
+    if not isinstance(present, Tensor):
+        raise ConfigError(
+            Problem(
+                f"'present' must be a tensor of bool with the losses' shape {tuple(values.shape)}",
+                f"it is a {type(present).__name__}",
+                "wrap it in torch.tensor(...)",
+            )
+        )
     fits = present.dim() <= values.dim() and values.shape[values.dim() - present.dim() :] == present.shape
     if present.dtype is not torch.bool or not fits:
         raise ConfigError(
@@ -146,6 +154,15 @@ def _check_scalars(scalars: tuple[Tensor, ...], names: tuple[str, ...]) -> None:
     if len(scalars) != len(names):
         raise ConfigError(Problem(f"Losses must be one per task ({len(names)})", f"{len(scalars)} are given"))
     for name, scalar in zip(names, scalars, strict=True):
+        if not isinstance(scalar, Tensor) or scalar.is_complex():
+            kind = type(scalar).__name__ if not isinstance(scalar, Tensor) else "complex tensor"
+            raise ConfigError(
+                Problem(
+                    "A loss must be a real tensor",
+                    f"that of task '{name}' is a {kind}",
+                    "compute it from the model's output, or say present=False for a task without labels",
+                )
+            )
         if scalar.numel() != 1:
             raise ConfigError(
                 Problem(

@@ -66,6 +66,7 @@ class RowSource:
 
     def __init__(self, trunk: Trunk) -> None:
         self.choice = trunk
+        self._known = False
 
     def rows(
         self,
@@ -85,6 +86,9 @@ class RowSource:
                     "pass shared=..., unfreeze the trunk, or set level='representation'",
                 )
             )
+        if not self._known:
+            _check_reached(outputs, shared)
+            self._known = True
         if self.choice is Trunk.AUTO:
             self.choice = self._faster(outputs, shared, cotangents, task_axis, used)
         if self.choice is Trunk.VMAP:
@@ -117,6 +121,19 @@ class RowSource:
                 return Trunk.LOOP
             spent[Trunk.VMAP] = min(spent[Trunk.VMAP], _now(outputs[0]) - begun)
         return Trunk.VMAP if spent[Trunk.VMAP] < 0.9 * spent[Trunk.LOOP] else Trunk.LOOP
+
+
+def _check_reached(outputs: Sequence[Tensor], shared: Sequence[Tensor]) -> None:
+    """Raise ConfigError where no shared parameter lies below the features."""
+    below = {id(leaf) for leaf in leaves(outputs)}
+    if not any(id(p) in below or not p.is_leaf for p in shared):
+        raise ConfigError(
+            Problem(
+                "Gradients are compared at parameters that the shared features depend on",
+                "they depend on none of those given as 'shared'",
+                "pass the trunk's parameters, of the very module that made the features",
+            )
+        )
 
 
 def _now(tensor: Tensor) -> float:
