@@ -104,7 +104,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
+            size = _cohort_size(len(members)) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))
@@ -136,6 +136,13 @@ def variant_of(run: Run, prepared: Prepared) -> Variant:
     from sharewise.study.space import applied
 
     return applied(prepared.variants[run.arm], run.params)
+
+
+def _cohort_size(n: int) -> int:
+    """Members of each of the cohorts that `n` like runs make: two cohorts of like size from eight runs on, so that two
+    workers share them, one below, as a small cohort costs nearly what a larger one does, and never over `COHORT`."""
+    parts = max(min(2, n // 4), -(-n // COHORT), 1)
+    return -(-n // parts)
 
 
 def layout(run: Run, prepared: Prepared) -> list[Task]:
