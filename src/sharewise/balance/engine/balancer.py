@@ -349,7 +349,8 @@ class Balancer(nn.Module):
 
     def _cotangents(self, task: TaskLosses, slopes: Tensor, copies: Copies, own: bool) -> list[Tensor]:
         if own:
-            task.backward(slopes)
+            plain = self.scaling is None and task.whole and task.stacked is None
+            task.backward(None if plain else slopes)
             if all(leaf.grad is None for leaf in copies.leaves) and bool(task.present.any()):
                 raise ConfigError(gradients.UNREAD)
             return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in copies.leaves]
