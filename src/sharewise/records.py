@@ -191,6 +191,7 @@ class RunRecord:
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
     where a model has one task. `source` is the run whose weights this one started from, None where it started afresh.
     `standings` are the best relative validation losses up to each pause at which trials of a group were compared.
+    `lookahead` (T, T), where its steps were looked at, is the share by which a step on task j lowered task k's loss.
     """
 
     run_id: str
@@ -216,6 +217,7 @@ class RunRecord:
     balance: BalanceRecord | None = None
     source: str | None = None
     standings: tuple[float | None, ...] = ()
+    lookahead: tuple[Series, ...] = ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------
@@ -590,6 +592,7 @@ class GroupingRecord:
     plans: tuple[Forecast, ...]
     runner_up: Forecast | None
     reason: str
+    suggested: tuple[Series, ...] = ()
 
 
 @dataclass(frozen=True)

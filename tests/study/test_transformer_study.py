@@ -65,11 +65,12 @@ def sentences(n: int = 200, seed: int = 0) -> pa.Table:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("train", ["none", "1", "lora"])
+@pytest.mark.parametrize("train", ["none", "1", "lora", "lora per task"])
 def test_tags_by_a_transformer(train: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHAREWISE_CACHE", str(tmp_path / "cache"))
     model = tiny_bert(tmp_path / "model")
-    how = {"name": "transformer", "model": model, "train": train, "rank": 2, "subwords": "mean"}
+    how = {"name": "transformer", "model": model, "train": train.split()[0], "rank": 2, "subwords": "mean"}
+    how["per_task"] = "per task" in train
     study = Study(
         sentences(),
         tasks=[{"name": "tags", "kind": "token_tagging"}, {"name": "wet", "kind": "binary"}],

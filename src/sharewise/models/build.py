@@ -124,9 +124,10 @@ class GroupModel(nn.Module):
             "slots": [asdict(slot) for slot in slots],
         }
         # Which column comes from which input is known where a task reads only some of them.
-        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in encoder.items() if k not in _OURS})
-        reads = [slot.reads for slot in self.slots]
-        self.views = Views(encoder["columns"], reads) if any(reads) else None
+        said = _with_slots(encoder, len(slots))
+        self.encoder = encoders.CATALOGUE.build(kind, **{k: v for k, v in said.items() if k not in _OURS})
+        reads, apart = [slot.reads for slot in self.slots], self.encoder.per_task and len(slots) > 1
+        self.views = Views(encoder.get("columns", {}), reads, apart) if any(reads) or apart else None
         layers = {"at_layer": [slot.at_layer for slot in slots]} if any(slot.at_layer for slot in slots) else {}
         self.sharing: Sharing = sharing.CATALOGUE.build(
             architecture.name, n_in=self.encoder.n_out, n_slots=len(slots), **{**architecture.params, **layers}
@@ -139,7 +140,8 @@ class GroupModel(nn.Module):
                 continue
             # A nested slot is a block of its own: it waits for its parent.
             alone = (slot.parent, i, *slot.under) if slot.parent >= 0 else ()
-            key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, slot.reads, alone)
+            reads_of = () if apart else slot.reads
+            key = (slot.head, slot.n_outputs, slot.n_targets, slot.family >= 0, reads_of, alone)
             keys.setdefault(key, []).append(i)
         for (name, width, _, in_family, _, alone), members in keys.items():
             numbers = {f: n for n, f in enumerate(sorted({self.slots[i].family for i in members}))}
@@ -185,11 +187,12 @@ class GroupModel(nn.Module):
         where tasks see V views of the inputs."""
         if self.views is None:
             return self.sharing.shared(self._encoded(inputs, dropout), dropout)
-        seen = [self._encoded(self.views.seen(inputs, v), dropout) for v in range(len(self.views))]
+        seen = [self._encoded(self.views.seen(inputs, v), dropout, v) for v in range(len(self.views))]
         return self.sharing.shared(torch.cat(seen, dim=-2), dropout)
 
-    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout) -> Tensor:
-        x: Tensor = self.encoder(inputs, dropout)
+    def _encoded(self, inputs: Inputs[Tensor], dropout: Dropout, view: int = 0) -> Tensor:
+        """Features of one view's inputs, those of the view's slot where the encoder has parts of its own for each."""
+        x = self.encoder.of_slot(view, inputs, dropout) if self.encoder.per_task else self.encoder(inputs, dropout)
         n_rows = _n_rows(inputs)
         tagged = x.shape[1] == n_rows or any(head.per_token for _, head in self.block_heads)
         return x if tagged else x[:, :n_rows]
@@ -197,12 +200,15 @@ class GroupModel(nn.Module):
     def outputs(self, z: Tensor, dropout: Dropout = OFF) -> list[Tensor]:
         """Raw outputs of every block, (M, S_block, B, C), from z (M, B, Z) or one copy per slot (M, S, B, Z)."""
         features = self.sharing.branch(z, dropout)
+        apart = self.views is not None and self.views.apart
+        if self.views is not None and apart:
+            features = self.views.slots_apart(features)
         made = []
         for members, head in self.block_heads:
             mine = features
             if features.dim() == 4 and len(members) != len(self.slots):
                 mine = features[:, list(members)]
-            if self.views is not None:
+            if self.views is not None and not apart:
                 mine = self.views.rows_of(mine, members[0])
             made.append(head(mine))
         for block, nested, above, position in self.nested:
@@ -254,6 +260,18 @@ class GroupModel(nn.Module):
             return codes
         sure = torch.softmax(outputs, dim=-1).gather(-1, predicted.long().unsqueeze(-1)).squeeze(-1)
         return torch.stack([codes, F.pad(sure * there, (0, width - length))], dim=-1)
+
+
+def _with_slots(encoder: Mapping[str, Any], n_slots: int) -> dict[str, Any]:
+    """An encoder's configuration, parts of which tasks have their own told how many slots there are."""
+
+    def placed_(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {**part, "n_slots": n_slots} if part.get("per_task") else dict(part)
+
+    made = placed_(encoder)
+    if "parts" in made:
+        made["parts"] = [placed_(part) for part in made["parts"]]
+    return made
 
 
 def _n_rows(inputs: Inputs[Tensor]) -> int:

@@ -16,14 +16,16 @@ Columns = Mapping[str, Mapping[str, Sequence[int]]]
 class Views(nn.Module):
     """The distinct sets of inputs that a group's slots read, and the batch as each of them sees it.
 
-    An input that is not read is as a missing one: 0 in the common blocks, absent (0 in `present`) in its own. Views
+    With `apart` every slot has a view of its own, since the encoder makes features of its own for it. An input that is
+    not read is as a missing one: 0 in the common blocks, absent (0 in `present`) in its own. Views
     lie one after the other on the rows' axis, so that whatever reads rows reads views too.
     """
 
-    def __init__(self, columns: Columns, reads: Sequence[Sequence[str]]) -> None:
+    def __init__(self, columns: Columns, reads: Sequence[Sequence[str]], apart: bool = False) -> None:
         super().__init__()
-        self.sets = list(dict.fromkeys(tuple(r) for r in reads))
-        self.of_slot = [self.sets.index(tuple(r)) for r in reads]
+        self.apart = apart
+        self.sets = [tuple(r) for r in reads] if apart else list(dict.fromkeys(tuple(r) for r in reads))
+        self.of_slot = list(range(len(self.sets))) if apart else [self.sets.index(tuple(r)) for r in reads]
         widths: dict[str, int] = {}
         for blocks in columns.values():
             for block, positions in blocks.items():
@@ -53,3 +55,11 @@ class Views(nn.Module):
         size = features.shape[-2] // len(self)
         start = self.of_slot[slot] * size
         return features[..., start : start + size, :]
+
+    def slots_apart(self, features: Tensor) -> Tensor:
+        """What every slot reads of its own view, (M, S, B, D), from all views' (M, S B, D) or (M, S, S B, D)."""
+        n = len(self)
+        if features.dim() == 3:
+            m, rows, d = features.shape
+            return features.view(m, n, rows // n, d)
+        return torch.stack([self.rows_of(features[:, s], s) for s in range(n)], dim=1)

@@ -34,6 +34,7 @@ from sharewise.records import (
     write_atomic,
 )
 from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
+from sharewise.study.estimate import Clock, about
 from sharewise.study.judge import judge
 from sharewise.study.posterior import beliefs
 from sharewise.study.prepare import Prepared
@@ -77,14 +78,18 @@ def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Desi
     limits = constraints(tasks.names, said.together, said.apart, _most_models(said, design, prepared))
     n = len(tasks)
     cost = sampling.share(n, said.runs or sampling.most_runs(n))
-    if grouping.CATALOGUE.load(said.method).needs_pairs:
+    method = grouping.CATALOGUE.load(said.method)
+    groups: tuple[Numbers, ...]
+    if not method.measures_groups:
+        groups = joint(design, tasks) if method.joint_run else ()
+    elif method.needs_pairs:
         groups = sampling.pairs(n)
         if len(groups) > cost.groups:
             needed = cost.total - cost.groups + len(groups)
             raise ConfigError(sampling.too_few_for_pairs(n, cost.total, needed))
     else:
         groups = sampling.sample_groups(n, cost.groups, design.record.seed)
-    groups = tuple(g for g in groups if limits.allows(g))
+    groups = tuple(g for g in groups if limits.allows(g) or method.joint_run)
     record = SearchDesign(
         method=said.method,
         groups=tuple(tuple(tasks.names[t] for t in g) for g in groups),
@@ -99,6 +104,12 @@ def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Desi
     a_plan = design.budget.trials + design.budget.selection_runs - 1
     planned = design.record.planned_runs + len(groups) + cost.plans * a_plan
     return replace(design, record=replace(design.record, search=record, planned_runs=planned))
+
+
+def joint(design: Design, tasks: TaskSet) -> tuple[Numbers, ...]:
+    """The groups of the candidate that shares as much as can be, by task numbers."""
+    shared = [[t for t in g.tasks if t in tasks.names] for g in design.arm("together").plan.groups]
+    return tuple(tuple(sorted(tasks.index(t) for t in g)) for g in shared if len(g) > 1)
 
 
 def _most_models(said: SearchSection, design: Design, prepared: Prepared) -> int | None:
@@ -128,21 +139,41 @@ def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
     return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
 
 
-def announce(design: Design, prepared: Prepared, n_workers: int) -> str:
-    """What the search will cost, in runs and minutes."""
-    from sharewise.study.work import cost
-
+def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
+    """What the search will cost, in runs and minutes: sampled groups once each, then every trial of the plans found."""
+    design = conductor.design
     record = design.record.search
     assert record is not None
-    runs = [sampled(design, i, tasks, 0) for i, tasks in enumerate(record.groups)]
-    seconds = sum(cost(replace(run, key=""), prepared) for run in runs)
-    per_plan = seconds / max(len(runs), 1) * (design.budget.trials + design.budget.selection_runs - 1)
-    minutes = (seconds + per_plan * record.plan_models) / n_workers / 60
-    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
+    runs = sampled_runs(conductor, record, 0)
+    shared = conductor.plan_units(conductor.tuning([design.arm("together")]))
+    # A found plan's models hold fewer tasks than the one that holds all; they are counted as if they held as many.
+    a_run = clock.of(shared) / max(sum(len(unit.runs) for unit in shared), 1)
+    plans = record.plan_models * (design.budget.trials + design.budget.selection_runs - 1)
+    minutes = clock.minutes(conductor.plan_units(runs), n_workers) + plans * a_run / n_workers / 60
+    first = f"{len(runs)} sampled group{'s' if len(runs) != 1 else ''}"
+    if not runs or _looks(record):
+        first = "one joint run" if runs else "no group of its own"
+    most = about(minutes)
     return (
-        f"Search for a plan ({record.method}): {len(record.groups)} sampled groups, then up to {record.plan_models} "
-        f"models for the plans found ({record.models} models in all with each task alone), {about}."
+        f"Search for a plan ({record.method}): {first}, then up to {record.plan_models} models for the plans found, "
+        f"{plans} runs of them ({record.models} models in all with each task alone), "
+        f"{most if most.startswith('under') else most.replace('about', 'at most')}."
     )
+
+
+def _looks(record: SearchDesign) -> bool:
+    return bool(grouping.CATALOGUE.load(record.method).joint_run)
+
+
+def sampled_runs(conductor: Conductor, record: SearchDesign, trial: int) -> list[Run]:
+    """The runs of the sampled groups, or the joint run that is looked at."""
+    return [
+        replace(
+            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, 0).group, trial, i),
+            look_ahead=_looks(record),
+        )
+        for i, tasks in enumerate(record.groups)
+    ]
 
 
 def sampled(design: Design, number: int, tasks: tuple[str, ...], trial: int) -> Run:
@@ -167,6 +198,8 @@ class PlanSearch:
         self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
         self._fitted: tuple[Affinity, int, np.ndarray] | None = None
         """The method, the common trial and how far each task alone is behind, once groups were measured."""
+        self.scores: np.ndarray | None = None
+        """Scores of pairs (K, K) that suggested plans, where no group was measured."""
 
     def carry_out(
         self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]
@@ -182,11 +215,14 @@ class PlanSearch:
             method: Affinity = grouping.CATALOGUE.build(self.record.method)
             trial = self._common_trial()
             pool.carry_out(self.conductor.plan_units(self._sampled(trial)), progress)
-            measured = self._measured(trial)
-            estimate = method.fit(measured, self._hints(trial))
+            measured = self._measured(trial) if method.measures_groups else Measured.of([], len(self.tasks))
+            hints = self._hints(trial) if method.measures_groups else self._scores(method, trial)
+            estimate = method.fit(measured, hints)
             self._fitted = method, trial, behind
-            against_best = replace(estimate, intercept=estimate.intercept - behind)
-            found = self._find(method, against_best, self.limits)
+            self.scores = None if method.measures_groups else hints
+            # Scores have no unit, so that what a task alone is behind cannot be set against them.
+            against = replace(estimate, intercept=estimate.intercept - behind) if self.scores is None else estimate
+            found = self._find(method, against, self.limits)
         self._say(found)
         arms = tuple(self._arm(name, p) for name, p in zip(FOUND, found.proposals, strict=False))
         directory = self.conductor.directory
@@ -243,6 +279,8 @@ class PlanSearch:
         best = found.proposals[0]
         sizes = ", ".join(str(len(g)) for g in sorted(best.shared, key=len, reverse=True))
         said = f"{best.gain:+.2f} margins a task, standard error {best.sd:.2f}"
+        if self.scores is not None:
+            said = f"suggested by {self.record.method} scores: a hypothesis, no measured gain"
         self.log(f"Found {len(found.proposals)} plans to try; the best shares groups of {sizes} tasks ({said}).")
 
     # --- what is known already ----------------------------------------------------------------------------
@@ -299,11 +337,26 @@ class PlanSearch:
 
     def _sampled(self, trial: int) -> list[Run]:
         """The runs of the sampled groups."""
-        conductor = self.conductor
-        return [
-            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, trial).group, trial, i)
-            for i, tasks in enumerate(self.record.groups)
-        ]
+        return sampled_runs(self.conductor, self.record, trial)
+
+    def _scores(self, method: Affinity, trial: int) -> np.ndarray:
+        """What suggests plans where no group is measured, (K, K), row k the task that is helped; nan where two tasks
+        never met: gradient cosines of the candidate that shares all, or what the joint run's own steps did."""
+        conductor, names = self.conductor, self.tasks.names
+        made = np.full((len(names), len(names)), np.nan)
+        if method.joint_run:
+            records = [read_record(conductor.directory, run) for run in self._sampled(trial)]
+            tables = [(record.tasks, record.lookahead) for record in records]
+        else:
+            shared = [run for run in conductor.tuning([conductor.design.arm("together")]) if run.trial == trial]
+            found = [read_record(conductor.directory, run) for run in shared]
+            tables = [(r.tasks, r.balance.cosines) for r in found if r.balance is not None]
+        for tasks, table in tables:
+            for i, row in enumerate(table):
+                for j, value in enumerate(row):
+                    if i != j and value is not None and tasks[i] in names and tasks[j] in names:
+                        made[names.index(tasks[i]), names.index(tasks[j])] = value
+        return made
 
     def _measured(self, trial: int) -> Measured:
         """Gains of the sampled groups, and of every group of a candidate that was tuned with the same trial."""
@@ -378,6 +431,7 @@ class PlanSearch:
             plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, found.proposals, strict=False)),
             runner_up=None if found.runner_up is None else self._forecast("runner-up", found.runner_up),
             reason=found.reason,
+            suggested=() if self.scores is None else _table(self.scores),
         )
 
     def _forecast(self, name: str, proposal: Proposal) -> Forecast:
@@ -395,6 +449,10 @@ def _likeness(one: tuple[np.ndarray, np.ndarray] | None, other: tuple[np.ndarray
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     scale = np.outer(np.sqrt((x**2).sum(axis=0)), np.sqrt((y**2).sum(axis=0)))
     return float(np.max(np.abs(x.T @ y) / np.where(scale > 0, scale, np.inf)))
+
+
+def _table(scores: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(float(f"{v:.4g}") if np.isfinite(v) else None for v in row) for row in scores)
 
 
 def _rounded(values: np.ndarray) -> tuple[tuple[float, ...], ...]:

@@ -17,9 +17,12 @@ OFF = "off"
 class SearchSection(Section):
     """A search for the plan that serves every task best; on from three tasks, unless it is `off`."""
 
-    method: Literal["surrogate", "higher_order", "off"] = Field(
+    method: Literal["surrogate", "higher_order", "cosine", "lookahead", "off"] = Field(
         default="surrogate",
-        description="surrogate: gains of a sample of overlapping groups; higher_order: of every pair of tasks.",
+        description=(
+            "surrogate: gains of a sample of overlapping groups; higher_order: of every pair of tasks; cosine, "
+            "lookahead: no group is measured, gradients of one joint run suggest what to train."
+        ),
     )
     runs: Whole | None = Field(
         default=None, ge=1, description="Models trained for it, each task alone included; 3 T + 20 for T tasks."

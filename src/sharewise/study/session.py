@@ -21,8 +21,10 @@ from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import architectures, balancing, challenge, judge, search, shareable, trials
 from sharewise.study import prepare as preparing
+from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
+from sharewise.study.estimate import Clock, about
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
@@ -251,17 +253,18 @@ class Session:
 
     def _announce(self, design: Design, conductor: Conductor) -> None:
         """Say what will be done before doing it, with a rough time."""
-        units = conductor.plan_units(conductor.tuning())
-        tuning = sum(unit.cost for unit in units)
-        share = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
-        minutes = tuning * (1 + share) / max(min(self.workers, len(units)), 1) / 60
+        units, clock = conductor.plan_units(conductor.tuning()), Clock(conductor.prepared, self.directory)
+        later = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
+        spent = SPENT.get(design.tuning.get("pruner", "none"), 1.0)
+        minutes = clock.minutes(units, self.workers) * (spent + later)
         n = len(design.record.tasks)
-        about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
-        self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
+        self.log(
+            f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}."
+        )
         if design.record.search is not None:
-            self.log(search.announce(design, conductor.prepared, self.workers))
+            self.log(search.announce(conductor, clock, self.workers))
 
     # --- after the last run -------------------------------------------------------------------------------
 

@@ -60,6 +60,8 @@ class Run:
     params: dict[str, Any]
     key: str
     source: str | None = None
+    look_ahead: bool = False
+    """Whether some of its steps are looked at for what each task's does to the others."""
 
     @property
     def run_id(self) -> str:
@@ -104,7 +106,7 @@ def units(runs: Iterable[Run], prepared: Prepared) -> list[Unit]:
     small: dict[str, list[Run]] = {}
     for key, members in packs.items():
         if key[0] == "neural":
-            size = min(COHORT, max(4, -(-len(members) // 2))) if stackable(prepared.encoder) else 1
+            size = _cohort_size(len(members)) if stackable(prepared.encoder) else 1
             for start in range(0, len(members), size):
                 part = tuple(members[start : start + size])
                 made.append(Unit(part, sum(cost(run, prepared) for run in part)))
@@ -127,8 +129,8 @@ def stack_of(run: Run, prepared: Prepared) -> tuple[Any, ...]:
     choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
     # A task alone has nothing to balance: what else a trial varies is in the choice and the recipe.
     trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
-    started = run.source is not None
-    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, started
+    own = (run.source is not None, run.group.tasks if run.look_ahead else ())
+    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, own
 
 
 def variant_of(run: Run, prepared: Prepared) -> Variant:
@@ -136,6 +138,13 @@ def variant_of(run: Run, prepared: Prepared) -> Variant:
     from sharewise.study.space import applied
 
     return applied(prepared.variants[run.arm], run.params)
+
+
+def _cohort_size(n: int) -> int:
+    """Members of each of the cohorts that `n` like runs make: two cohorts of like size from eight runs on, so that two
+    workers share them, one below, as a small cohort costs nearly what a larger one does, and never over `COHORT`."""
+    parts = max(min(2, n // 4), -(-n // COHORT), 1)
+    return -(-n // parts)
 
 
 def layout(run: Run, prepared: Prepared) -> list[Task]:
@@ -242,6 +251,8 @@ def _cohort(
     runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
 ) -> None:
     cohort = members_of(runs, prepared, directory)
+    if runs[0].look_ahead:
+        cohort.look_ahead()
     results = cohort.fit(_parts(runs[0]), progress)
     written([(run, result, ()) for run, result in zip(runs, results, strict=True)], cohort.model, prepared, directory)
 
@@ -289,6 +300,7 @@ def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, d
             seconds=result.seconds,
             balance=result.balance,
             standings=standings,
+            lookahead=result.lookahead,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}

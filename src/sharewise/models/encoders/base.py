@@ -21,9 +21,16 @@ class Encoder(StackedModule, ABC):
     n_out: int
     stacks: bool = True
     cells: int = 0
+    per_task: bool = False
+    """Whether every task slot has parameters of its own, and so features of its own (`of_slot`)."""
     token_block: str | None = None
     """The block whose tokens have features of their own behind those of the rows, (M, B + L B, `n_out`)."""
 
     @abstractmethod
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
         """Features of a batch; what an encoder varies in training it draws from the step of `dropout`."""
+
+    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        """Features of a batch as the task in `slot` has them; `forward` where tasks have none of their own."""
+        made: Tensor = self(inputs, dropout)
+        return made

@@ -48,6 +48,9 @@ class Mixed(Encoder):
         self.fusion, self.n_heads, self.width = fusion, n_heads, width
         made = [_built(part) for part in parts]
         self.parts = nn.ModuleList(made)
+        # The same in a plain list: a ModuleList forgets their type.
+        self._encoders = made
+        self.per_task = any(part.per_task for part in made)
         self.columns = [part.get("present") for part in parts]
         self.stacks = all(part.stacks for part in made)
         self.cells = sum(max(part.cells, part.n_out) for part in made)
@@ -73,9 +76,15 @@ class Mixed(Encoder):
             self.attention.extend(Linear(width, width) for _ in range(4))
 
     def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        return self._fused([part(inputs, dropout) for part in self.parts], inputs)
+
+    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        return self._fused([part.of_slot(slot, inputs, dropout) for part in self._encoders], inputs)
+
+    def _fused(self, parts: Sequence[Tensor], inputs: Inputs[Tensor]) -> Tensor:
+        """The parts' features, absent where a row lacks them, as one vector."""
         made = []
-        for i, part in enumerate(self.parts):
-            h = part(inputs, dropout)
+        for i, h in enumerate(parts):
             if len(self.projections):
                 h = self.projections[i](h)
             column = self.columns[i]

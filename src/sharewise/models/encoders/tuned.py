@@ -49,8 +49,11 @@ def adapted(network: nn.Module, train: str, rank: int, extra: str) -> nn.Module:
     return made.eval()
 
 
-def declare(module: StackedModule, network: nn.Module, train: str) -> dict[str, str]:
-    """Declare what is trained of `network` on `module`, starting from what it is; own name to the network's name."""
+def declare(module: StackedModule, network: nn.Module, train: str, n_slots: int = 0) -> dict[str, str]:
+    """Declare what is trained of `network` on `module`, starting from what it is; own name to the network's name. With
+    `n_slots` every task slot has LoRA's matrices of its own; raises ValueError where something else is trained."""
+    if n_slots and train != "lora":
+        raise ValueError(f"Tasks have parts of their own by LoRA; however, train is {train}.")
     names: dict[str, str] = {}
     for name in trained(network, train):
         parameter = network.get_parameter(name)
@@ -59,13 +62,18 @@ def declare(module: StackedModule, network: nn.Module, train: str) -> dict[str, 
             law = ZERO if "lora_B" in name else kaiming(parameter.shape[1])
         own = name.replace(".", "/")
         names[own] = name
-        module.declare(own, parameter.shape, law, rate=LORA_RATE if train == "lora" else RATE)
+        shape = (n_slots, *parameter.shape) if n_slots else parameter.shape
+        module.declare(own, shape, law, per_slot=bool(n_slots), rate=LORA_RATE if train == "lora" else RATE)
     return names
 
 
-def of_member(module: StackedModule, network: nn.Module, names: Mapping[str, str], m: int) -> Callable[..., Any]:
-    """The network with member m's parameters in place of those that are trained."""
+def of_member(
+    module: StackedModule, network: nn.Module, names: Mapping[str, str], m: int, slot: int | None
+) -> Callable[..., Any]:
+    """The network with member m's parameters in place of those that are trained; of `slot` where each has its own."""
     mine = {name: module.get_parameter(own)[m] for own, name in names.items()}
+    if slot is not None:
+        mine = {name: value[slot] for name, value in mine.items()}
 
     def call(**given: Tensor) -> Any:
         return torch.func.functional_call(network, mine, (), given)

@@ -27,8 +27,9 @@ class Backbone(Reading):
 
     `side` of the pixels that it is given (0: its own), `shape` (height, width, channels) of raw pixel arrays that are
     not square; `unreadable` pictures stop the study (refuse) or count as missing (skip). `train`: none (frozen, its
-    features computed once), all, lora (of `rank`), or the number of its upper layers that are trained; training
-    pictures are then moved by up to `shift` pixels and with `flip` mirrored.
+    features computed once), all, lora (of `rank`; with `per_task` every task has matrices of its own), or the number
+    of its upper layers that are trained; training pictures are then moved by up to `shift` pixels and with `flip`
+    mirrored.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Backbone(Reading):
     unreadable: Literal["refuse", "skip"] = "refuse"
     train: str | int = FROZEN
     rank: int = 8
+    per_task: bool = False
     shift: int = 0
     flip: bool = False
 
@@ -45,6 +47,9 @@ class Backbone(Reading):
         if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= found.layers):
             rule = f"'train' of a vision backbone is none, all, lora or a number of its {found.layers} layers"
             raise DataError(Problem(rule, f"it is {train}"))
+        if self.per_task and train != "lora":
+            fact = f"train is {train}"
+            raise DataError(Problem("Tasks have parts of a network of their own by LoRA", fact, "Write train: lora"))
         if train == FROZEN and (self.shift or self.flip):
             rule = "Pictures are moved and mirrored where a network is trained on them"
             raise DataError(Problem(rule, "train is none", "Remove shift and flip, or set train"))
@@ -67,7 +72,8 @@ class Backbone(Reading):
         said = (str(found.folder), found.digest, found.width, self.side or found.side, self.unreadable == "skip", raw)
         if str(self.train) == FROZEN:
             return BackboneEncoder(name, (name,), *said)
-        return TunedBackboneEncoder(name, (name,), *said, str(self.train), self.rank, self.shift, self.flip)
+        how = (str(self.train), self.rank, self.shift, self.flip, self.per_task)
+        return TunedBackboneEncoder(name, (name,), *said, *how)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class TunedBackboneEncoder(BlockEncoder):
     rank: int
     shift: int
     flip: bool
+    per_task: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -55,6 +56,7 @@ class TunedBackboneEncoder(BlockEncoder):
             "rank": self.rank,
             "shift": self.shift,
             "flip": self.flip,
+            "per_task": self.per_task,
         }
 
 

@@ -42,6 +42,7 @@ class SentenceTransformerEncoder(BlockEncoder):
     rank: int
     subwords: str
     length: int
+    per_task: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -76,4 +77,5 @@ class SentenceTransformerEncoder(BlockEncoder):
             "subwords": self.subwords,
             "train": self.train,
             "rank": self.rank,
+            "per_task": self.per_task,
         }

@@ -26,15 +26,17 @@ LEAST_TOKENS = 8
 class Transformer(Reading):
     """A model of the Hugging Face library: a folder, or a name on the hub.
 
-    `train`: none (frozen, its features computed once), all, lora, or the number of its upper layers that are trained.
-    It reads `max_tokens` of a text; sentences of tokens that are longer are read in windows of so many, and a word by
-    its first sub-word or their mean (`subwords`).
+    `train`: none (frozen, its features computed once), all, lora (of `rank`; with `per_task` every task of a model has
+    matrices of its own, at a pass each), or the number of its upper layers that are trained. It reads `max_tokens` of
+    a text; sentences of tokens that are longer are read in windows of so many, and a word by its first sub-word or
+    their mean (`subwords`).
     """
 
     model: str
     train: str | int = FROZEN
     max_tokens: int = 256
     rank: int = 8
+    per_task: bool = False
     subwords: str | None = None
 
     def check(self) -> None:
@@ -58,6 +60,9 @@ class Transformer(Reading):
         if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= backbone.layers):
             rule = f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers"
             raise DataError(Problem(rule, f"it is {train}"))
+        if self.per_task and train != "lora":
+            fact = f"train is {train}"
+            raise DataError(Problem("Tasks have parts of a network of their own by LoRA", fact, "Write train: lora"))
         if train == "lora":
             locate.need("peft", "text")
 
@@ -65,7 +70,7 @@ class Transformer(Reading):
         self.check()
         backbone, train = locate.backbone(self.model), str(self.train)
         tokens = min(self.max_tokens, backbone.positions)
-        said = (str(backbone.folder), backbone.digest, backbone.width, tokens, train, self.rank)
+        said = (str(backbone.folder), backbone.digest, backbone.width, tokens, train, self.rank, self.per_task)
         return TransformerEncoder(name, tuple(n for n, _ in columns), *said)
 
     def fit_sentences(self, name: str, column: pa.ChunkedArray, rows: Rows) -> SentenceTransformerEncoder:
@@ -84,6 +89,7 @@ class Transformer(Reading):
             rank=self.rank,
             subwords=self.subwords or SUBWORDS[0],
             length=max(min(most, tags.LONGEST), 1),
+            per_task=self.per_task,
         )
 
 
@@ -94,6 +100,7 @@ class Embedded(Reading):
     train: str | int = FROZEN
     max_tokens: int = 256
     rank: int = 8
+    per_task: bool = False
     subwords: str | None = None
 
     def check(self) -> None:
@@ -111,7 +118,8 @@ class Embedded(Reading):
         return self._whole().fit_sentences(name, column, rows)
 
     def _whole(self) -> Transformer:
-        return Transformer(str(locate.embedded()), self.train, self.max_tokens, self.rank, self.subwords)
+        where = str(locate.embedded())
+        return Transformer(where, self.train, self.max_tokens, self.rank, self.per_task, self.subwords)
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ class TransformerEncoder(BlockEncoder):
     max_tokens: int
     train: str
     rank: int
+    per_task: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -153,4 +162,5 @@ class TransformerEncoder(BlockEncoder):
             "n_out": self.size,
             "train": self.train,
             "rank": self.rank,
+            "per_task": self.per_task,
         }
