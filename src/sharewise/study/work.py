@@ -322,7 +322,7 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     rows = prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train")
     record = replace(_record(run, run.kind), n_train_rows=len(rows))
     try:
-        model = kind.fit_group(tasks, _group_data(run, prepared), run.params, run.seed)
+        model = kind.fit_group(tasks, group_data(run, prepared), run.params, run.seed)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
         _write(failed, {}, {}, prepared, directory)
@@ -342,7 +342,7 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     _write(record, predictions, files, prepared, directory)
 
 
-def _group_data(run: Run, prepared: Prepared) -> GroupData:
+def group_data(run: Run, prepared: Prepared) -> GroupData:
     """The columns of the run's tasks, and the units of those that are numbers."""
     from sharewise.study.inputs import seen_by
 
