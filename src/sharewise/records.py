@@ -191,6 +191,7 @@ class RunRecord:
     and test predictions lie in `predictions`, an .npz file beside the record. `balance` is what balancing did, None
     where a model has one task. `source` is the run whose weights this one started from, None where it started afresh.
     `standings` are the best relative validation losses up to each pause at which trials of a group were compared.
+    `lookahead` (T, T), where its steps were looked at, is the share by which a step on task j lowered task k's loss.
     """
 
     run_id: str
@@ -216,6 +217,7 @@ class RunRecord:
     balance: BalanceRecord | None = None
     source: str | None = None
     standings: tuple[float | None, ...] = ()
+    lookahead: tuple[Series, ...] = ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------
@@ -540,12 +542,23 @@ class MetricFacts:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Milliseconds on the machine that froze a design, of one row: to read it, to answer it by one model of all tasks,
+    and by the mean of the models of single tasks."""
+
+    read: float
+    whole: float
+    alone: float
+
+
+@dataclass(frozen=True)
 class SearchDesign:
     """How plans are searched for, frozen with the design.
 
     `groups` are the sampled groups that are trained once each, `plan_models` the models kept for found plans,
     `models` all models of the search with each task alone and all together; `risk` is the price of a certain harm in
-    margins. `together`, `apart` and `max_models` constrain the plans.
+    margins. `together`, `apart` and `max_models` constrain the plans; `latency` is what a limit in milliseconds was set
+    against.
     """
 
     method: str
@@ -557,6 +570,7 @@ class SearchDesign:
     together: tuple[tuple[str, ...], ...] = ()
     apart: tuple[tuple[str, ...], ...] = ()
     max_models: int | None = None
+    latency: Latency | None = None
 
 
 @dataclass(frozen=True)
@@ -590,6 +604,7 @@ class GroupingRecord:
     plans: tuple[Forecast, ...]
     runner_up: Forecast | None
     reason: str
+    suggested: tuple[Series, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,12 @@ def test_cosines_rank_pairs_and_their_absence_is_a_sentence() -> None:
 
 
 def test_every_method_is_in_the_catalogue_and_builds() -> None:
-    assert {type(CATALOGUE.build(name)).__name__ for name in CATALOGUE} == {"Surrogate", "HigherOrder", "Cosine"}
+    assert {type(CATALOGUE.build(name)).__name__ for name in CATALOGUE} == {
+        "Surrogate",
+        "HigherOrder",
+        "Cosine",
+        "Lookahead",
+    }
 
 
 @pytest.mark.parametrize("n_tasks", [3, 5, 6, 7, 12, 40])

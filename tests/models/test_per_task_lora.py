@@ -120,8 +120,8 @@ def test_it_trains_in_a_cohort_of_one(case: Case) -> None:
     rows = np.arange(6)
     data = TrainingData.of(TaskSet(tasks), blocks, targets, {"train": rows, "validation": rows})
     net = GroupModel(case[0], Choice("hard", {"width": 16}), slots_of(tasks))
-    member = Member("m", (0, 1), 0, Tuned(lr=2e-2, weight_decay=0.0, dropout=0.0))
-    result = Cohort([member], net, data, Recipe(epochs=1, min_steps=40, batch_size=6, patience=99)).fit(())[0]
+    member = Member("m", (0, 1), 0, Tuned(lr=4e-2, weight_decay=0.0, dropout=0.0))
+    result = Cohort([member], net, data, Recipe(epochs=1, min_steps=24, batch_size=6, patience=99)).fit(())[0]
     losses = [v for v in result.curves[1].validation_loss if v is not None]
     assert min(losses) < 0.5 * losses[0]
 

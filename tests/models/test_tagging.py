@@ -15,6 +15,7 @@ from sharewise.models.build import GroupModel, slots_of
 from sharewise.models.heads.tagging import Spans, Tagging
 from sharewise.models.stacked import Stack
 from sharewise.plan import Choice
+from sharewise.tables import tags
 from sharewise.tasks import Task, TaskKind, TaskSet
 from sharewise.training.cohort import Cohort, Member
 from sharewise.training.data import TrainingData
@@ -179,3 +180,17 @@ def test_a_tag_comes_with_its_own_probability() -> None:
         torch.testing.assert_close(sure[slot][..., :length, 1][there[..., :length]], expected[there[..., :length]])
         assert (sure[slot][..., 1][~there] == 0).all()
     assert torch.equal(sure[2], plain[2])
+
+
+def test_long_sentences_are_not_copied_when_they_are_cut() -> None:
+    block = np.zeros((6, 700, 3), np.int32)
+    block[:, :5] = 1
+    block[2] = 1
+    cut = tags.shortened(Inputs({"tokens:words": block}))
+    values = np.zeros((6, 7), np.float32)
+    targets = Targets(values, np.ones((6, 7), bool), (slice(0, 7),))
+    data = TrainingData.of(TaskSet(TASKS[:1]), cut, targets, {"train": np.arange(6)})
+    assert np.shares_memory(data.inputs["tokens:words"].numpy(), block)
+    rows = torch.tensor([[0, 4], [1, 5]])
+    assert data.gather(rows)["tokens:words"].shape == (2, 2, 5, 3)
+    assert data.gather(rows + torch.tensor([[0, 0], [1, 0]]))["tokens:words"].shape == (2, 2, tags.LONGEST, 3)

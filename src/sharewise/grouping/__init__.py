@@ -15,5 +15,6 @@ CATALOGUE: Catalogue[Affinity] = Catalogue(
         "surrogate": "sharewise.grouping.surrogate:Surrogate",
         "higher_order": "sharewise.grouping.higher_order:HigherOrder",
         "cosine": "sharewise.grouping.cosine:Cosine",
+        "lookahead": "sharewise.grouping.lookahead:Lookahead",
     },
 )

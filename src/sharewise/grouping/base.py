@@ -88,6 +88,8 @@ class Affinity(ABC):
 
     measures_groups: bool = True
     """Whether it learns from trained groups; if not, from what the joint run recorded."""
+    joint_run: bool = False
+    """Whether it needs a joint run of its own, whose steps are looked at."""
     needs_pairs: bool = False
     """Whether every pair of tasks must have been trained."""
 

@@ -20,7 +20,8 @@ class Cosine(Affinity):
 
     def fit(self, measured: Measured, hints: Floats | None = None) -> Estimate:
         """See `Affinity.fit`; raises ConfigError where no cosines were recorded."""
-        if hints is None or not np.isfinite(hints).any():
+        made = suggested(hints)
+        if made is None:
             raise ConfigError(
                 Problem(
                     "The search by cosine reads the gradient cosines of the joint run",
@@ -28,9 +29,19 @@ class Cosine(Affinity):
                     "balance the joint run by a method that works on task gradients, or search by surrogate",
                 )
             )
-        k_tasks = len(hints)
-        off = ~np.eye(k_tasks, dtype=bool) & np.isfinite(hints)
-        theta = np.zeros((k_tasks, k_tasks))
-        spread = float(hints[off].std())
-        theta[off] = (hints[off] - hints[off].mean()) / (spread if spread > 0 else 1.0)
-        return Estimate(np.zeros(k_tasks), theta, np.zeros((k_tasks, k_tasks + 1, k_tasks + 1)), average=True)
+        return made
+
+
+def suggested(scores: Floats | None) -> Estimate | None:
+    """Scores (K, K) of pairs, row k the task that is helped, as standard deviations above their mean; without unit or
+    error. None where there is no score."""
+    if scores is None:
+        return None
+    k_tasks = len(scores)
+    off = ~np.eye(k_tasks, dtype=bool) & np.isfinite(scores)
+    if not off.any():
+        return None
+    theta = np.zeros((k_tasks, k_tasks))
+    spread = float(scores[off].std())
+    theta[off] = (scores[off] - scores[off].mean()) / (spread if spread > 0 else 1.0)
+    return Estimate(np.zeros(k_tasks), theta, np.zeros((k_tasks, k_tasks + 1, k_tasks + 1)), average=True)

@@ -36,6 +36,8 @@ def affinity(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         "Groups of tasks were trained together, and a model of their gains says who helps whom. These numbers choose "
         "what to train; what is claimed stands in the verdicts."
     )
+    if g.suggested:
+        return _suggestions(g)
     blocks: list[Block] = [*paragraph([_cost(records, g), _answer(g)])]
     if g.helps:
         order = _ordered(g)
@@ -47,6 +49,38 @@ def affinity(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     if g.plans or g.runner_up is not None:
         blocks.append(_plans(g))
     return Section("search", "Who helps whom", lead, tuple(blocks))
+
+
+def _suggestions(g: GroupingRecord) -> Section:
+    """Scores that cost next to nothing: what they suggested, as hypotheses."""
+    n = range(len(g.tasks))
+    known = [(g.suggested[i][j], i, j) for i in n for j in n]
+    ranked = sorted(((v, i, j) for v, i, j in known if v is not None), reverse=True)
+    if g.method == "cosine":
+        # Cosines have no direction: each pair once.
+        ranked = [item for item in ranked if item[1] < item[2]]
+    shown = [*ranked[:PAIRS], *ranked[max(len(ranked) - PAIRS, PAIRS) :]]
+    made = tuple(
+        (
+            Cell(g.tasks[i], kind="task"),
+            Cell(g.tasks[j]),
+            Cell(f"{value:+.3g}", source=f"grouping.json#/suggested/{i}/{j}", kind="count"),
+        )
+        for value, i, j in shown
+    )
+    what = "Cosine of the gradients" if g.method == "cosine" else "Share by which a step on it lowers the task's loss"
+    lead = (
+        "Hypotheses. No group of tasks was trained to measure a gain: the gradients of one joint run suggested which "
+        "plans to train. Such scores have no unit of gain and no error, and on published tables hardly rank real gains."
+    )
+    blocks: list[Block] = [Table("Pairs that score highest and lowest", ("Task", "Partner", what), made, "scroll")]
+    if g.plans:
+        groups = "; ".join(", ".join(group) for group in g.plans[0].groups if len(group) > 1)
+        told = say("suggested", f"They suggested to share: {groups}.", "grouping.json#/plans/0/groups")
+        blocks = [*paragraph([told]), *blocks]
+    elif g.reason:
+        blocks = [*paragraph([say("search answer", g.reason, "grouping.json#/reason")]), *blocks]
+    return Section("search", "Who might help whom", lead, tuple(blocks))
 
 
 def _cost(records: StudyRecords, g: GroupingRecord) -> Sentence:

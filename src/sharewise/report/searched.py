@@ -18,6 +18,14 @@ def origin(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if g is None:
         return None
     for number, plan in enumerate(g.plans):
+        if plan.name == records.confirmed and g.suggested:
+            text = (
+                f"'{plan.name}' was suggested by the {g.method} scores of one joint run: a hypothesis, which only the "
+                "runs of the plan itself, and the test rows, could bear out."
+            )
+            return Sentence(
+                "search suggested", text, (f"grouping.json#/plans/{number}/groups", "grouping.json#/method")
+            )
         if plan.name == records.confirmed:
             text = (
                 f"'{plan.name}' was proposed by the search: {words.plural(g.n_groups, 'group')} of tasks, trained "
@@ -34,7 +42,7 @@ def kinship(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """The clearest help inside the confirmed plan's groups and the clearest harm between them, as the search has it."""
     g = records.grouping
     plan = None if g is None else next((p for p in g.plans if p.name == records.confirmed), None)
-    if g is None or plan is None:
+    if g is None or plan is None or not g.helps:
         return None
     group = {task: number for number, members in enumerate(plan.groups) for task in members}
     pairs = [(k, j) for k in range(len(g.tasks)) for j in range(len(g.tasks)) if k != j]

@@ -6,14 +6,16 @@ the same plans.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sharewise import grouping, metrics
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, Problem
 from sharewise.grouping import design as sampling
 from sharewise.grouping.base import Affinity, Estimate, Measured
 from sharewise.grouping.base import Group as Numbers
@@ -25,6 +27,7 @@ from sharewise.records import (
     Comparison,
     Forecast,
     GroupingRecord,
+    Latency,
     Outcome,
     Phase,
     Role,
@@ -34,7 +37,10 @@ from sharewise.records import (
     write_atomic,
 )
 from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
+from sharewise.study.estimate import Clock, about
 from sharewise.study.judge import judge
+from sharewise.study.latency import measured, told
+from sharewise.study.latency_text import milliseconds
 from sharewise.study.posterior import beliefs
 from sharewise.study.prepare import Prepared
 from sharewise.study.run import Conductor
@@ -71,78 +77,170 @@ def with_variants(design: Design) -> Design:
     return replace(design, variants={**design.variants, **made})
 
 
-def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Design:
-    """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small."""
+def with_search(design: Design, said: SearchSection, prepared: Prepared, known: Latency | None = None) -> Design:
+    """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small.
+
+    `known` is the latency that the same design was set against before: a resumed study does not measure again.
+    """
     tasks = prepared.tasks.judged
-    limits = constraints(tasks.names, said.together, said.apart, _most_models(said, design, prepared))
+    most, latency = _most_models(said, design, prepared, known)
+    limits = constraints(tasks.names, said.together, said.apart, most)
     n = len(tasks)
     cost = sampling.share(n, said.runs or sampling.most_runs(n))
-    if grouping.CATALOGUE.load(said.method).needs_pairs:
+    method = grouping.CATALOGUE.load(said.method)
+    groups: tuple[Numbers, ...]
+    if not method.measures_groups:
+        groups = joint(design, tasks) if method.joint_run else ()
+    elif method.needs_pairs:
         groups = sampling.pairs(n)
         if len(groups) > cost.groups:
             needed = cost.total - cost.groups + len(groups)
             raise ConfigError(sampling.too_few_for_pairs(n, cost.total, needed))
     else:
         groups = sampling.sample_groups(n, cost.groups, design.record.seed)
-    groups = tuple(g for g in groups if limits.allows(g))
+    groups = tuple(g for g in groups if limits.allows(g) or method.joint_run)
+    # A plan of n tasks has at most n / 2 groups: with few tasks less is left to train than the budget would pay for.
+    plan_models = min(cost.plans, said.plans * (n // 2))
     record = SearchDesign(
         method=said.method,
         groups=tuple(tuple(tasks.names[t] for t in g) for g in groups),
-        plan_models=cost.plans,
-        models=cost.total - cost.groups + len(groups),
+        plan_models=plan_models,
+        models=n + 1 + len(groups) + plan_models,
         n_plans=said.plans,
         risk=float(said.risk),
         together=tuple(tuple(tasks.names[t] for t in g) for g in limits.together),
         apart=tuple((tasks.names[a], tasks.names[b]) for a, b in limits.apart),
         max_models=limits.max_models,
+        latency=latency,
     )
     a_plan = design.budget.trials + design.budget.selection_runs - 1
-    planned = design.record.planned_runs + len(groups) + cost.plans * a_plan
+    planned = design.record.planned_runs + len(groups) + plan_models * a_plan
     return replace(design, record=replace(design.record, search=record, planned_runs=planned))
 
 
-def _most_models(said: SearchSection, design: Design, prepared: Prepared) -> int | None:
-    """The number of models that all limits leave room for: sizes stand for latency too."""
-    most: dict[str, float] = {}
-    whole, lone = _sizes(design, prepared) if said.max_parameters or said.max_latency else (1, [1, 1])
-    if said.max_parameters is not None:
-        most["parameters"] = float(said.max_parameters)
-    if said.max_latency is not None:
-        most["latency"] = float(said.max_latency) * whole
-    trunk = max((sum(lone) - whole) / max(len(lone) - 1, 1), 1.0)
-    rest = whole - trunk
-    room = models_within(most, dict.fromkeys(most, trunk), dict.fromkeys(most, rest))
-    rooms = [r for r in (room, said.max_models) if r is not None]
-    return min(rooms) if rooms else None
+def known_latency(directory: Path) -> Latency | None:
+    """The latency that the design in a run directory was set against."""
+    try:
+        said = json.loads((directory / "design.json").read_text(encoding="utf-8"))["search"]["latency"]
+        return None if said is None else Latency(**said)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def joint(design: Design, tasks: TaskSet) -> tuple[Numbers, ...]:
+    """The groups of the candidate that shares as much as can be, by task numbers."""
+    shared = [[t for t in g.tasks if t in tasks.names] for g in design.arm("together").plan.groups]
+    return tuple(tuple(sorted(tasks.index(t) for t in g)) for g in shared if len(g) > 1)
+
+
+def _most_models(
+    said: SearchSection, design: Design, prepared: Prepared, known: Latency | None
+) -> tuple[int | None, Latency | None]:
+    """The number of models that all limits leave room for, and the latency that one in milliseconds was set against.
+
+    A latency in times of one model is counted in parameters. Raises ConfigError where a limit leaves room for none.
+    """
+    limit = milliseconds(said.max_latency)
+    rooms: list[tuple[int | None, str, str]] = [(said.max_models, "max_models", "")]
+    latency = None
+    if said.max_parameters or (said.max_latency and limit is None):
+        whole, lone = _sizes(design, prepared)
+        fact = f"one model for all tasks has {whole:,} parameters"
+        if said.max_parameters is not None:
+            rooms.append((_room(float(said.max_parameters), whole, lone), "max_parameters", fact))
+        if isinstance(said.max_latency, int | float):
+            times = _room(float(said.max_latency) * whole, whole, lone)
+            rooms.append((times, "max_latency", "it is less than one model for all tasks"))
+    if limit is not None:
+        whole_model, alone = _models(design, prepared)
+        latency = known or measured(prepared, whole_model, alone)
+        fact = (
+            f"on this machine one model for all tasks takes {latency.read + latency.whole:.3g} ms a row, of which "
+            f"{latency.read:.3g} ms go into reading it"
+        )
+        room = _room(limit - latency.read, latency.whole, [latency.alone] * len(alone))
+        rooms.append((room, "max_latency", fact))
+    for room, name, fact in rooms:
+        if room is not None and room < 1:
+            raise ConfigError(Problem(f"'{name}' must leave room for one model", fact, "Raise it"))
+    found = [room for room, _, _ in rooms if room is not None]
+    return (min(found) if found else None), latency
+
+
+def _room(most: float, whole: float, lone: Sequence[float]) -> int | None:
+    """Models that a limit leaves room for, where one of all tasks costs `whole` and their own ones `lone`."""
+    if most < whole:
+        return 0
+    trunk = max((sum(lone) - whole) / max(len(lone) - 1, 1), 1e-9 * whole)
+    room = models_within({"": most}, {"": trunk}, {"": whole - trunk})
+    return None if room is None or room >= len(lone) else room
+
+
+def _models(design: Design, prepared: Prepared) -> tuple[Any, list[Any]]:
+    """One model of all tasks, and each task's own, with the weights that they start from."""
+    from sharewise.models.build import GroupModel, placed, slots_of
+    from sharewise.models.stacked import Stack
+
+    def model(tasks: Sequence[Any], arm: str) -> Any:
+        choice = placed(design.variants[arm].architecture, tasks)
+        made = GroupModel(prepared.encoder, choice, slots_of(tasks))
+        Stack(made).populate([0], [[task.name for task in tasks]], prepared.data.device)
+        return made
+
+    judged = prepared.tasks.judged.tasks
+    return model(judged, "together"), [model([task], SINGLE) for task in judged]
 
 
 def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
     """Parameters of one model of all tasks, and of each task's own."""
-    from sharewise.models.build import GroupModel, placed, slots_of
-    from sharewise.models.stacked import Stack
-
-    def size(tasks: Sequence[Any], arm: str) -> int:
-        choice = placed(design.variants[arm].architecture, tasks)
-        return Stack(GroupModel(prepared.encoder, choice, slots_of(tasks))).size
-
-    return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
+    whole, alone = _models(design, prepared)
+    return _size(whole), [_size(model) for model in alone]
 
 
-def announce(design: Design, prepared: Prepared, n_workers: int) -> str:
-    """What the search will cost, in runs and minutes."""
-    from sharewise.study.work import cost
+def _size(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
 
+
+def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
+    """What the search will cost, in runs and minutes: sampled groups once each, then every trial of the plans found."""
+    design = conductor.design
     record = design.record.search
     assert record is not None
-    runs = [sampled(design, i, tasks, 0) for i, tasks in enumerate(record.groups)]
-    seconds = sum(cost(replace(run, key=""), prepared) for run in runs)
-    per_plan = seconds / max(len(runs), 1) * (design.budget.trials + design.budget.selection_runs - 1)
-    minutes = (seconds + per_plan * record.plan_models) / n_workers / 60
-    about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
+    runs = sampled_runs(conductor, record, 0)
+    shared = conductor.plan_units(conductor.tuning([design.arm("together")]))
+    # A found plan's models hold fewer tasks than the one that holds all; they are counted as if they held as many.
+    a_run = clock.of(shared) / max(sum(len(unit.runs) for unit in shared), 1)
+    plans = record.plan_models * (design.budget.trials + design.budget.selection_runs - 1)
+    minutes = clock.minutes(conductor.plan_units(runs), n_workers) + plans * a_run / n_workers / 60
+    first = f"{len(runs)} sampled group{'s' if len(runs) != 1 else ''}"
+    if not runs or _looks(record):
+        first = "one joint run" if runs else "no group of its own"
+    most = about(minutes)
+    limit = "" if record.latency is None else f" {told(record.latency, record.max_models)}"
+    if len(conductor.tasks) > len(conductor.judged):
+        limit += (
+            " Auxiliary tasks take no part in the plans it finds; they stay with 'together' and your own candidates."
+        )
     return (
-        f"Search for a plan ({record.method}): {len(record.groups)} sampled groups, then up to {record.plan_models} "
-        f"models for the plans found ({record.models} models in all with each task alone), {about}."
+        f"Search for a plan ({record.method}): {first}, then up to {record.plan_models} models for the plans found, "
+        f"{plans} runs of them ({record.models} models in all with each task alone), "
+        f"{most if most.startswith('under') else most.replace('about', 'at most')}.{limit}"
     )
+
+
+def _looks(record: SearchDesign) -> bool:
+    return bool(grouping.CATALOGUE.load(record.method).joint_run)
+
+
+def sampled_runs(conductor: Conductor, record: SearchDesign, trial: int) -> list[Run]:
+    """The runs of the sampled groups, or the joint run that is looked at."""
+    return [
+        replace(
+            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, 0).group, trial, i),
+            look_ahead=_looks(record),
+        )
+        for i, tasks in enumerate(record.groups)
+    ]
 
 
 def sampled(design: Design, number: int, tasks: tuple[str, ...], trial: int) -> Run:
@@ -167,6 +265,8 @@ class PlanSearch:
         self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
         self._fitted: tuple[Affinity, int, np.ndarray] | None = None
         """The method, the common trial and how far each task alone is behind, once groups were measured."""
+        self.scores: np.ndarray | None = None
+        """Scores of pairs (K, K) that suggested plans, where no group was measured."""
 
     def carry_out(
         self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]
@@ -182,11 +282,14 @@ class PlanSearch:
             method: Affinity = grouping.CATALOGUE.build(self.record.method)
             trial = self._common_trial()
             pool.carry_out(self.conductor.plan_units(self._sampled(trial)), progress)
-            measured = self._measured(trial)
-            estimate = method.fit(measured, self._hints(trial))
+            measured = self._measured(trial) if method.measures_groups else Measured.of([], len(self.tasks))
+            hints = self._hints(trial) if method.measures_groups else self._scores(method, trial)
+            estimate = method.fit(measured, hints)
             self._fitted = method, trial, behind
-            against_best = replace(estimate, intercept=estimate.intercept - behind)
-            found = self._find(method, against_best, self.limits)
+            self.scores = None if method.measures_groups else hints
+            # Scores have no unit, so that what a task alone is behind cannot be set against them.
+            against = replace(estimate, intercept=estimate.intercept - behind) if self.scores is None else estimate
+            found = self._find(method, against, self.limits)
         self._say(found)
         arms = tuple(self._arm(name, p) for name, p in zip(FOUND, found.proposals, strict=False))
         directory = self.conductor.directory
@@ -243,6 +346,8 @@ class PlanSearch:
         best = found.proposals[0]
         sizes = ", ".join(str(len(g)) for g in sorted(best.shared, key=len, reverse=True))
         said = f"{best.gain:+.2f} margins a task, standard error {best.sd:.2f}"
+        if self.scores is not None:
+            said = f"suggested by {self.record.method} scores: a hypothesis, no measured gain"
         self.log(f"Found {len(found.proposals)} plans to try; the best shares groups of {sizes} tasks ({said}).")
 
     # --- what is known already ----------------------------------------------------------------------------
@@ -299,11 +404,26 @@ class PlanSearch:
 
     def _sampled(self, trial: int) -> list[Run]:
         """The runs of the sampled groups."""
-        conductor = self.conductor
-        return [
-            conductor.run(Phase.SEARCH, "neural", SEARCH, sampled(conductor.design, i, tasks, trial).group, trial, i)
-            for i, tasks in enumerate(self.record.groups)
-        ]
+        return sampled_runs(self.conductor, self.record, trial)
+
+    def _scores(self, method: Affinity, trial: int) -> np.ndarray:
+        """What suggests plans where no group is measured, (K, K), row k the task that is helped; nan where two tasks
+        never met: gradient cosines of the candidate that shares all, or what the joint run's own steps did."""
+        conductor, names = self.conductor, self.tasks.names
+        made = np.full((len(names), len(names)), np.nan)
+        if method.joint_run:
+            records = [read_record(conductor.directory, run) for run in self._sampled(trial)]
+            tables = [(record.tasks, record.lookahead) for record in records]
+        else:
+            shared = [run for run in conductor.tuning([conductor.design.arm("together")]) if run.trial == trial]
+            found = [read_record(conductor.directory, run) for run in shared]
+            tables = [(r.tasks, r.balance.cosines) for r in found if r.balance is not None]
+        for tasks, table in tables:
+            for i, row in enumerate(table):
+                for j, value in enumerate(row):
+                    if i != j and value is not None and tasks[i] in names and tasks[j] in names:
+                        made[names.index(tasks[i]), names.index(tasks[j])] = value
+        return made
 
     def _measured(self, trial: int) -> Measured:
         """Gains of the sampled groups, and of every group of a candidate that was tuned with the same trial."""
@@ -378,6 +498,7 @@ class PlanSearch:
             plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, found.proposals, strict=False)),
             runner_up=None if found.runner_up is None else self._forecast("runner-up", found.runner_up),
             reason=found.reason,
+            suggested=() if self.scores is None else _table(self.scores),
         )
 
     def _forecast(self, name: str, proposal: Proposal) -> Forecast:
@@ -395,6 +516,10 @@ def _likeness(one: tuple[np.ndarray, np.ndarray] | None, other: tuple[np.ndarray
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     scale = np.outer(np.sqrt((x**2).sum(axis=0)), np.sqrt((y**2).sum(axis=0)))
     return float(np.max(np.abs(x.T @ y) / np.where(scale > 0, scale, np.inf)))
+
+
+def _table(scores: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(float(f"{v:.4g}") if np.isfinite(v) else None for v in row) for row in scores)
 
 
 def _rounded(values: np.ndarray) -> tuple[tuple[float, ...], ...]:

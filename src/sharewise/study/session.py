@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import platform
 import sys
@@ -19,10 +20,12 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, challenge, judge, search, shareable, trials
+from sharewise.study import advise, architectures, balancing, challenge, judge, search, shareable, trials
 from sharewise.study import prepare as preparing
+from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
+from sharewise.study.estimate import Clock, about
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
@@ -182,7 +185,8 @@ class Session:
         if searching:
             said = declared.search
             kept = shareable.apart(tasks.judged.names, known, said.apart, said.together)
-            design = search.with_search(design, said.model_copy(update={"apart": kept}), prepared)
+            limits = said.model_copy(update={"apart": kept})
+            design = search.with_search(design, limits, prepared, search.known_latency(self.directory))
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
@@ -228,6 +232,12 @@ class Session:
             for leftover in self.directory.glob(pattern):
                 if leftover.is_file():
                     leftover.unlink(missing_ok=True)
+        damaged = [path for path in (self.directory / "runs").glob("*.json") if not _whole(path)]
+        for path in damaged:
+            path.unlink()
+        if damaged:
+            records = "1 run record is" if len(damaged) == 1 else f"{len(damaged)} run records are"
+            self.log(f"{records} damaged: the runs are made again.")
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
@@ -251,17 +261,22 @@ class Session:
 
     def _announce(self, design: Design, conductor: Conductor) -> None:
         """Say what will be done before doing it, with a rough time."""
-        units = conductor.plan_units(conductor.tuning())
-        tuning = sum(unit.cost for unit in units)
-        share = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
-        minutes = tuning * (1 + share) / max(min(self.workers, len(units)), 1) / 60
+        units, clock = conductor.plan_units(conductor.tuning()), Clock(conductor.prepared, self.directory)
+        later = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
+        spent = SPENT.get(design.tuning.get("pruner", "none"), 1.0)
+        minutes = clock.minutes(units, self.workers) * (spent + later)
         n = len(design.record.tasks)
-        about = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
-        self.log(f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about} with {crew}.")
+        self.log(
+            f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}."
+        )
+        power = advise.power(advise.Subject(self.declared, self.table, self.checked))
+        if power is not None and power.level == "stop":
+            # Said before anything is trained: what would do instead of this budget and these rows.
+            self.log(f"No verdict can clear a task here. {power.answer}")
         if design.record.search is not None:
-            self.log(search.announce(design, conductor.prepared, self.workers))
+            self.log(search.announce(conductor, clock, self.workers))
 
     # --- after the last run -------------------------------------------------------------------------------
 
@@ -295,6 +310,15 @@ class Session:
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
             promises={name: round(value, 4) for name, value in conductor.promises.items()},
         )
+
+
+def _whole(path: Path) -> bool:
+    """Whether a record can be read, and its predictions are there."""
+    try:
+        said = json.loads(path.read_bytes())
+        return isinstance(said, dict) and (not said.get("predictions") or (path.parent / said["predictions"]).exists())
+    except ValueError:
+        return False
 
 
 def _versions() -> dict[str, str]:

@@ -60,6 +60,8 @@ class Run:
     params: dict[str, Any]
     key: str
     source: str | None = None
+    look_ahead: bool = False
+    """Whether some of its steps are looked at for what each task's does to the others."""
 
     @property
     def run_id(self) -> str:
@@ -127,8 +129,8 @@ def stack_of(run: Run, prepared: Prepared) -> tuple[Any, ...]:
     choice = json.dumps(placed(variant.architecture, tasks).params, sort_keys=True)
     # A task alone has nothing to balance: what else a trial varies is in the choice and the recipe.
     trial = json.dumps([variant.recipe, variant.balance if same_tasks else None], sort_keys=True)
-    started = run.source is not None
-    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, started
+    own = (run.source is not None, run.group.tasks if run.look_ahead else ())
+    return "neural", run.key, choice, trial, slots_of(tasks), batch_size_for(rows), same_tasks, own
 
 
 def variant_of(run: Run, prepared: Prepared) -> Variant:
@@ -249,6 +251,8 @@ def _cohort(
     runs: Sequence[Run], prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None
 ) -> None:
     cohort = members_of(runs, prepared, directory)
+    if runs[0].look_ahead:
+        cohort.look_ahead()
     results = cohort.fit(_parts(runs[0]), progress)
     written([(run, result, ()) for run, result in zip(runs, results, strict=True)], cohort.model, prepared, directory)
 
@@ -296,6 +300,7 @@ def written(trained: Sequence[Trained], model: GroupModel, prepared: Prepared, d
             seconds=result.seconds,
             balance=result.balance,
             standings=standings,
+            lookahead=result.lookahead,
         )
         predictions = {
             part: {names[t]: prepared.codec.inverse(names[t], p) for t, p in by_task.items()}
@@ -317,7 +322,7 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     rows = prepared.data.rows_of_any(prepared.numbers(run.group.tasks), "train")
     record = replace(_record(run, run.kind), n_train_rows=len(rows))
     try:
-        model = kind.fit_group(tasks, _group_data(run, prepared), run.params, run.seed)
+        model = kind.fit_group(tasks, group_data(run, prepared), run.params, run.seed)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         failed = replace(record, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
         _write(failed, {}, {}, prepared, directory)
@@ -337,7 +342,7 @@ def _single(run: Run, prepared: Prepared, directory: Path) -> None:
     _write(record, predictions, files, prepared, directory)
 
 
-def _group_data(run: Run, prepared: Prepared) -> GroupData:
+def group_data(run: Run, prepared: Prepared) -> GroupData:
     """The columns of the run's tasks, and the units of those that are numbers."""
     from sharewise.study.inputs import seen_by
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from sharewise.models.stacked import Entry, Stack
 from sharewise.records import Status
 from sharewise.seeds import derive
 from sharewise.training.data import TrainingData
+from sharewise.training.lookahead import LookaheadObserver
 from sharewise.training.observers import BalanceObserver
 from sharewise.training.optimiser import StackedAdamW, clip_
 from sharewise.training.order import Order, samplers
@@ -96,6 +98,13 @@ class Cohort:
         self.over: set[int] = set()
         self.dropped: set[int] = set()
         self.spent = 0.0
+        self.ahead: LookaheadObserver | None = None
+
+    def look_ahead(self) -> None:
+        """Have some steps of the one member looked at for what each task's does to the others."""
+        if len(self.members) != 1:
+            raise ValueError(f"One member is looked at; however, the cohort has {len(self.members)}.")
+        self.ahead = LookaheadObserver(int(self.total[0]))
 
     def _observer(self, balance: Balance) -> BalanceObserver | None:
         """Notes of what balancing does, where any member has several tasks to balance."""
@@ -193,6 +202,23 @@ class Cohort:
                 next_due = self._next_due(step)
         self.spent += time.process_time() - started
 
+    def timed(self, n: int = 3) -> float:
+        """Processor seconds of a step of the whole stack, measured over `n` steps after a first; they move the members,
+        so that a cohort that is timed is not the one to train."""
+        tuned = torch.tensor([[m.tuned.lr, m.tuned.weight_decay, m.tuned.dropout] for m in self.members])
+        tuned, threads = tuned.to(self.data.device), torch.get_num_threads()
+        buffer, rates = self.batches.ahead(n + 1), tuned[:, :1] * self._schedule(0, n + 1).to(self.data.device)
+        optimiser, dropout = StackedAdamW(self.stack.flat, beta2=self.recipe.beta2), self._dropout(tuned)
+        started = 0.0
+        torch.set_num_threads(1)
+        for step in range(n + 1):
+            if step == 1:
+                started = time.process_time()
+            self._step(buffer[step], self.slots, optimiser, rates[step], tuned[:, 1:2], dropout.at(step), step)
+        took = time.process_time() - started
+        torch.set_num_threads(threads)
+        return took / n
+
     def standing(self, member: int) -> float:
         """The best relative validation loss of a member so far: of its group, or the mean of its tasks' own."""
         best = self.checkpoints.value[member]
@@ -244,6 +270,13 @@ class Cohort:
             outputs = self.model.outputs(z, dropout)
             return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
 
+        if self.ahead is not None and self.ahead.due(step):
+
+            def losses_now() -> Tensor:
+                outputs = self.model.outputs(self.model.features(self.data.gather(rows)))
+                return self.model.losses(outputs, values, cells, slots.class_weights) / slots.units
+
+            self.ahead.look(losses_now, [e.parameter for e in self._trunk()], lr[:, 0], labelled(cells, self.model))
         features = self.model.features(self.data.gather(rows), dropout)
         done = self.balancer.backward_from(features, losses_from, labelled(cells, self.model), self.shared.compared)
         if self.observer is not None:
@@ -387,7 +420,12 @@ class Cohort:
             seconds = self.spent * float(self.steps_done[m]) / max(float(self.steps_done.sum()), 1.0)
             weights = self.weights[m] / max(int(self.steps_done[m]), 1)
             ended = (status, self.messages.get(m, ""))
-            made.append(
-                collector.result(m, self.evaluations[m], weights, ended, self.n_train[m], seconds, self.observer)
-            )
+            result = collector.result(m, self.evaluations[m], weights, ended, self.n_train[m], seconds, self.observer)
+            made.append(result if self.ahead is None else replace(result, lookahead=self._seen_ahead(self.ahead)))
         return made
+
+    def _seen_ahead(self, ahead: LookaheadObserver) -> tuple[tuple[float | None, ...], ...]:
+        """The table of the one member's own tasks."""
+        mine = [s for s, _ in self.members[0].busy]
+        table = ahead.table()[np.ix_(mine, mine)]
+        return tuple(tuple(float(f"{v:.4g}") if np.isfinite(v) else None for v in row) for row in table)

@@ -38,7 +38,9 @@ class TrainingData:
         device: str = "cpu",
     ) -> TrainingData:
         """Tensors that share the arrays' memory on the CPU."""
-        blocks = {name: torch.from_numpy(np.ascontiguousarray(b)).to(device) for name, b in inputs.blocks.items()}
+        # Sentences cut to what is judged are a view of a block that may be mapped from disk: it is not copied.
+        held = {n: b if n.startswith("tokens:") else np.ascontiguousarray(b) for n, b in inputs.blocks.items()}
+        blocks = {name: torch.from_numpy(np.asarray(b)).to(device) for name, b in held.items()}
         values = torch.from_numpy(np.ascontiguousarray(targets.values, dtype=np.float32)).to(device)
         present = torch.from_numpy(np.ascontiguousarray(targets.present)).to(device)
         train = parts["train"]

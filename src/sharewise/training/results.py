@@ -76,6 +76,7 @@ class FitResult:
     seconds: float
     balance: BalanceRecord | None = None
     sharing: dict[str, float] = field(default_factory=dict)
+    lookahead: tuple[tuple[float | None, ...], ...] = ()
 
 
 @dataclass(frozen=True)
