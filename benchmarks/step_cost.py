@@ -120,6 +120,25 @@ def ours(n_tasks: int, workload: str, method: str, level: str, refresh: int, tru
     return step
 
 
+def floor(n_tasks: int, workload: str) -> Callable[[], None]:
+    """What a step at the representation needs without any method: heads apart, Gramian, one trunk backward."""
+    s = setting(workload, n_tasks)
+    row = torch.full((1, n_tasks), 1.0 / n_tasks)
+
+    def step() -> None:
+        s.optimiser.zero_grad()
+        z = s.trunk(s.x)
+        leaf = z.detach().unsqueeze(0).expand(n_tasks, *z.shape).requires_grad_()
+        torch.autograd.backward(s.losses(leaf.unbind(0)))
+        assert leaf.grad is not None
+        rows = leaf.grad.flatten(1)
+        rows @ rows.mT
+        z.backward((row @ rows).view_as(z))  # type: ignore[no-untyped-call]
+        s.optimiser.step()
+
+    return step
+
+
 def naive(n_tasks: int, workload: str) -> Callable[[], None]:
     """One whole backward per task, rows concatenated, the mean applied: the loop a user writes."""
     s = setting(workload, n_tasks)
@@ -223,6 +242,8 @@ def peak_megabytes(step: Callable[[], None]) -> float:
 def rows(workload: str, n_tasks: int, options: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """Name to step of everything in one cell."""
     found = {"plain sum": plain(n_tasks, workload)}
+    if "representation" in options.levels:
+        found["floor at the representation"] = floor(n_tasks, workload)
     for method in options.methods:
         for level in options.levels:
             found[f"ours {level}: {method}"] = ours(n_tasks, workload, method, level, 1, options.trunk)

@@ -42,6 +42,10 @@ def transferred(records: StudyRecords) -> StudyRecords:
     )  # fmt: skip
     shown = [replace(c, kind="ensemble", arm="ensemble", n_models=5, answers=False) for c in made]
     made += (replace(shown[0], answers=True), *shown[1:])
+    assert records.summary is not None
+    lost = next(d.task for d in records.decisions if not d.shared)
+    back = {**records.summary.fallbacks, lost: f"single:{lost}"}
+    records = replace(records, summary=replace(records.summary, fallbacks=back))
     return replace(records, design=replace(records.design, arms=(*records.design.arms, arm)), challenges=made)
 
 
@@ -309,6 +313,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "nothing to roll back": lambda raw, text: ["No task shares"] if not sharing(raw) else ["?"],
     "roll back": lambda raw, text: [str(len(sharing(raw)))] if len(sharing(raw)) > 1 else ["the task that shares"],
     "after roll back": lambda raw, text: sharing(raw),
+    "roll back others": lambda raw, text: [t for t in raw["summary"]["fallbacks"] if t not in sharing(raw)] or ["?"],
     "undo": lambda raw, text: [f"--to {shlex.quote(next(d['group'] for d in raw['decisions'] if d['shared']))}"],
     "alone already": lambda raw, text: [d["task"] for d in raw["decisions"] if not d["shared"]][:5],
     "cost": lambda raw, text: costly(raw),

@@ -165,6 +165,7 @@ def test_the_report_and_the_document_tell_it(done: Path) -> None:
     for text in ((done / "decision.md").read_text(), (done / "report.html").read_text()):
         assert "Would it be better to learn other tasks first?" in text
         assert "Against the best single-task model that starts afresh, of 3 tasks transfer is better for" in text
+        assert "A task that another model took over goes back to its best single-task model." in text
     assert "'pretrained'" in (done / "bundle" / "card.md").read_text()
 
 

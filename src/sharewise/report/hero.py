@@ -55,6 +55,8 @@ def teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
             if len(alone) > 1
             else "one model, the best on validation rows"
         )
+        if any(c.answers for c in records.challenges):
+            note += ", or what took it over"
         made.append(Team(title, note, _chips(alone, fold=len(rows) > MANY), "alone"))
     aside = set_aside(records)
     if aside:

@@ -145,7 +145,18 @@ def roll_back(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         ]
         text = f"What to expect then, from the same test rows: {'; '.join(scores)}."
         made.append(Sentence("after roll back", text, tuple(f"{row.verdict_at}/comparison" for row in known)))
+    others = [row for row in _fallbacks(records, rows) if not row.shares]
+    if others:
+        go = words.verb(len(others), "goes", "go")
+        text = (
+            f"In the same way {_names(others)}, which another kind of model took over, {go} back to {_its(others)} own."
+        )
+        made.append(Sentence("roll back others", text, tuple(f"{row.decision_at}/arm" for row in others)))
     return made
+
+
+def _its(rows: Sequence[TaskRow]) -> str:
+    return words.verb(len(rows), "its", "their")
 
 
 def roll_back_command(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
@@ -191,8 +202,9 @@ def _names(rows: Sequence[TaskRow]) -> str:
 
 
 def _fallbacks(records: StudyRecords, shared: Sequence[TaskRow]) -> list[TaskRow]:
+    """Those of the tasks that have a model to go back to, the ones that share first."""
     held = {} if records.summary is None else records.summary.fallbacks
-    return [row for row in shared if row.name in held]
+    return sorted((row for row in shared if row.name in held), key=lambda row: not row.shares)
 
 
 # --- cost -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from sharewise.balance.engine.losses import Losses, TaskLosses
 from sharewise.balance.engine.rows import RowSource, Trunk, leaves
 from sharewise.balance.engine.served import Watch, problems
 from sharewise.balance.engine.step import Step
+from sharewise.balance.solvers.matrix import uncast
 from sharewise.errors import ConfigError, Problem
 
 
@@ -165,7 +166,7 @@ class Balancer(nn.Module):
         parameter is found.
         """
         self._ready()
-        with torch.autocast(self.held.device.type, enabled=False):  # who calls this within one wants exact Gramians too
+        with uncast(self.held):  # who calls this within one wants exact Gramians too
             return self._backward(losses, present, features, shared)
 
     def _backward(
@@ -348,7 +349,8 @@ class Balancer(nn.Module):
 
     def _cotangents(self, task: TaskLosses, slopes: Tensor, copies: Copies, own: bool) -> list[Tensor]:
         if own:
-            task.backward(slopes)
+            plain = self.scaling is None and task.whole and task.stacked is None
+            task.backward(None if plain else slopes)
             if all(leaf.grad is None for leaf in copies.leaves) and bool(task.present.any()):
                 raise ConfigError(gradients.UNREAD)
             return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in copies.leaves]
@@ -401,5 +403,6 @@ class Balancer(nn.Module):
         if self.freeze_after is not None:
             self.total.add_(weights)
             self.count.add_(present)
-        self.tick.add_(1)
+        if self.refresh > 1:
+            self.tick.add_(1)
         return Step(task.values, present, weights.to(slopes.dtype) * slopes, slopes, matrix, fresh)

@@ -103,8 +103,11 @@ class TaskLosses:
         ]
         return [s for s, _ in kept], [w for _, w in kept]
 
-    def backward(self, weights: Tensor) -> None:
-        """Backward pass of sum_t w_t l_t into every leaf."""
+    def backward(self, weights: Tensor | None) -> None:
+        """Backward pass of sum_t w_t l_t into every leaf; None: of the sum of scalars that are all present."""
+        if weights is None:
+            torch.autograd.backward(self.scalars)
+            return
         roots, grads = self.parts(weights)
         if roots:
             torch.autograd.backward(roots, grads)

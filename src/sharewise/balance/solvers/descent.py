@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from sharewise.balance.solvers.matrix import uncast
+
 RESIDUAL = 1e-11
 """Greatest |min(x, A x + q)|, relative to max|q|, at which a problem is done."""
 
@@ -33,7 +35,7 @@ def solve(matrix: Tensor, linear: Tensor, least: Tensor, most: Tensor, rounds: i
     scale = linear.abs().amax(-1, keepdim=True).clamp_(min=1e-300)
     slope = linear / scale
     x, gradient, left = torch.zeros_like(slope), slope, 1.0
-    with torch.autocast(matrix.device.type, enabled=False):
+    with uncast(matrix):
         spread = matrix.float().mul_(step)
         spread.diagonal(dim1=-2, dim2=-1).add_(1.0 + keep.squeeze(-1))
         for _ in range(rounds):

@@ -21,7 +21,7 @@ def solve(cosine: Tensor, norms: Tensor, alive: Tensor, alpha: float) -> Tensor:
     factorisations; about 20 for opposing tasks.
     """
     n = cosine.shape[-1]
-    safe = norms.where(alive, norms.new_ones(()))
+    safe = norms.masked_fill(~alive, 1.0)
     base, linear = cosine, torch.ones_like(norms)
     if alpha != 1.0:
         scale = safe ** ((1.0 - alpha) / (1.0 + alpha))
@@ -34,7 +34,7 @@ def solve(cosine: Tensor, norms: Tensor, alive: Tensor, alpha: float) -> Tensor:
         again, still = _newton(_lifted(base, ridge * n * diagonal), linear, alpha)
         u = torch.where(left.unsqueeze(-1), again, u)
         left = None if still is None or not bool((left & still).any()) else left & still
-    return u * safe ** (-2.0 * alpha / (1.0 + alpha)) * alive
+    return (u / safe if alpha == 1.0 else u * safe ** (-2.0 * alpha / (1.0 + alpha))) * alive
 
 
 def _lifted(matrix: Tensor, diagonal: Tensor) -> Tensor:
@@ -46,9 +46,9 @@ def _lifted(matrix: Tensor, diagonal: Tensor) -> Tensor:
 def _newton(matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35) -> tuple[Tensor, Tensor | None]:
     """Minimises u^T A u / 2 - sum c_i phi(u_i): the minimum, and which members missed it (None: none)."""
     total = matrix.sum(-1)
-    # exact for two tasks and for equal cosines; where rows cancel, the answer for orthogonal tasks
-    start = (linear / total.clamp(min=1e-300)) ** (alpha / (1.0 + alpha))
-    u = torch.where(total > 0.1 * linear, start, 1.0)
+    # exact for two tasks and for equal cosines; where rows cancel, bounded
+    ratio = torch.maximum(total, 0.1 * linear).reciprocal_().mul_(linear)
+    u = ratio.sqrt_() if alpha == 1.0 else ratio ** (alpha / (1.0 + alpha))
     for _ in range(iterations):
         push = linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
         slope = torch.sub(push, (matrix @ u.unsqueeze(-1)).squeeze(-1))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
 NOISE = 2.0**-23
 """Relative precision of a Gramian whose gradients were float32; eigenvalues below n * NOISE are noise."""
+
+
+def uncast(tensor: Tensor) -> AbstractContextManager[object]:
+    """A context without autocast on the tensor's device, free where none is on."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def cosines(gramian: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -16,7 +24,7 @@ def cosines(gramian: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     norms = gramian.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt_()
     alive = present & (norms > 0)
-    inverse = torch.where(alive, norms.reciprocal(), 0.0)
+    inverse = norms.clamp(min=1e-300).reciprocal_().mul_(alive)
     matrix = (gramian * inverse.unsqueeze(-1)).mul_(inverse.unsqueeze(-2)).clamp_(-1.0, 1.0)
     matrix.diagonal(dim1=-2, dim2=-1).fill_(1.0)
     return matrix, norms, alive
