@@ -542,12 +542,23 @@ class MetricFacts:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Milliseconds on the machine that froze a design, of one row: to read it, to answer it by one model of all tasks,
+    and by the mean of the models of single tasks."""
+
+    read: float
+    whole: float
+    alone: float
+
+
+@dataclass(frozen=True)
 class SearchDesign:
     """How plans are searched for, frozen with the design.
 
     `groups` are the sampled groups that are trained once each, `plan_models` the models kept for found plans,
     `models` all models of the search with each task alone and all together; `risk` is the price of a certain harm in
-    margins. `together`, `apart` and `max_models` constrain the plans.
+    margins. `together`, `apart` and `max_models` constrain the plans; `latency` is what a limit in milliseconds was set
+    against.
     """
 
     method: str
@@ -559,6 +570,7 @@ class SearchDesign:
     together: tuple[tuple[str, ...], ...] = ()
     apart: tuple[tuple[str, ...], ...] = ()
     max_models: int | None = None
+    latency: Latency | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from sharewise.errors import ConfigError
-from sharewise.records import GroupingRecord, Phase, RunRecord, from_json
+from sharewise.records import GroupingRecord, Phase, RunRecord, from_json, write_atomic
 from sharewise.report.load import load
 from sharewise.study.result import StudyResult
 from sharewise.study.study import Study
@@ -117,6 +118,27 @@ def test_limits_on_size_are_counted_in_models(tmp_path: Path) -> None:
     assert design_of({"max_parameters": 1e9, "max_models": 4}, tmp_path).record.search.max_models == 4
 
 
+def test_a_limit_in_milliseconds_is_set_against_what_this_machine_takes(tmp_path: Path) -> None:
+    large = design_of({"max_latency": "60 s"}, tmp_path).record.search
+    assert large.max_models is None, "there is room for each task alone"
+    took = large.latency
+    assert took.whole > 0
+    assert 0 < took.alone < 5 * took.whole
+    slow = replace(took, alone=took.whole)
+    write_atomic(tmp_path / "design.json", json.dumps({"search": {"latency": asdict(slow)}}))
+    again = design_of({"max_latency": f"{slow.read + 3.5 * slow.whole:.6f} ms"}, tmp_path).record.search
+    assert again.latency == slow, "a resumed study does not measure again"
+    assert again.max_models == 3
+    with pytest.raises(ConfigError, match=r"one model for all tasks takes .* ms a row, of which"):
+        design_of({"max_latency": "0.0001 ms"}, tmp_path)
+
+
+@pytest.mark.parametrize("said", ["fast", "3 m", -1, 0, "0 ms", True])
+def test_a_latency_that_is_none_is_refused(said: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_latency: 25 ms"):
+        design_of({"max_latency": said}, tmp_path)
+
+
 def test_what_must_not_share_is_never_trained_together(tmp_path: Path) -> None:
     record = design_of({"apart": [["t0", "t1"]], "together": [["t2", "t3"]]}, tmp_path).record.search
     assert record.groups
@@ -130,6 +152,9 @@ def test_what_must_not_share_is_never_trained_together(tmp_path: Path) -> None:
         ({"together": [["t0", "t1"]], "apart": [["t0", "t1"]]}, "must ship together and must not share"),
         ({"apart": [["t0", "t1", "t2"]], "max_models": 2}, "3 tasks must not share with one another"),
         ({"together": [["t0", "tt1"]]}, "'tt1' is none"),
+        ({"apart": [["t0", "t0"]]}, "'t0' stands twice in one"),
+        ({"max_parameters": 5}, "one model for all tasks has"),
+        ({"max_latency": 0.5}, "less than one model for all tasks"),
         ({"runs": 9}, "needs at least 16 models, each task alone included; however, its budget is 9"),
         ({"method": "higher_order", "runs": 20}, "set runs|Set runs"),
     ],

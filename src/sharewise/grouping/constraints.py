@@ -62,6 +62,10 @@ def constraints(
         Problem("A constraint names tasks of the study", f"'{n}' is none", nearest(n, names))
         for n in dict.fromkeys(unknown)
     ]
+    for group in (*together, *apart):
+        twice = next((n for n in group if list(group).count(n) > 1), None)
+        if twice is not None:
+            problems.append(Problem("A constraint names a task once", f"'{twice}' stands twice in one", "remove one"))
     if problems:
         raise ConfigError(problems)
     number = {name: i for i, name in enumerate(names)}

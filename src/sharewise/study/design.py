@@ -115,6 +115,11 @@ class Design:
             write_atomic(path, text)
             return
         if path.read_text(encoding="utf-8") != text:
+            other = _version_of(path)
+            if other not in (None, __version__):
+                rule = "A run directory belongs to the version that wrote it"
+                fact = f"{directory} was written by {other}, and this is {__version__}"
+                raise ConfigError(Problem(rule, fact, f"choose another output directory, or go on with {other}"))
             raise ConfigError(
                 Problem(
                     "A run directory belongs to one design",
@@ -143,6 +148,14 @@ class Design:
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""
         return next(arm for arm in self.record.arms if arm.name == name)
+
+
+def _version_of(path: Path) -> str | None:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return str(said["version"]) if isinstance(said, dict) and "version" in said else None
+    except ValueError:
+        return None
 
 
 def _difference(path: Path, text: str) -> str:

@@ -94,6 +94,8 @@ class Conductor:
         self.sizes: dict[str, dict[str, Any]] = {}
         """Sizes of an arm's models that start from another model's weights: they are that model's."""
         self.selection: tuple[Comparison, ...] = ()
+        self.promises: dict[str, float] = {}
+        """What each candidate promised when the last was selected; nothing where no plan shares."""
         self.sources: dict[tuple[str, Phase, int], str] = {}
         """Of arms whose runs start from another run's weights: that run, by arm, phase and number."""
         self._kept: dict[tuple[str, str, str], Array] = {}

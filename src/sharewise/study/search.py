@@ -6,14 +6,16 @@ the same plans.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sharewise import grouping, metrics
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, Problem
 from sharewise.grouping import design as sampling
 from sharewise.grouping.base import Affinity, Estimate, Measured
 from sharewise.grouping.base import Group as Numbers
@@ -25,6 +27,7 @@ from sharewise.records import (
     Comparison,
     Forecast,
     GroupingRecord,
+    Latency,
     Outcome,
     Phase,
     Role,
@@ -36,6 +39,8 @@ from sharewise.records import (
 from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
 from sharewise.study.estimate import Clock, about
 from sharewise.study.judge import judge
+from sharewise.study.latency import measured, told
+from sharewise.study.latency_text import milliseconds
 from sharewise.study.posterior import beliefs
 from sharewise.study.prepare import Prepared
 from sharewise.study.run import Conductor
@@ -72,10 +77,14 @@ def with_variants(design: Design) -> Design:
     return replace(design, variants={**design.variants, **made})
 
 
-def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Design:
-    """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small."""
+def with_search(design: Design, said: SearchSection, prepared: Prepared, known: Latency | None = None) -> Design:
+    """The design with its search; raises ConfigError for constraints that contradict and budgets that are too small.
+
+    `known` is the latency that the same design was set against before: a resumed study does not measure again.
+    """
     tasks = prepared.tasks.judged
-    limits = constraints(tasks.names, said.together, said.apart, _most_models(said, design, prepared))
+    most, latency = _most_models(said, design, prepared, known)
+    limits = constraints(tasks.names, said.together, said.apart, most)
     n = len(tasks)
     cost = sampling.share(n, said.runs or sampling.most_runs(n))
     method = grouping.CATALOGUE.load(said.method)
@@ -90,20 +99,32 @@ def with_search(design: Design, said: SearchSection, prepared: Prepared) -> Desi
     else:
         groups = sampling.sample_groups(n, cost.groups, design.record.seed)
     groups = tuple(g for g in groups if limits.allows(g) or method.joint_run)
+    # A plan of n tasks has at most n / 2 groups: with few tasks less is left to train than the budget would pay for.
+    plan_models = min(cost.plans, said.plans * (n // 2))
     record = SearchDesign(
         method=said.method,
         groups=tuple(tuple(tasks.names[t] for t in g) for g in groups),
-        plan_models=cost.plans,
-        models=cost.total - cost.groups + len(groups),
+        plan_models=plan_models,
+        models=n + 1 + len(groups) + plan_models,
         n_plans=said.plans,
         risk=float(said.risk),
         together=tuple(tuple(tasks.names[t] for t in g) for g in limits.together),
         apart=tuple((tasks.names[a], tasks.names[b]) for a, b in limits.apart),
         max_models=limits.max_models,
+        latency=latency,
     )
     a_plan = design.budget.trials + design.budget.selection_runs - 1
-    planned = design.record.planned_runs + len(groups) + cost.plans * a_plan
+    planned = design.record.planned_runs + len(groups) + plan_models * a_plan
     return replace(design, record=replace(design.record, search=record, planned_runs=planned))
+
+
+def known_latency(directory: Path) -> Latency | None:
+    """The latency that the design in a run directory was set against."""
+    try:
+        said = json.loads((directory / "design.json").read_text(encoding="utf-8"))["search"]["latency"]
+        return None if said is None else Latency(**said)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def joint(design: Design, tasks: TaskSet) -> tuple[Numbers, ...]:
@@ -112,31 +133,72 @@ def joint(design: Design, tasks: TaskSet) -> tuple[Numbers, ...]:
     return tuple(tuple(sorted(tasks.index(t) for t in g)) for g in shared if len(g) > 1)
 
 
-def _most_models(said: SearchSection, design: Design, prepared: Prepared) -> int | None:
-    """The number of models that all limits leave room for: sizes stand for latency too."""
-    most: dict[str, float] = {}
-    whole, lone = _sizes(design, prepared) if said.max_parameters or said.max_latency else (1, [1, 1])
-    if said.max_parameters is not None:
-        most["parameters"] = float(said.max_parameters)
-    if said.max_latency is not None:
-        most["latency"] = float(said.max_latency) * whole
-    trunk = max((sum(lone) - whole) / max(len(lone) - 1, 1), 1.0)
-    rest = whole - trunk
-    room = models_within(most, dict.fromkeys(most, trunk), dict.fromkeys(most, rest))
-    rooms = [r for r in (room, said.max_models) if r is not None]
-    return min(rooms) if rooms else None
+def _most_models(
+    said: SearchSection, design: Design, prepared: Prepared, known: Latency | None
+) -> tuple[int | None, Latency | None]:
+    """The number of models that all limits leave room for, and the latency that one in milliseconds was set against.
+
+    A latency in times of one model is counted in parameters. Raises ConfigError where a limit leaves room for none.
+    """
+    limit = milliseconds(said.max_latency)
+    rooms: list[tuple[int | None, str, str]] = [(said.max_models, "max_models", "")]
+    latency = None
+    if said.max_parameters or (said.max_latency and limit is None):
+        whole, lone = _sizes(design, prepared)
+        fact = f"one model for all tasks has {whole:,} parameters"
+        if said.max_parameters is not None:
+            rooms.append((_room(float(said.max_parameters), whole, lone), "max_parameters", fact))
+        if isinstance(said.max_latency, int | float):
+            times = _room(float(said.max_latency) * whole, whole, lone)
+            rooms.append((times, "max_latency", "it is less than one model for all tasks"))
+    if limit is not None:
+        whole_model, alone = _models(design, prepared)
+        latency = known or measured(prepared, whole_model, alone)
+        fact = (
+            f"on this machine one model for all tasks takes {latency.read + latency.whole:.3g} ms a row, of which "
+            f"{latency.read:.3g} ms go into reading it"
+        )
+        room = _room(limit - latency.read, latency.whole, [latency.alone] * len(alone))
+        rooms.append((room, "max_latency", fact))
+    for room, name, fact in rooms:
+        if room is not None and room < 1:
+            raise ConfigError(Problem(f"'{name}' must leave room for one model", fact, "Raise it"))
+    found = [room for room, _, _ in rooms if room is not None]
+    return (min(found) if found else None), latency
+
+
+def _room(most: float, whole: float, lone: Sequence[float]) -> int | None:
+    """Models that a limit leaves room for, where one of all tasks costs `whole` and their own ones `lone`."""
+    if most < whole:
+        return 0
+    trunk = max((sum(lone) - whole) / max(len(lone) - 1, 1), 1e-9 * whole)
+    room = models_within({"": most}, {"": trunk}, {"": whole - trunk})
+    return None if room is None or room >= len(lone) else room
+
+
+def _models(design: Design, prepared: Prepared) -> tuple[Any, list[Any]]:
+    """One model of all tasks, and each task's own, with the weights that they start from."""
+    from sharewise.models.build import GroupModel, placed, slots_of
+    from sharewise.models.stacked import Stack
+
+    def model(tasks: Sequence[Any], arm: str) -> Any:
+        choice = placed(design.variants[arm].architecture, tasks)
+        made = GroupModel(prepared.encoder, choice, slots_of(tasks))
+        Stack(made).populate([0], [[task.name for task in tasks]], prepared.data.device)
+        return made
+
+    judged = prepared.tasks.judged.tasks
+    return model(judged, "together"), [model([task], SINGLE) for task in judged]
 
 
 def _sizes(design: Design, prepared: Prepared) -> tuple[int, list[int]]:
     """Parameters of one model of all tasks, and of each task's own."""
-    from sharewise.models.build import GroupModel, placed, slots_of
-    from sharewise.models.stacked import Stack
+    whole, alone = _models(design, prepared)
+    return _size(whole), [_size(model) for model in alone]
 
-    def size(tasks: Sequence[Any], arm: str) -> int:
-        choice = placed(design.variants[arm].architecture, tasks)
-        return Stack(GroupModel(prepared.encoder, choice, slots_of(tasks))).size
 
-    return size(prepared.tasks.judged.tasks, "together"), [size([task], SINGLE) for task in prepared.tasks.judged]
+def _size(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
 
 
 def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
@@ -154,10 +216,15 @@ def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
     if not runs or _looks(record):
         first = "one joint run" if runs else "no group of its own"
     most = about(minutes)
+    limit = "" if record.latency is None else f" {told(record.latency, record.max_models)}"
+    if len(conductor.tasks) > len(conductor.judged):
+        limit += (
+            " Auxiliary tasks take no part in the plans it finds; they stay with 'together' and your own candidates."
+        )
     return (
         f"Search for a plan ({record.method}): {first}, then up to {record.plan_models} models for the plans found, "
         f"{plans} runs of them ({record.models} models in all with each task alone), "
-        f"{most if most.startswith('under') else most.replace('about', 'at most')}."
+        f"{most if most.startswith('under') else most.replace('about', 'at most')}.{limit}"
     )
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from sharewise.study.sections import Number, Section, Text, Whole
+from sharewise.study.latency_text import problem
+from sharewise.study.sections import Number, Section, Text, Whole, problem_error
 
 FOUND = ("found", "found-2", "found-3")
 """Names of the plans that a search finds, best first."""
 
 OFF = "off"
+
+
+def _latency(said: object) -> object:
+    """A latency as it may be written; raises a problem for anything else."""
+    wrong = None if said is None else problem(said)
+    if wrong is not None:
+        raise problem_error([wrong])
+    return said
 
 
 class SearchSection(Section):
@@ -31,8 +40,9 @@ class SearchSection(Section):
     risk: Number = Field(default=1.0, ge=0, description="Price of a certain harm to a task, in margins.")
     max_models: Whole | None = Field(default=None, ge=1, description="A plan has at most so many models.")
     max_parameters: Number | None = Field(default=None, gt=0, description="Of all models of a plan together.")
-    max_latency: Number | None = Field(
-        default=None, gt=0, description="Of answering all tasks, in times of one model for all tasks."
+    max_latency: Annotated[float | str | None, BeforeValidator(_latency)] = Field(
+        default=None,
+        description="Of answering all tasks: times of one model for all tasks, or of one row on this machine (25 ms).",
     )
     together: tuple[Annotated[tuple[Text, ...], Field(min_length=2)], ...] = Field(
         default=(), description="Tasks that one model must answer."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import platform
 import sys
@@ -19,7 +20,7 @@ from sharewise import audit, report
 from sharewise.audit import files as audit_files
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import architectures, balancing, challenge, judge, search, shareable, trials
+from sharewise.study import advise, architectures, balancing, challenge, judge, search, shareable, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
@@ -184,7 +185,8 @@ class Session:
         if searching:
             said = declared.search
             kept = shareable.apart(tasks.judged.names, known, said.apart, said.together)
-            design = search.with_search(design, said.model_copy(update={"apart": kept}), prepared)
+            limits = said.model_copy(update={"apart": kept})
+            design = search.with_search(design, limits, prepared, search.known_latency(self.directory))
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
         return design, prepared, data
 
@@ -230,6 +232,12 @@ class Session:
             for leftover in self.directory.glob(pattern):
                 if leftover.is_file():
                     leftover.unlink(missing_ok=True)
+        damaged = [path for path in (self.directory / "runs").glob("*.json") if not _whole(path)]
+        for path in damaged:
+            path.unlink()
+        if damaged:
+            records = "1 run record is" if len(damaged) == 1 else f"{len(damaged)} run records are"
+            self.log(f"{records} damaged: the runs are made again.")
 
     def _keep_study_file(self) -> None:
         """`study.yaml` with everything that was said, so that the directory describes itself."""
@@ -263,6 +271,10 @@ class Session:
         self.log(
             f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}."
         )
+        power = advise.power(advise.Subject(self.declared, self.table, self.checked))
+        if power is not None and power.level == "stop":
+            # Said before anything is trained: what would do instead of this budget and these rows.
+            self.log(f"No verdict can clear a task here. {power.answer}")
         if design.record.search is not None:
             self.log(search.announce(conductor, clock, self.workers))
 
@@ -298,6 +310,15 @@ class Session:
             notes=(*findings.notes, *((REOPENED,) if self.declared.revision else ())),
             promises={name: round(value, 4) for name, value in conductor.promises.items()},
         )
+
+
+def _whole(path: Path) -> bool:
+    """Whether a record can be read, and its predictions are there."""
+    try:
+        said = json.loads(path.read_bytes())
+        return isinstance(said, dict) and (not said.get("predictions") or (path.parent / said["predictions"]).exists())
+    except ValueError:
+        return False
 
 
 def _versions() -> dict[str, str]:
