@@ -126,12 +126,12 @@ def shuffled(rng: np.random.Generator) -> Problem:
 
 
 def opposing(rng: np.random.Generator) -> Problem:
-    """Six units for two kindred tasks and a partner that asks for all of them, and would for four times as many."""
+    """Four units for two kindred tasks and a partner that asks for all of them, and would for four times as many."""
     x, part = _table(rng, 1500, 3)
     base = _bumps(rng, x, n=4, sharp=2.0)
     targets = {n: _noisy(rng, base + 0.15 * _bumps(rng, x, n=4, sharp=2.0), 0.2) for n in (VICTIM, "c")}
-    targets["b"] = _bumps(rng, x, n=6, sharp=3.0)
-    trunk = Choice("hard", {"width": 6, "depth": 1})
+    targets["b"] = _bumps(rng, x, n=6, sharp=2.5)
+    trunk = Choice("hard", {"width": 4, "depth": 1})
     return Problem(x, targets, part, ("partner:b",), architecture=trunk, epochs=40)
 
 

@@ -161,7 +161,7 @@ def _rows_needed(c: Comparison, distance: float) -> int | None:
 
 def _sentence(c: Comparison, runs: int | None, rows: int | None) -> str:
     share = c.var_rows / c.standard_error**2 if c.standard_error > 0 else 1.0
-    source = f"{share:.0%} of the uncertainty comes from the test rows and {1 - share:.0%} from run luck"
+    source = f"{share:.0%} of the uncertainty comes from the test rows and {max(0.0, 1 - share):.0%} from run luck"
     if runs is not None and rows is not None:
         return f"About {runs} runs an arm, or about {rows:,} test rows, would settle it: {source}."
     if runs is not None:
