@@ -26,8 +26,7 @@ EIGHTHS = tuple(i / 8 for i in range(1, 8))
 """Where Optuna's pruners are asked."""
 
 SPENT = {"none": 1.0, "halving": 0.8}
-"""About how much of all trials' time is left, as `benchmarks/tuning_halving.py` measures it; what Optuna's pruners leave
-is not known beforehand."""
+"""About how much of all trials' time is left, as measured; what Optuna's pruners leave is not known beforehand."""
 
 Key = tuple[str, str, tuple[str, ...]]
 """Kind, arm and tasks of a group that is tuned."""
