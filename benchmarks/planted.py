@@ -265,10 +265,14 @@ def mapped(planted: Planted, out: Path, truth: Truth, kin: Sequence[tuple[str, .
     if not right:
         return 0.0
     told = out.with_name(f"{out.name}-told")
+    made = study(planted, told=tuple(right))
+    if not (told / "design.json").exists():
+        told.mkdir(exist_ok=True)
+        made.session(told).design()[0].freeze(told)
     for folder in ("runs", "models"):
         if not (told / folder).exists():
             shutil.copytree(out / folder, told / folder)
-    result = study(planted, told=tuple(right)).run(told, workers=1)
+    result = made.run(told, workers=1)
     groups = right if result.summary.selected == "told" else [tuple(planted.names)]
     return shipped(truth, result.decisions, groups)
 

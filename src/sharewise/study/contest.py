@@ -20,13 +20,13 @@ from sharewise.study.work import COHORT, Run, Unit, cost, members_of, stack_of, 
 from sharewise.training.race import Judge, Place, Race, halved
 
 HALVING = (0.25, 0.5)
-"""Shares of its steps at which half of a contest leaves: in all it costs about half of training every trial."""
+"""Shares of its steps at which half of a contest leaves, which leaves about half of all steps."""
 
 EIGHTHS = tuple(i / 8 for i in range(1, 8))
 """Where Optuna's pruners are asked."""
 
-SPENT = {"none": 1.0, "halving": 0.55}
-"""About how much of all trials' steps is left; what Optuna's pruners leave is not known beforehand."""
+SPENT = {"none": 1.0, "halving": 0.8}
+"""About how much of all trials' time is left, as measured; what Optuna's pruners leave is not known beforehand."""
 
 Key = tuple[str, str, tuple[str, ...]]
 """Kind, arm and tasks of a group that is tuned."""
