@@ -80,7 +80,7 @@ def test_where_nothing_can_be_shared_every_task_is_trained_alone_and_that_is_sai
     assert all("No two tasks read an input in common" in d.reason for d in result.decisions)
     assert "together" not in {a["name"] for a in json.loads((tmp_path / "run" / "design.json").read_text())["arms"]}
     text = (tmp_path / "run" / "decision.md").read_text(encoding="utf-8")
-    assert "no input in common" in text
+    assert "no two of them read an input in common" in text
 
 
 def test_inputs_that_are_empty_on_a_tasks_rows_do_not_count(tmp_path: Path) -> None:
