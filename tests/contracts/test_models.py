@@ -13,7 +13,7 @@ from encoder_cases import CASES, TABULAR, Blocks, tensors
 from torch import Tensor
 
 from sharewise.batch import Inputs, Targets
-from sharewise.models import build, encoders, heads, sharing
+from sharewise.models import encoders, heads, sharing, slim
 from sharewise.models.build import GroupModel, Slot, from_config, slots_of
 from sharewise.models.stacked import Stack
 from sharewise.plan import Choice
@@ -133,7 +133,7 @@ class TestSharing:
     def test_saved_and_loaded_gives_the_same_answers(self, architecture: str) -> None:
         made, stack = stirred(architecture)
         x = inputs(5, 1)
-        again = build.load(made.config, stack.state(1))
+        again = slim.load(made.config, stack.state(1))
         stack.bind(stack.flat[1:2].clone())
         for a, b in zip(made.predict(x), again.predict(x), strict=True):
             assert torch.equal(a, b)
@@ -143,10 +143,10 @@ class TestSharing:
         state = stack.state(0)
         missing = dict(list(state.items())[1:])
         with pytest.raises(KeyError, match="must be those of the architecture"):
-            build.load(made.config, missing)
+            slim.load(made.config, missing)
         name = next(iter(state))
         with pytest.raises(ValueError, match="must have shape"):
-            build.load(made.config, state | {name: torch.zeros(99)})
+            slim.load(made.config, state | {name: torch.zeros(99)})
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +211,7 @@ class TestEncoders:
     def test_saved_and_loaded_gives_the_same_answers(self, encoder: str, folder: Path) -> None:
         made, stack, blocks = encoder_alone(encoder, folder)
         stack.flat.add_(0.01 * torch.randn(stack.flat.shape, generator=torch.Generator().manual_seed(5)))
-        again = build.load(json.loads(json.dumps(made.config)), stack.state(0))
+        again = slim.load(json.loads(json.dumps(made.config)), stack.state(0))
         for a, b in zip(made.predict(tensors(blocks, 1)), again.predict(tensors(blocks, 1)), strict=True):
             assert torch.equal(a, b)
 
@@ -377,6 +377,6 @@ def test_a_task_reads_only_the_inputs_that_it_names(architecture: str, folder: P
         after = made.predict(tensors({**blocks, block: other}, 2))
         moved = [s for s in range(3) if not torch.equal(before[s], after[s])]
         assert moved == reads[block], block
-    again = build.load(json.loads(json.dumps(made.config)), stack.state(0))
+    again = slim.load(json.loads(json.dumps(made.config)), stack.state(0))
     for a, b in zip(before, again.predict(tensors(blocks, 1)), strict=True):
         torch.testing.assert_close(a[:1], b)

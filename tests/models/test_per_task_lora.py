@@ -10,7 +10,7 @@ import torch
 
 from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError
-from sharewise.models import build
+from sharewise.models import slim
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.models.slim import slimmed
 from sharewise.models.stacked import Stack
@@ -101,10 +101,10 @@ def test_a_tasks_loss_reaches_its_own_matrices_alone(case: Case) -> None:
 def test_saved_loaded_and_without_a_helper(case: Case) -> None:
     net, stack = stirred(case)
     before = net.predict(case[1])
-    again = build.load(net.config, stack.state(0))
+    again = slim.load(net.config, stack.state(0))
     assert all(torch.equal(a, b) for a, b in zip(before, again.predict(case[1]), strict=True))
     config, state = slimmed(net.config, stack.state(0), [len(case[2]) - 1])
-    after = build.load(config, state).predict(case[1])
+    after = slim.load(config, state).predict(case[1])
     for s in range(len(case[2]) - 1):
         torch.testing.assert_close(after[s], before[s], rtol=1e-5, atol=1e-5)
     name = next(n for n in state if "lora" in n)

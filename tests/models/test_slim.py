@@ -12,7 +12,7 @@ import torch
 
 from sharewise.batch import Inputs
 from sharewise.bundle.artifact import Artifact
-from sharewise.models import build, sharing
+from sharewise.models import sharing, slim
 from sharewise.models.build import DROPPED, GroupModel, Slot, slots_of
 from sharewise.models.slim import filled, slimmed
 from sharewise.models.stacked import Stack
@@ -54,7 +54,7 @@ CHOICES += [Choice("hard", {"depth": 3, "split": [0, 1, 2, 3, 1, 2, 3, 1, 0]}), 
 def test_the_others_answer_as_before(choice: Choice) -> None:
     net, stack = made(choice)
     config, state = slimmed(json.loads(json.dumps(net.config)), stack.state(0), DROP)
-    again = build.load(json.loads(json.dumps(config)), state)
+    again = slim.load(json.loads(json.dumps(config)), state)
     before, after = net.predict(rows()), again.predict(rows())
     for s in KEPT:
         # Heads of one kind are one matrix product, whose sums run in another order when it is narrower.
@@ -81,7 +81,7 @@ def test_a_task_at_a_lower_layer_and_its_view_go_with_it() -> None:
     stack = Stack(net)
     stack.populate([0], [["first", "top", "level"]])
     config, state = slimmed(net.config, stack.state(0), [0])
-    again = build.load(config, state)
+    again = slim.load(config, state)
     for s in (1, 2):
         torch.testing.assert_close(net.predict(rows())[s], again.predict(rows())[s])
     assert again.views is None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sharewise.batch import Inputs, Targets
-from sharewise.models import build
+from sharewise.models import slim
 from sharewise.models.build import GroupModel, slots_of
 from sharewise.models.heads.tagging import Spans, Tagging
 from sharewise.models.stacked import Stack
@@ -157,7 +157,7 @@ def test_a_cohort_learns_tags_and_topic() -> None:
 
 def test_saved_and_loaded() -> None:
     made, stack = model(members=2)
-    again = build.load(made.config, stack.state(1))
+    again = slim.load(made.config, stack.state(1))
     x = sentences(5)
     stack.bind(stack.flat[1:2].clone())
     for a, b in zip(made.predict(x), again.predict(x), strict=True):

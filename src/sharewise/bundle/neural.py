@@ -12,8 +12,8 @@ import torch
 
 from sharewise.batch import Inputs
 from sharewise.bundle.answerer import Answerer, Array
-from sharewise.models import build
-from sharewise.models.slim import slimmed
+from sharewise.models import slim
+from sharewise.models.build import GroupModel
 
 FORWARD_ROWS = 4096
 """Rows of one forward: their activations stay in a processor's cache, which larger pieces do not."""
@@ -44,8 +44,8 @@ def without(states: Sequence[bytes], dropped: Collection[str]) -> list[bytes]:
         if not config["answers"]:
             continue
         numbers = [i for i, name in enumerate(config["tasks"]) if name in dropped]
-        slim, weights = slimmed(config, safetensors.torch.load(state), numbers)
-        made.append(safetensors.torch.save(weights, {"config": json.dumps(slim)}))
+        thin, weights = slim.slimmed(config, safetensors.torch.load(state), numbers)
+        made.append(safetensors.torch.save(weights, {"config": json.dumps(thin)}))
     return made
 
 
@@ -59,7 +59,7 @@ def _config(state: bytes) -> dict[str, Any]:
 class NeuralAnswerer(Answerer):
     """A network that answers all its tasks in one forward per checkpoint."""
 
-    def __init__(self, slots: Sequence[str], checkpoints: Sequence[tuple[frozenset[str], build.GroupModel]]) -> None:
+    def __init__(self, slots: Sequence[str], checkpoints: Sequence[tuple[frozenset[str], GroupModel]]) -> None:
         self.slots = {task: i for i, task in enumerate(slots)}
         self.checkpoints = tuple(checkpoints)
 
@@ -72,7 +72,7 @@ class NeuralAnswerer(Answerer):
                 state = safetensors.torch.load(files[checkpoint["file"]])
             except safetensors.SafetensorError as error:
                 raise ValueError(f"'{checkpoint['file']}' is not whole ({error})") from error
-            made.append((frozenset(checkpoint["answers"]), build.load(model["architecture"], state)))
+            made.append((frozenset(checkpoint["answers"]), slim.load(model["architecture"], state)))
         return cls(model["tasks"], made)
 
     def predict(self, inputs: Inputs[Array], tasks: Sequence[str]) -> dict[str, Array]:
@@ -89,7 +89,7 @@ class NeuralAnswerer(Answerer):
         return answers
 
 
-def rows_at_once(network: build.GroupModel, inputs: Inputs[torch.Tensor]) -> int:
+def rows_at_once(network: GroupModel, inputs: Inputs[torch.Tensor]) -> int:
     """Rows of one forward; fewer where the encoder holds much of each on the way, or of their tokens."""
     cells = float(max(network.encoder.cells, 1))
     if network.encoder.token_block is not None:

@@ -21,7 +21,6 @@ from sharewise.models import encoders, heads, sharing
 from sharewise.models.heads.base import Head
 from sharewise.models.heads.nested import Nested
 from sharewise.models.sharing.base import OFF, Dropout, Sharing
-from sharewise.models.stacked import Stack
 from sharewise.models.views import Views
 from sharewise.plan import Choice
 from sharewise.tasks import Task, TaskKind
@@ -290,12 +289,3 @@ def from_config(config: Mapping[str, Any]) -> GroupModel:
     slots = [Slot(**{**slot, **{k: tuple(slot.get(k, ())) for k in lists}}) for slot in config["slots"]]
     choice = Choice(config["sharing"]["name"], dict(config["sharing"]["params"]))
     return GroupModel(config["encoder"], choice, slots)
-
-
-def load(config: Mapping[str, Any], state: dict[str, Tensor]) -> GroupModel:
-    """One member's model ready to answer; raises KeyError or ValueError where `state` does not fit."""
-    from sharewise.models.slim import filled
-
-    model = from_config(config)
-    Stack(model).load(filled(model, state))
-    return model.eval()

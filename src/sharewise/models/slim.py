@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sharewise.models.build import DROPPED, GroupModel, from_config
-from sharewise.models.stacked import Entry, entries_of
+from sharewise.models.stacked import Entry, Stack, entries_of
 
 State = Mapping[str, Tensor]
 
@@ -40,6 +40,13 @@ def slimmed(
         else:
             made[entry.name] = state[entry.name][_stored(entry, after)].clone()
     return {**config, "slots": slots}, made
+
+
+def load(config: Mapping[str, Any], state: State) -> GroupModel:
+    """One member's model ready to answer; raises KeyError or ValueError where `state` does not fit."""
+    model = from_config(config)
+    Stack(model).load(filled(model, state))
+    return model.eval()
 
 
 def filled(model: GroupModel, state: State) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ dropped hangs on the trials alone: never on the machine, nor on where an earlier
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from sharewise.records import RunRecord, Status
 from sharewise.seeds import derive
 from sharewise.study.prepare import Prepared
+from sharewise.study.rules import Key, Past, Rules
 from sharewise.study.work import COHORT, Run, Unit, cost, members_of, stack_of, written
 from sharewise.training.race import Judge, Place, Race, halved
 
@@ -27,28 +27,6 @@ EIGHTHS = tuple(i / 8 for i in range(1, 8))
 
 SPENT = {"none": 1.0, "halving": 0.8}
 """About how much of all trials' time is left, as measured; what Optuna's pruners leave is not known beforehand."""
-
-Key = tuple[str, str, tuple[str, ...]]
-"""Kind, arm and tasks of a group that is tuned."""
-
-
-@dataclass(frozen=True)
-class Past:
-    """An earlier trial of a group: its number, what it was judged by at each pause, and whether it went to its end."""
-
-    trial: int
-    standings: tuple[float | None, ...]
-    ended: bool
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Who leaves a contest: `pruner` is halving or one of Optuna's, `past` the earlier trials of each group, which
-    Optuna's pruners compare with, `seed` the study's."""
-
-    pruner: str
-    past: Mapping[Key, tuple[Past, ...]]
-    seed: int
 
 
 def key_of(run: Run) -> Key:

@@ -37,7 +37,7 @@ from sharewise.seeds import derive
 from sharewise.study import choose
 from sharewise.study.calibration import calibration
 from sharewise.study.compare import Pair, compare_all
-from sharewise.study.contest import Rules, key_of, past_of, units_of
+from sharewise.study.contest import key_of, past_of, units_of
 from sharewise.study.decide import Option
 from sharewise.study.decide import choose as routes_of
 from sharewise.study.design import SEARCH, SINGLE, Design
@@ -46,6 +46,7 @@ from sharewise.study.inputs import stackable
 from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
+from sharewise.study.rules import Rules
 from sharewise.study.space import RATES, drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units

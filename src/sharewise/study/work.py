@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sharewise.models.build import GroupModel
-    from sharewise.study.contest import Rules
     from sharewise.study.design import Variant
+    from sharewise.study.rules import Rules
     from sharewise.training.cohort import Cohort
     from sharewise.training.results import FitResult
 
