@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from sharewise import audit, report
 from sharewise.audit import files as audit_files
+from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import advise, architectures, balancing, challenge, judge, search, shareable, trials
