@@ -352,8 +352,8 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "transfer found": lambda raw, text: [
         f"of {len(moved(raw))} tasks",
         f"better for {letters(sum(c['verdict']['comparison']['low'] > 0 for c in moved(raw)))},",
-        f"harm to {letters(sum(outcome(c['verdict']) == 'harm' for c in moved(raw)))},",
-        f"open for {letters(sum(outcome(c['verdict']) == 'open' for c in moved(raw)))}.",
+        f"harms {letters(sum(outcome(c['verdict']) == 'harm' for c in moved(raw)))},",
+        f"leaves {letters(sum(outcome(c['verdict']) == 'open' for c in moved(raw)))} open.",
     ],
     "transfer answers": lambda raw, text: [
         f"{c['task']} ('{c['arm']}' instead of '{c['incumbent']}')" for c in moved(raw) if c["answers"]

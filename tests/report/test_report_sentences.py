@@ -13,8 +13,8 @@ import report_synthetic as synthetic
 from report_synthetic import Made
 
 from sharewise.plan import Group, Plan
-from sharewise.records import Arm, Phase, Receipt, Role, SetAside, Status
-from sharewise.report import remarks, words
+from sharewise.records import Arm, Challenge, Phase, Receipt, Role, SetAside, Status
+from sharewise.report import case, remarks, words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import task_rows
 from sharewise.report.sentences import Sentence, answer
@@ -268,3 +268,40 @@ def test_every_source_of_a_sentence_is_on_disk(made: Sequence[Made], tmp_path: P
         assert sentence.sources, sentence.rule
         for source in sentence.sources:
             resolved(root, source)
+
+
+def moved(made: Sequence[Made], name: str, instead_of: str) -> StudyRecords:
+    """The study with one task answered by a network that started from other tasks' weights."""
+    records = synthetic.study(made)
+    assert records.design is not None
+    arm = Arm("pretrained", Role.TRANSFER, Plan("pretrained", (Group("p", (name,)),)), "neural net", 2)
+    decisions = tuple(
+        replace(d, arm="pretrained", group="p", shared=False) if d.task == name else d for d in records.decisions
+    )
+    won = Challenge(name, "transfer", "pretrained", "p", instead_of, None, None, None, None, 1, True, "it won")
+    design = replace(records.design, arms=(*records.design.arms, arm))
+    return replace(records, design=design, decisions=decisions, challenges=(won,))
+
+
+def test_a_task_that_transfer_answers_is_told_as_such() -> None:
+    shared = next(arm.name for arm in synthetic.study([good(1), bad(2)]).arms.values() if arm.role is Role.CANDIDATE)
+    told = said(moved([good(1), good(2), bad(3)], "good1", shared))
+    assert (
+        told[0]
+        == "Let the shared model answer 1 of 3 tasks; 2 stay alone, 1 of them started from other tasks' weights."
+    )
+    clauses = "sharing would harm 1 and sharing earned its place, but transfer took over 1"
+    assert f"Of the 2 that stay alone: {clauses}." in told
+
+
+def test_harm_that_a_transferred_network_answers_is_not_said_to_be_answered_by_a_single_task_model() -> None:
+    records = moved([good(1), bad(2)], "bad2", "single")
+    rows = task_rows(records)
+    for made in (case.found_harm(records, rows), case.least_favourable(records, rows)):
+        assert made is not None
+        assert "a network of its own that started from other tasks' weights" in made.text
+
+
+def test_no_gain_is_shown_where_verdicts_are_open() -> None:
+    told = said(synthetic.study([unsure(1), fine(2, share=False)]))
+    assert told[0] == "Keep both tasks alone: no gain from sharing is shown."

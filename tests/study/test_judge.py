@@ -154,3 +154,9 @@ def test_the_harmed_list_names_a_healthy_task_in_at_most_five_percent_of_studies
         effects = np.where(np.arange(6) < 3, -0.02, -0.08) + 0.01 * rng.standard_normal(6)
         wrong += any(t in ("t0", "t1", "t2") for t in harmed(named(list(effects), se=0.01)))
     assert wrong / reps < 0.05 + 3 * math.sqrt(0.05 * 0.95 / reps)
+
+
+def test_few_rows_ask_for_no_number_where_none_would_settle_it() -> None:
+    told = receipt(replace(comparison(-0.0199, se=0.02, rows_share=0.5), n_rows=193))
+    assert told.rows_needed is None
+    assert "about 200 test rows would allow a claim, but not this one" in told.sentence

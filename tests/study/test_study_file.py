@@ -376,3 +376,16 @@ def test_a_candidate_without_groups_shares_everything() -> None:
     study = StudyFile.from_dict({"data": "t.csv", "tasks": ["a", "b"], "candidates": [{"name": "x", "balance": "log"}]})
     tasks = TaskSet(tuple(Task(n, TaskKind.REGRESSION, (n,), "rmse") for n in "ab"))
     assert [g.tasks for g in study.plan(study.candidates[0], tasks).groups] == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"tuning": {"objective": {"hight": 2}}}, "for a task of the study; however, 'hight' is none. Did you mean"),
+        ({"search": {"apart": [["height"]]}}, "'search.apart[1]' needs at least 2 entries; however, it has 1."),
+    ],
+)
+def test_what_would_be_passed_over_in_silence_is_said(said: dict[str, object], expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        StudyFile.from_dict({"data": {"path": "t.csv"}, "tasks": ["height", "weight"], **said})
+    assert expected in str(caught.value)

@@ -250,7 +250,7 @@ def change(effect: float, half: float, baseline: str = "single") -> Comparison:
     [
         (0.05, 0.01, False, True, "harm beyond 2 % against 'single' has probability under 0.1 %"),
         (0.01, 0.015, False, True, "expected change is +1.0 %"),
-        (0.01, 0.015, True, False, "a further model and is not shown to be better than 'single': +1.0 % [-0.5 %"),
+        (0.01, 0.015, True, False, "a further model and is not shown to be better than 'single': +1.0 % [−0.5 %"),
         (-0.005, 0.005, False, False, "nothing is gained over 'single'"),
         (0.01, 0.06, False, False, "more than 5 %"),
         (-0.1, 0.01, False, False, "more than 5 %"),
@@ -298,7 +298,9 @@ def test_without_a_comparison_whoever_answers_stays() -> None:
         ([["hight", "weight"]], TASKS, "'hight' is none. Did you mean 'height'?"),
         ([["height", "height"]], TASKS, "A transfer is between two tasks; however, [height, height] is one."),
         ([["height", "weight"], ["height", "weight"]], TASKS, "A pair is named once"),
-        ([["height"]], TASKS, "pairs"),
+        ([["height"]], TASKS, "A transfer names two tasks, [FROM, TO]; however, pair 1 is ['height']."),
+        (["height", "weight"], TASKS, "A transfer names two tasks, [FROM, TO]; however, pair 1 is 'height'."),
+        ("both", TASKS, "'transfer' must be auto, off, pairs of tasks or a mapping; however, it is 'both'."),
         ("auto", TASKS[:1], "A transfer needs a task to learn from and another to learn; however, the study has one"),
         (
             [["height", "weight"]],
@@ -325,7 +327,8 @@ def test_a_candidate_cannot_have_an_arms_name() -> None:
 def test_an_alternative_that_is_made_for_no_task_is_said_to_be_left_out(tmp_path: Path) -> None:
     told: list[str] = []
     study(alternatives=["chain", "linear"], transfer="off").run(tmp_path / "run", workers=1, log=told.append)
-    assert "Alternative 'chain' is left out: it needs two or more yes-or-no tasks that read the same inputs." in told
+    chain = "Alternative 'chain' is left out: it needs two or more yes-or-no tasks that read the same inputs and "
+    assert any(chain in line for line in told)
 
 
 @pytest.mark.parametrize("said", ["off", False, None, {}])

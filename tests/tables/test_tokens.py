@@ -120,3 +120,18 @@ def test_numbers_of_tokens_become_lists() -> None:
     there = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], bool)
     made = tags.lists(cells, there, np.array([True, True, False]))
     assert made.to_pylist() == [[0.5, 0.25], [], None]
+
+
+@pytest.mark.parametrize("rows", [[None, None], [[], []], [[], None]])
+def test_a_table_to_answer_may_hold_no_word(rows: list[object]) -> None:
+    reader = TokensEncoder("w", ("w",), ("a",), 4)
+    column = pa.chunked_array([pa.array(rows)])
+    out = reader.room([column])
+    reader.read([column], out)
+    assert (out.shape[:2], int(out.sum()), reader.present([column]).tolist()) == ((2, 1), 0, [False, False])
+
+
+def test_a_text_is_no_list_of_words() -> None:
+    reader = TokensEncoder("w", ("w",), ("a",), 4)
+    with pytest.raises(DataError, match="A tokens input is a list of words in every row; however, the column is of"):
+        reader.room([pa.chunked_array([pa.array(["book music"])])])

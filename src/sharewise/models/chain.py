@@ -42,7 +42,7 @@ class Chain(Alternative):
     title: ClassVar[str] = "classifier chain of regularised linear models"
     deterministic: ClassVar[bool] = True
     fitted_by_task: ClassVar[bool] = True
-    needs: ClassVar[str] = "two or more yes-or-no tasks that read the same inputs"
+    needs: ClassVar[str] = "two or more yes-or-no tasks that read the same inputs and are not declared with 'by'"
 
     def __init__(self, tasks: Sequence[str], links: Sequence[Linear]) -> None:
         self.tasks, self.links = tuple(tasks), tuple(links)

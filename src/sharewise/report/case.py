@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sharewise.records import Comparison
-from sharewise.report import words
+from sharewise.report import sentences, words
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import State, TaskRow, of_state
 from sharewise.report.sentences import Sentence
@@ -206,12 +206,20 @@ def found_harm(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
     end = (
         f"Of these, {words.listing(row.name for row in ships)} {words.verb(len(ships), 'ships', 'ship')} shared."
         if ships
-        else f"{'It is' if len(harmed) == 1 else 'All are'} answered by {words.verb(len(harmed), 'its', 'their')} "
-        f"single-task {words.verb(len(harmed), 'model', 'models')}, so that none of the harm ships."
+        else f"{'It is' if len(harmed) == 1 else 'All are'} answered by {_own(records, harmed)}, so that none of the "
+        "harm ships."
     )
     names = words.listing((row.name for row in harmed), limit=8)
     text = f"It was found in {words.count(len(harmed))} of {words.plural(len(judged), 'task')}: {names}. {end}"
     return Sentence("found", text, tuple(at for row in harmed for at in (row.verdict_at, row.decision_at)))
+
+
+def _own(records: StudyRecords, alone: Sequence[TaskRow]) -> str:
+    """The models that answer tasks which do not share."""
+    n = len(alone)
+    if any(sentences.transferred(records, row) for row in alone):
+        return words.verb(n, "a network of its own that started from other tasks' weights", "models of their own")
+    return f"{words.verb(n, 'its', 'their')} single-task {words.verb(n, 'model', 'models')}"
 
 
 def listed(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -250,7 +258,7 @@ def least_favourable(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         return None
     row = min(judged, key=lambda r: _comparison(r).effect / _comparison(r).margin)
     c = _comparison(row)
-    who = "the shared model" if row.shares else "its single-task model"
+    who = "the shared model" if row.shares else _own(records, [row])
     text = (
         f"The worst change of any task is {words.change(c.effect, c.scale)} {words.interval(c.low, c.high, c.scale)}, "
         f"for {row.name}, which {who} answers."

@@ -51,9 +51,9 @@ def found(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         safe = states.count(State.SAFE) + states.count(State.WORSE)
         text = (
             f"Against the best single-task model that starts afresh, of {words.plural(len(judged), 'task')} transfer "
-            f"is better for {words.some_of(states.count(State.BETTER))}, no harm beyond the margin to "
-            f"{words.some_of(safe)}, harm to {words.some_of(states.count(State.HARM))}, and open for "
-            f"{words.some_of(states.count(State.UNDECIDED))}."
+            f"is better for {words.some_of(states.count(State.BETTER))}, does no harm beyond the margin to "
+            f"{words.some_of(safe)}, harms {words.some_of(states.count(State.HARM))}, and leaves "
+            f"{words.some_of(states.count(State.UNDECIDED))} open."
         )
     return Sentence("transfer found", text, tuple(f"challenges.json#/{i}" for i, _ in judged))
 

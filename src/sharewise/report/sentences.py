@@ -126,8 +126,20 @@ def _rest(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
     alone = [row for row in rows if not row.shares]
     one = [row for row in alone if in_pool(records, row)]
     n, k = len(alone) - len(one), len(one)
-    stay = [f"{words.count(n)} {words.verb(n, 'stays', 'stay')} alone"] if n else []
+    stay = [f"{words.count(n)} {words.verb(n, 'stays', 'stay')} alone{_started(records, alone)}"] if n else []
     return words.parts([*([f"one pooled model answers {words.count(k)}"] if k else []), *stay])
+
+
+def transferred(records: StudyRecords, row: TaskRow) -> bool:
+    """Whether a task is answered by a network of its own that started from other tasks' weights."""
+    arm = None if row.decision is None else records.arms.get(row.decision.arm)
+    return arm is not None and arm.role is Role.TRANSFER
+
+
+def _started(records: StudyRecords, alone: Sequence[TaskRow]) -> str:
+    k = sum(transferred(records, row) for row in alone)
+    some = "" if k == len(alone) == 1 else f"{words.count(k)} of them " if k < len(alone) else "each "
+    return f", {some}started from other tasks' weights" if k else ""
 
 
 def in_pool(records: StudyRecords, row: TaskRow) -> bool:
@@ -145,6 +157,7 @@ def _share_nothing(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         keep = f"Let one pooled model answer {words.all_of(n)} tasks and share no network"
     elif k:
         keep = f"Let one pooled model answer {words.count(k)} of {words.plural(n, 'task')} and keep the others alone"
+    keep += _started(records, rows)
     states = {row.state for row in rows}
     harmed, better = of_state(rows, State.HARM), of_state(rows, State.BETTER)
     if states == {State.NONE} and not any(arm.role is Role.CANDIDATE for arm in records.arms.values()):
@@ -153,12 +166,16 @@ def _share_nothing(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         text = f"{keep}: no shared plan earned a test on validation rows."
     elif states == {State.UNDECIDED}:
         text = f"{keep} for now: the evidence is not enough to clear sharing of harm for any of them."
+    elif states == {State.UNDECIDED, State.NONE}:
+        text = f"{keep} for now: the evidence is not enough to clear sharing of harm for any that the plan shares."
     elif len(harmed) == n:
         text = f"{keep}: sharing harms {'both' if n == 2 else 'every one of them'}."
     elif harmed and not better:
         text = f"{keep}: sharing harms {words.count(len(harmed))} and is better for none."
     elif better:
         text = f"{keep}: sharing did not earn its place, though it is better for {words.count(len(better))}."
+    elif State.UNDECIDED in states:
+        text = f"{keep}: no gain from sharing is shown."
     else:
         text = f"{keep}: there is nothing to gain from sharing."
     sources = [row.decision_at for row in rows] + [row.verdict_at for row in rows if row.verdict]
@@ -231,7 +248,8 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if len(alone) == len(rows) and len({row.state for row in alone}) == 1:
         return None
     harmed, unsure = of_state(alone, State.HARM), of_state(alone, State.UNDECIDED)
-    idle = of_state(alone, State.BETTER, State.SAFE, State.WORSE)
+    outdone = [row for row in of_state(alone, State.BETTER, State.SAFE, State.WORSE) if _outdone(records, row)]
+    idle = [row for row in of_state(alone, State.BETTER, State.SAFE, State.WORSE) if row not in outdone]
     untried = of_state(alone, State.NONE)
     n, clauses = len(alone), []
     if harmed:
@@ -240,15 +258,23 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         clauses.append(f"the evidence is not enough for {_count(unsure, n, 'any')}")
     if idle:
         clauses.append(f"sharing would do no harm but does not earn its place for {_count(idle, n, 'any')}")
+    if outdone:
+        clauses.append(f"sharing earned its place, but transfer took over {_count(outdone, n, 'every one')}")
     if untried:
         clauses.append(f"the chosen plan trains {_count(untried, n, 'every one')} alone")
     stay = "stay alone" if not any(in_pool(records, row) for row in alone) else "do not share"
     if len(alone) == 1:
         one = "stays alone" if stay == "stay alone" else "does not share"
-        text = f"Of the one that {one}: {_single_reason(alone[0])}."
+        text = f"Of the one that {one}: {clauses[0] if outdone else _single_reason(alone[0])}."
     else:
         text = f"Of the {words.count(n)} that {stay}: {words.parts(clauses)}."
     return Sentence("staying", text, tuple(row.verdict_at or row.decision_at for row in alone))
+
+
+def _outdone(records: StudyRecords, row: TaskRow) -> bool:
+    """Whether transfer took a task over from a shared model."""
+    past = [records.arms.get(c.incumbent) for c in records.challenges if c.task == row.name and c.answers]
+    return any(arm is not None and arm.role is Role.CANDIDATE for arm in past)
 
 
 def _count(some: Sequence[TaskRow], n: int, all_: str) -> str:
@@ -355,8 +381,11 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return None
     for i, effect in enumerate(records.summary.pooled):
         if effect.family is None or len(records.summary.pooled) == 1:
+            n = effect.n_tasks
+            over = words.all_of(n) if n >= len(rows) else f"the {words.count(n)} of {words.count(len(rows))}"
+            which = "tasks together" if n >= len(rows) else "tasks that can be taken together"
             text = (
-                f"Over {words.all_of(effect.n_tasks)} tasks together, sharing changes the score of a typical task by "
+                f"Over {over} {which}, sharing changes the score of a typical task by "
                 f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}."
             )
             return Sentence("pooled", text, (f"summary.json#/pooled/{i}",))

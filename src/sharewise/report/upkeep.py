@@ -51,7 +51,7 @@ def measured_weights(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
     low, high = min(means, key=lambda t: means[t]), max(means, key=lambda t: means[t])
     runs = [run for run in _confirmed(records, records.confirmed) if run.effective_weights]
     sources = tuple(f"runs/{run.run_id}.json" for run in runs)
-    if means[high] - means[low] < 0.005:
+    if f"{means[high]:.2f}" == f"{means[low]:.2f}":
         text = "Measured while training, the effective weights of all tasks were equal."
     else:
         text = (

@@ -58,13 +58,14 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     """One problem for each finding; alternatives of one value (a union) become one."""
     found: list[Problem] = []
     seen: set[tuple[Step, ...]] = set()
-    for item in error.errors(include_url=False):
+    every = error.errors(include_url=False)
+    for item in every:
         path = _path(item["loc"])
         line = lines.of(*path)
         if item["type"] == "problems":
             found += [replace(p, file=file, line=line) for p in item["ctx"]["problems"]]
             continue
-        if item["type"] == "too_short" and item["input"]:
+        if item["type"] == "too_short" and item["input"] and any(_within(item["loc"], e["loc"]) for e in every):
             # Pydantic counts only the items that are sound; the others have problems of their own.
             continue
         if path in seen and item["type"] not in ("extra_forbidden", "missing"):
@@ -72,6 +73,10 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
         seen.add(path)
         found.append(replace(_problem(item, path, model), file=file, line=line))
     return found
+
+
+def _within(outer: tuple[Step, ...], inner: tuple[Step, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _path(loc: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -113,6 +118,10 @@ def _problem(item: Any, path: tuple[Step, ...], model: type[BaseModel]) -> Probl
     if kind in BOUNDS:
         word, key = BOUNDS[kind]
         return Problem(f"'{name}' must be {word} {context[key]:g}", f"it is {value!r}")
+    if kind == "too_short" and value:
+        return Problem(
+            f"'{name}' needs at least {context['min_length']} entries", f"it has {len(value)}", "Add another"
+        )
     if kind in ("too_short", "string_too_short"):
         return Problem(f"'{name}' must not be empty", "it is", "Fill it, or remove the key")
     return Problem(f"'{name}' must be {NOUNS.get(kind, 'of another type')}", f"it is {_shown(value)}")

@@ -105,4 +105,4 @@ def amount(value: float, c: Comparison) -> str:
 
 def signed(value: float, c: Comparison) -> str:
     """A change on the comparison's scale."""
-    return f"{100 * value:+.1f} {'%' if c.scale == 'relative' else 'points'}"
+    return f"{100 * value:+.1f} {'%' if c.scale == 'relative' else 'points'}".replace("-", "−")

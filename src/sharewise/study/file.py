@@ -97,6 +97,7 @@ class StudyFile(Section):
         problems += _across(said, lines, file)
         problems += [] if made is None else _balanced(made, lines, file)
         problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file)
+        problems += [] if made is None else _weighed(made, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file
@@ -256,6 +257,17 @@ def _across(said: Mapping[str, Any], lines: Lines, file: str | None) -> list[Pro
         used.add(name)
         found += _groups(n, candidate, known, lines, file)
     return found
+
+
+def _weighed(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
+    """Weights of the tuning's objective whose task the study does not have."""
+    said, known = made.tuning.objective, [task.name for task in made.tasks]
+    rule, line = "A weight of tuning's objective is for a task of the study", lines.of("tuning", "objective")
+    return [
+        Problem(rule, f"'{name}' is none", nearest(name, known), file, line)
+        for name in ([] if isinstance(said, str) else said)
+        if name not in known and name.partition("@")[0] not in known
+    ]
 
 
 def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]:

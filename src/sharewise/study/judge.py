@@ -134,6 +134,12 @@ def _caution_receipt(c: Comparison) -> Receipt:
     narrow = _rows_needed(c, distance)
     rows = max(math.ceil(c.n_rows * growth), narrow or 0)
     sentence = f"{lack} are too few for a change below three margins; about {rows:,} test rows are needed."
+    if narrow is None:
+        sentence = (
+            f"{lack} are too few for a change below three margins; about {rows:,} test rows would allow a claim, but "
+            "not this one: the change is too near the margin, or the runs differ too much."
+        )
+        return Receipt(None, None, sentence)
     return Receipt(None, rows, sentence)
 
 

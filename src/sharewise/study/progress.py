@@ -23,20 +23,24 @@ def lines(write: Callable[[str], None], every: float = 5.0) -> Progress:
     @contextmanager
     def phase(name: str, total: int | None) -> Iterator[Advance]:
         done, last, started = 0, time.monotonic(), time.monotonic()
-        noun = "rows" if name.startswith("reading ") else "runs"
+        noun = "row" if name.startswith("reading ") else "run"
 
         def advance(n: int) -> None:
             nonlocal done, last
             done += n
             if time.monotonic() - last >= every:
                 last = time.monotonic()
-                write(f"{name}: {done} of {total} {noun}" if total else f"{name}: {done} {noun}")
+                write(f"{name}: {done} of {total} {noun}{_s(total)}" if total else f"{name}: {done} {noun}{_s(done)}")
 
         yield advance
         if done:
-            write(f"{name}: {done} {noun} in {time.monotonic() - started:.0f} s")
+            write(f"{name}: {done} {noun}{_s(done)} in {time.monotonic() - started:.0f} s")
 
     return phase
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from sharewise import audit, report
 from sharewise.audit import files as audit_files
+from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import advise, architectures, balancing, challenge, judge, search, shareable, trials
@@ -169,7 +170,8 @@ class Session:
         )
         available(declared.tuning.sampler, declared.tuning.pruner, declared.tuning.storage)
         design = replace(design, tuning=declared.tuning.plain())
-        for line in unfit(declared.alternatives, design, asked="alternatives" in declared.model_fields_set):
+        # The study.yaml of a run directory names the defaults too.
+        for line in unfit(declared.alternatives, design, asked=declared.alternatives != ALTERNATIVES):
             self.log(line)
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
         design = with_transfer(design, declared.transfer, tasks, labelled, self.log)

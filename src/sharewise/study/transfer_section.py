@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from sharewise.errors import Problem, nearest
 from sharewise.study.complaints import Lines
-from sharewise.study.sections import Flag, Section, TaskSection, Text, Whole
+from sharewise.study.sections import Flag, Section, TaskSection, Text, Whole, problem_error
 
 OFF = "off"
 AUTO = "auto"
@@ -39,6 +39,18 @@ class TransferSection(Section):
             return {}
         if said is True or said == AUTO:
             return {"pretrained": True, "pairs": AUTO}
+        if not isinstance(said, list | tuple | dict):
+            fact, remedy = (
+                "it is empty" if said is None else f"it is {said!r}",
+                "Write transfer: auto, or transfer: [[FROM, TO]]",
+            )
+            raise problem_error([Problem("'transfer' must be auto, off, pairs of tasks or a mapping", fact, remedy)])
+        pairs = said if isinstance(said, list | tuple) else said.get("pairs")
+        if isinstance(pairs, list | tuple):
+            for n, pair in enumerate(pairs):
+                if not isinstance(pair, list | tuple) or len(pair) != 2:
+                    rule, fact = "A transfer names two tasks, [FROM, TO]", f"pair {n + 1} is {pair!r}"
+                    raise problem_error([Problem(rule, fact, "Write transfer: [[FROM, TO]]")])
         return {"pairs": said} if isinstance(said, list | tuple) else said
 
     @property

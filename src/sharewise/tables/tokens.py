@@ -69,7 +69,7 @@ class TokensEncoder(BlockEncoder):
 
     def room(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Room for the longest sentence that is there: an answer has a tag for every token, however many."""
-        most = int(tags.lengths(columns[0]).max(initial=1))
+        most = int(tags.lengths(text_lists(columns[0], self.name)).max(initial=1))
         return Shape("int32", (max(most, 1), 1 + N_FORMS)).empty(len(columns[0]))
 
     def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> None:
@@ -82,13 +82,15 @@ class TokensEncoder(BlockEncoder):
         table = np.empty((len(words), 1 + N_FORMS), np.int32)
         table[:, 0] = known.to_numpy(zero_copy_only=False) + 2
         table[table[:, 0] < 2, 0] = UNSEEN
-        table[:, 1:] = [forms(w, str(low)) for w, low in zip(words, lower.to_pylist(), strict=True)]
+        table[:, 1:] = np.reshape(
+            [forms(w, str(low)) for w, low in zip(words, lower.to_pylist(), strict=True)], (-1, N_FORMS)
+        )
         which = pc.index_in(pc.fill_null(values, ""), value_set=unique).to_numpy(zero_copy_only=False)
         out[rows[kept], places[kept]] = table[which[kept]]
 
     def present(self, columns: Sequence[pa.ChunkedArray]) -> Array:
         """Rows with at least one token."""
-        made: Array = tags.lengths(columns[0]) > 0
+        made: Array = tags.lengths(text_lists(columns[0], self.name)) > 0
         return made
 
     def part(self, sample: Array) -> dict[str, Any]:
@@ -127,8 +129,10 @@ def _bucket(kind: int, piece: str) -> int:
 
 
 def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The column as lists of text; raises DataError where it holds something else."""
+    """The column as lists of text, also where no row holds a word; raises DataError where it holds something else."""
+    if pa.types.is_null(column.type) or (col.is_list(column.type) and pa.types.is_null(column.type.value_type)):
+        return column.cast(pa.list_(pa.string()))
     if not col.is_list(column.type) or not col.is_text(column.type.value_type):
-        rule = "A tokens input is a list of words in every row"
-        raise DataError(Problem(rule, f"the column is of type {column.type}", "Give it another kind", column=name))
+        rule, remedy = "A tokens input is a list of words in every row", "Split the text, or give it another kind"
+        raise DataError(Problem(rule, f"the column is of type {column.type}", remedy, column=name))
     return column

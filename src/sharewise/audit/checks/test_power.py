@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -49,8 +50,8 @@ class TestPower(Check):
         worst = ratios[wide[0]]
         found = Found(
             Severity.WARNING,
-            f"For {len(wide)} of {len(ratios)} tasks the test rows cannot separate a change of one margin from "
-            f"nothing, however many runs are made; the worst is '{wide[0]}', whose interval is at least {worst:.1f} "
+            f"{_of(wide, len(ratios))} the test rows cannot separate a change of one margin from "
+            f"nothing, however many runs are made; {_worst(wide)} interval is at least {worst:.1f} "
             "margins wide on either side.",
             "Such a task can get a verdict only if sharing changes it by more than that; else it stays 'not enough "
             "evidence'.",
@@ -75,6 +76,16 @@ class TestPower(Check):
         positives = int(counts.max())
         negatives = int(counts.sum() - positives)
         return _Z * paired * _auc_error(0.8, positives, negatives) / 0.8
+
+
+def _of(wide: Sequence[str], n: int) -> str:
+    if len(wide) == 1:
+        return f"For '{wide[0]}'"
+    return f"For all {n} tasks that it can be said of" if len(wide) == n else f"For {len(wide)} of {n} tasks"
+
+
+def _worst(wide: Sequence[str]) -> str:
+    return "its" if len(wide) == 1 else f"the worst is '{wide[0]}', whose"
 
 
 def _auc_error(auc: float, positives: int, negatives: int) -> float:
