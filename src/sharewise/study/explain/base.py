@@ -102,8 +102,9 @@ class Case:
 class Intervention(ABC):
     """A family of changes that remove one possible cause. `cause` is what its success convicts.
 
-    `upstream` causes are faults that are there before anything is shared. Strongly suspected, they are tried before all
-    others, since an earlier epoch or a partner left out would take away what they do and hide them.
+    `upstream` causes are faults that are there before anything is shared: labels, loss weights. Strongly suspected,
+    they are tried before all others, the surest first, since an earlier epoch or a partner left out would take away
+    what they do and hide them.
     """
 
     name: ClassVar[str]

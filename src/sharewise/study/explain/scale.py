@@ -21,6 +21,7 @@ class Scale(Intervention):
 
     name = "scale"
     cause = "loss scale: the task's loss counts for little beside its partners'"
+    upstream = True
 
     def changes(self, case: Case) -> Sequence[Change]:
         """Equal weights where the study's balance is another; the running mean where that is not in use already."""
