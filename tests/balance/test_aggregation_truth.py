@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -106,6 +106,7 @@ def test_mgda_satisfies_the_kkt_conditions(n_tasks: int, seed: int, decades: flo
 
 
 @settings(max_examples=25, deadline=None)
+@example(n_tasks=3, seed=3, decades=2.0, alpha=0.5)  # a ridge that hides nearly opposing tasks costs 2e-8
 @given(n_tasks=sizes, seed=seeds, decades=spreads, alpha=st.sampled_from([0.5, 1.0, 2.0, 5.0]))
 def test_fairgrad_and_nash_solve_their_equation(n_tasks: int, seed: int, decades: float, alpha: float) -> None:
     jacobian = rows(n_tasks, 2 * n_tasks, seed, decades)
