@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from study_estimate import table
 
 from sharewise.records import RunRecord
 from sharewise.study.run import Conductor
@@ -25,17 +26,6 @@ from sharewise.study.study import Study
 from sharewise.study.workers import Workers
 
 Tuned = tuple[dict[Any, list[RunRecord]], float]
-
-
-def table(seed: int) -> pa.Table:
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(1500, 6))
-    hidden = np.tanh(x @ random.normal(size=(6, 2)))
-    columns: dict[str, Any] = {f"x{i}": x[:, i] for i in range(6)}
-    for k in range(4):
-        y = hidden @ random.normal(size=2) + 0.3 * random.normal(size=1500)
-        columns[f"y{k}"] = pa.array(y, mask=random.random(1500) < 0.5)
-    return pa.table(columns)
 
 
 def tuned(data: pa.Table, pruner: str, trials: int) -> Tuned:
