@@ -8,12 +8,11 @@ from torch import Tensor
 from sharewise.batch import Inputs
 from sharewise.models.backbones import text, words
 from sharewise.models.encoders import tuned
-from sharewise.models.encoders.base import Encoder
 from sharewise.models.encoders.tokens import behind_rows, longest
-from sharewise.models.sharing.base import OFF, Dropout
+from sharewise.models.sharing.base import Dropout
 
 
-class TokenTransformer(Encoder):
+class TokenTransformer(tuned.TunedEncoder):
     """Every word's vector from the last layer of a Hugging Face model whose parameters are trained; a sentence is the
     mean of its words'.
 
@@ -24,8 +23,6 @@ class TokenTransformer(Encoder):
     Shapes: sub-words (M, B, L, P), 0 for none, else 1 + number -> (M, B + L' B, n_out) as `Tokens` lays them out, L'
     the longest sentence of the batch; with `per_token` False (M, B, n_out). Cost: one pass a member and window.
     """
-
-    stacks = False
 
     def __init__(
         self,
@@ -48,19 +45,11 @@ class TokenTransformer(Encoder):
         self.tokenized, self.how = text.load(model, digest), words.tokenizer(model, digest)
         self.capacity = self.how.capacity(max_tokens)
         # A network of its own: the one that is shared by others must stay as it is.
-        self.network = tuned.adapted(text.Network(model).model, train, rank, "text")
-        self.names = tuned.declare(self, self.network, train, n_slots if per_task else 0)
-        self.per_task = per_task
+        self.hold(text.Network(model).model, train, rank, "text", n_slots if per_task else None)
         # About what the activations of a row's sub-words take.
         self.cells = n_out * 256
 
-    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, None)
-
-    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, slot if self.per_task else None)
-
-    def _read(self, inputs: Inputs[Tensor], slot: int | None) -> Tensor:
+    def _read(self, inputs: Inputs[Tensor], dropout: Dropout, slot: int | None) -> Tensor:
         cells = inputs[self.block]
         cells = cells[:, :, : longest(cells)]
         x = torch.stack([self._of_member(m, slot, cells[m]) for m in range(cells.shape[0])]).transpose(1, 2)

@@ -8,11 +8,10 @@ from torch import Tensor
 from sharewise.batch import Inputs
 from sharewise.models.backbones import text
 from sharewise.models.encoders import tuned
-from sharewise.models.encoders.base import Encoder
-from sharewise.models.sharing.base import OFF, Dropout
+from sharewise.models.sharing.base import Dropout
 
 
-class Transformer(Encoder):
+class Transformer(tuned.TunedEncoder):
     """Mean of the last layer's token vectors of a Hugging Face model whose parameters are trained.
 
     `train`: "all"; a number n, its upper n layers; or "lora", small matrices beside its own (`tuned.adapted`), with
@@ -23,8 +22,6 @@ class Transformer(Encoder):
     Shapes: tokens (M, B, L) -> (M, B, n_out). Cost: one pass a member, with `per_task` one for each task;
     it does not stack.
     """
-
-    stacks = False
 
     def __init__(
         self,
@@ -42,19 +39,11 @@ class Transformer(Encoder):
         self.block, self.n_out = block, n_out
         self.tokenized = text.load(model, digest)
         # A network of its own: the one that is shared by others must stay as it is.
-        self.network = tuned.adapted(text.Network(model).model, train, rank, "text")
-        self.names = tuned.declare(self, self.network, train, n_slots if per_task else 0)
-        self.per_task = per_task
+        self.hold(text.Network(model).model, train, rank, "text", n_slots if per_task else None)
         # About what the activations of a row's tokens take.
         self.cells = n_out * 256
 
-    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, None)
-
-    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, slot if self.per_task else None)
-
-    def _read(self, inputs: Inputs[Tensor], slot: int | None) -> Tensor:
+    def _read(self, inputs: Inputs[Tensor], dropout: Dropout, slot: int | None) -> Tensor:
         coded = inputs[self.block].long()
         if not coded.shape[1]:
             return self.get_parameter(next(iter(self.names))).new_zeros(*coded.shape[:2], self.n_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sharewise.batch import Inputs
 from sharewise.errors import DataError, Problem
+from sharewise.models.encoders.base import Encoder
+from sharewise.models.sharing.base import OFF, Dropout
 from sharewise.models.stacked import ZERO, Init, StackedModule, kaiming
 from sharewise.tables.texts import locate
 
 RATE, LORA_RATE = 0.01, 0.1
 """Share of the heads' learning rate: 2e-5 and 2e-4 at the default, the usual ones of fine-tuning and of LoRA."""
+
+
+class TunedEncoder(Encoder):
+    """An encoder around a `network` that is trained: its parameters `names` are the encoder's own, with `per_task`
+    those of every task slot. It does not stack."""
+
+    stacks = False
+
+    def hold(self, network: nn.Module, train: str, rank: int, extra: str, n_slots: int | None) -> None:
+        """Take `network` as `adapted` has it; `n_slots` is None where tasks have no parameters of their own."""
+        self.network = adapted(network, train, rank, extra)
+        self.per_task = n_slots is not None
+        self.names = declare(self, self.network, train, n_slots or 0)
+
+    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        return self._read(inputs, dropout, None)
+
+    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
+        return self._read(inputs, dropout, slot if self.per_task else None)
+
+    @abstractmethod
+    def _read(self, inputs: Inputs[Tensor], dropout: Dropout, slot: int | None) -> Tensor:
+        """Features as the task in `slot` has them, or as all tasks do."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from torch import Tensor
 from sharewise.batch import Inputs
 from sharewise.models.backbones import picture
 from sharewise.models.encoders import tuned
-from sharewise.models.encoders.base import Encoder
 from sharewise.models.encoders.picture import augment
-from sharewise.models.sharing.base import OFF, Dropout
+from sharewise.models.sharing.base import Dropout
 
 
-class Vision(Encoder):
+class Vision(tuned.TunedEncoder):
     """Mean over all places of the last layer of a Hugging Face vision model whose parameters are trained.
 
     `train`, `rank` and `per_task` as for `Transformer`. In training, pictures are moved by up to `shift` pixels (edges
@@ -22,8 +21,6 @@ class Vision(Encoder):
 
     Shapes: pixels (M, B, side, side, 3) uint8 -> (M, B, n_out). Cost: one pass a member; it does not stack.
     """
-
-    stacks = False
 
     def __init__(
         self,
@@ -45,17 +42,9 @@ class Vision(Encoder):
         # The check of the digest is that of the frozen one; the network here is one of its own.
         picture.load(model, digest)
         self.own = picture.Network(model)
-        self.network = tuned.adapted(self.own.model, train, rank, "image")
-        self.names = tuned.declare(self, self.network, train, n_slots if per_task else 0)
-        self.per_task = per_task
+        self.hold(self.own.model, train, rank, "image", n_slots if per_task else None)
         # About what the activations of a picture's places take.
         self.cells = n_out * max(side // 8, 1) ** 2
-
-    def forward(self, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, dropout, None)
-
-    def of_slot(self, slot: int, inputs: Inputs[Tensor], dropout: Dropout = OFF) -> Tensor:
-        return self._read(inputs, dropout, slot if self.per_task else None)
 
     def _read(self, inputs: Inputs[Tensor], dropout: Dropout, slot: int | None) -> Tensor:
         pixels = inputs[self.block]
