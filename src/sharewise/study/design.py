@@ -105,10 +105,11 @@ class Design:
         return to_json(whole)
 
     def freeze(self, directory: Path) -> None:
-        """Write `design.json`, or check that the directory already holds this very design.
+        """Make the directory and write `design.json`, or check that it already holds this very design.
 
         Raises ConfigError where it holds another one: its runs would answer another question.
         """
+        directory.mkdir(parents=True, exist_ok=True)
         path = directory / "design.json"
         text = self.to_json()
         if not path.exists():

@@ -183,13 +183,16 @@ class Session:
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
         design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
+        gone = preparing.unread(prepared)
+        for line in gone:
+            self.log(line)
         balancing.check(design, prepared)
         if searching:
             said = declared.search
             kept = shareable.apart(tasks.judged.names, known, said.apart, said.together)
             limits = said.model_copy(update={"apart": kept})
             design = search.with_search(design, limits, prepared, search.known_latency(self.directory))
-        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
+        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, (*checked.notes, *gone))
         return design, prepared, data
 
     def _wanted(self, tasks: TaskSet, default: Variant) -> list[Wanted]:

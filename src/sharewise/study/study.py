@@ -144,7 +144,7 @@ class Study:
 
 
 def claim(directory: Path) -> None:
-    """Make the run directory; raises ConfigError where something else is there.
+    """Check that a run may have the directory, which its design makes; raises ConfigError where it is another's.
 
     A run that was killed before its design was written leaves at most hidden files behind, which do not count.
     """
@@ -159,4 +159,3 @@ def claim(directory: Path) -> None:
                 "choose another --out",
             )
         )
-    directory.mkdir(parents=True, exist_ok=True)
