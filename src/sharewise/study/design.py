@@ -105,11 +105,10 @@ class Design:
         return to_json(whole)
 
     def freeze(self, directory: Path) -> None:
-        """Make the directory and write `design.json`, or check that it already holds this very design.
+        """Write `design.json`, or check that the directory already holds this very design.
 
         Raises ConfigError where it holds another one: its runs would answer another question.
         """
-        directory.mkdir(parents=True, exist_ok=True)
         path = directory / "design.json"
         text = self.to_json()
         if not path.exists():

@@ -95,8 +95,7 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
-        claim(directory)
-        with held(directory, "run"):
+        with claim(directory), held(directory, "run"):
             findings, summary = session.carry_out(started)
         result = StudyResult(directory, findings.verdicts, findings.decisions, summary)
         if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):
