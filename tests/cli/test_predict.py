@@ -36,6 +36,20 @@ def test_a_table_is_answered(bundle, table, tmp_path, capsys):
     assert "120 rows, 7 tasks" in said.err
 
 
+def test_the_id_column_is_kept_where_the_table_has_it_as_help_says(bundle, table, tmp_path, capsys):
+    assert answer(["predict", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "before them the study's id column, where it has one and TABLE has it too" in said
+    whole = pq.read_table(table)
+    pq.write_table(whole.drop_columns(["id"]), tmp_path / "bare.parquet")
+    for source in (table, tmp_path / "bare.parquet"):
+        out = tmp_path / f"{source.stem}-out.parquet"
+        assert answer(["predict", str(bundle), str(source), "-o", str(out), "-q", "-t", "yes"]) == 0
+    with_id, without = (pq.read_table(tmp_path / name) for name in ("in-out.parquet", "bare-out.parquet"))
+    assert with_id.column("id").to_pylist() == whole.column("id").to_pylist()
+    assert with_id.drop_columns(["id"]).equals(without), "without ids the rows keep their order"
+
+
 def test_quiet_is_quiet_and_tasks_may_have_commas(bundle, table, tmp_path, capsys):
     out = tmp_path / "out.parquet"
     assert answer(["predict", str(bundle), str(table), "-o", str(out), "-q", "-t", "yes,grade", "-t", tiny.ODD]) == 0

@@ -389,3 +389,22 @@ def test_what_would_be_passed_over_in_silence_is_said(said: dict[str, object], e
     with pytest.raises(ConfigError) as caught:
         StudyFile.from_dict({"data": {"path": "t.csv"}, "tasks": ["height", "weight"], **said})
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"tuning": {"objective": {"height": -1}}}, "'tuning.objective.height' must be above 0; however, it is -1."),
+        (
+            {"tuning": {"objective": "best"}},
+            "'tuning.objective' must be one of mean, worst or a mapping; however, it is 'best'.",
+        ),
+        ({"transfer": {"pairs": "bets"}}, "'transfer.pairs' must be auto or a list; however, it is 'bets'."),
+    ],
+)
+def test_a_value_of_several_forms_gets_one_sentence_about_the_form_that_was_meant(
+    said: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        StudyFile.from_dict({"data": {"path": "t.csv"}, "tasks": ["height", "weight"], **said})
+    assert [str(problem) for problem in caught.value.problems] == [expected]

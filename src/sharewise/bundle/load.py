@@ -206,8 +206,8 @@ class Bundle:
     def answer_table(
         self, table: Table, inputs: Inputs[Array], asked: Sequence[Question], taken: Collection[str], *, proba: bool
     ) -> pa.Table:
-        """The row id, then for every question its answer and, with `proba`, TASK__proba_CLASS (of tags TASK__proba, a
-        list with the probability of each answered tag), as an Arrow table.
+        """The study's id column where the table has it, then for every question its answer and, with `proba`,
+        TASK__proba_CLASS (of tags TASK__proba, a list with the probability of each answered tag), as an Arrow table.
 
         `taken` are the names that the user's table uses already.
         """
@@ -228,11 +228,11 @@ class Bundle:
         return pa.table(columns)
 
     def predict(self, table: Source, tasks: Sequence[str] | None = None) -> Any:
-        """One column per task, in original labels and units, after the row id: a frame of the kind that was given.
+        """One column per task, in original labels and units, after the study's id column where the table has it.
 
-        A path gives an Arrow table; a pandas frame keeps its index. A grouped declaration is one column, in which each
-        row is answered by its own group's task, and rows of a group never seen are missing. A finer task is missing
-        where its parent's answer has no classes below it. Raises DataError where
+        It is a frame of the kind that was given; a path gives an Arrow table; a pandas frame keeps its index. A grouped
+        declaration is one column, in which each row is answered by its own group's task, and rows of a group never seen
+        are missing. A finer task is missing where its parent's answer has no classes below it. Raises DataError where
         the table lacks an input, BundleError for a task that is not in the bundle.
         """
         asked = self.asked(tasks)

@@ -42,7 +42,8 @@ def predict_file(
     tasks: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda n: None,
 ) -> int:
-    """Write the row id, the answer to every task and its class probabilities for each row of `source`; returns rows.
+    """Write the answer to every task and its class probabilities for each row of `source`, after the study's id where
+    the table has it; returns rows.
 
     Formats are known by suffix: Parquet, CSV, JSON Lines, Arrow. The next piece is read and encoded, and the last one
     written, while a piece is answered, so that memory holds a few pieces of 16,384 rows. Raises DataError where the

@@ -32,9 +32,9 @@ LINE_EVERY = 5.0
 def command(bundle: Path, table: str, output: Path, tasks: tuple[str, ...], force: bool, quiet: bool) -> None:
     """Answer the tasks of BUNDLE for every row of TABLE (CSV, Parquet, JSON Lines, Arrow; a file, a folder or a glob).
 
-    Writes the row id, one column per task in original labels and units, and TASK__proba_CLASS beside it. A task
-    whose name is a column of TABLE already is written as TASK__prediction. Columns that the bundle does not read
-    are ignored.
+    Writes, in the order of TABLE, one column per task in original labels and units and TASK__proba_CLASS beside it;
+    before them the study's id column, where it has one and TABLE has it too. A task whose name is a column of TABLE
+    already is written as TASK__prediction. Columns that the bundle does not read are ignored.
     """
     from sharewise.bundle import Bundle
     from sharewise.bundle.stream import predict_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,9 +60,12 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
     found: list[Problem] = []
     seen: set[tuple[Step, ...]] = set()
     every = error.errors(include_url=False)
-    for item in every:
-        path = _path(item["loc"])
+    paths = [_path(item["loc"]) for item in every]
+    for item, path in zip(every, paths, strict=True):
         line = lines.of(*path)
+        if len(path) < len(item["loc"]) and any(_within(path, other) for other in paths):
+            # A form of the value that was not meant: the problem lies inside another form.
+            continue
         if item["type"] == "problems":
             found += [replace(p, file=file, line=line) for p in item["ctx"]["problems"]]
             continue
@@ -71,7 +75,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines, fi
         if path in seen and item["type"] not in ("extra_forbidden", "missing"):
             continue
         seen.add(path)
-        found.append(replace(_problem(item, path, model), file=file, line=line))
+        forms = [NOUNS[e["type"]] for e, p in zip(every, paths, strict=True) if p == path and e["type"] in NOUNS]
+        found.append(replace(_problem(item, path, model, forms), file=file, line=line))
     return found
 
 
@@ -96,7 +101,8 @@ def _named(path: tuple[Step, ...]) -> str:
     return text
 
 
-def _problem(item: Any, path: tuple[Step, ...], model: type[BaseModel]) -> Problem:
+def _problem(item: Any, path: tuple[Step, ...], model: type[BaseModel], forms: Sequence[str]) -> Problem:
+    """One finding; `forms` are what the value may be beside words of a list."""
     kind, name, value, context = item["type"], _named(path), item.get("input"), item.get("ctx", {})
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
@@ -110,8 +116,9 @@ def _problem(item: Any, path: tuple[Step, ...], model: type[BaseModel]) -> Probl
     if kind in ("enum", "literal_error"):
         valid = [w.strip().strip("'") for w in str(context["expected"]).replace(" or ", ", ").split(",")]
         remedy = nearest(str(value), valid)
+        words = " or ".join([", ".join(valid), *forms])
         return Problem(
-            f"'{name}' must be one of {', '.join(valid)}",
+            f"'{name}' must be {'one of ' if len(valid) > 1 else ''}{words}",
             f"it is {value!r}",
             remedy if remedy.startswith("Did") else "",
         )

@@ -30,7 +30,6 @@ from sharewise.study.estimate import Clock, about
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
-from sharewise.study.result import StudyResult
 from sharewise.study.run import Conductor, Findings
 from sharewise.study.ship import fallbacks, ship
 from sharewise.study.transfer import Transfers, with_transfer
@@ -67,7 +66,8 @@ class Session:
         self.workers = workers or default_workers()
         self.progress, self.log = progress, log
 
-    def carry_out(self, started: float) -> StudyResult:
+    def carry_out(self, started: float) -> tuple[Findings, StudySummary]:
+        """The whole study, from its design to its report; goes on where an interrupted one stopped."""
         design, prepared, data = self.design()
         design.freeze(self.directory)
         self._tidy()
@@ -109,7 +109,7 @@ class Session:
         write_atomic(self.directory / "summary.json", to_json(summary))
         report.write(self.directory)
         report.write_decision(self.directory)
-        return StudyResult(self.directory, findings.verdicts, findings.decisions, summary)
+        return findings, summary
 
     def _search(
         self, conductor: Conductor, pool: Workers, singles: dict[str, dict[str, str]]

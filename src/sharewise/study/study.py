@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sharewise.errors import ConfigError, Problem
 from sharewise.records import Outcome
 from sharewise.study.file import IN_MEMORY, StudyFile, load
+from sharewise.study.opening import claim, opened
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
 
@@ -74,30 +74,8 @@ class Study:
         declared = load(path)
         if budget is not None:
             declared = declared.with_budget(budget)
-        return cls.of(declared)
-
-    @classmethod
-    def from_run(cls, directory: Path, data: Source | None = None) -> Study:
-        """The study that a run directory describes; `data` is its table where that was in memory or has moved.
-
-        Raises ConfigError where the directory does not say, or the table was in memory and is not given.
-        """
-        declared = load(directory / "study.yaml")
-        if data is None and declared.data.path == IN_MEMORY:
-            raise ConfigError(
-                Problem(
-                    "A study of a table in memory needs that table again",
-                    f"{directory} does not hold it",
-                    "give it as `data`, or the file it came from with --data",
-                )
-            )
-        return cls.of(declared, data)
-
-    @classmethod
-    def of(cls, declared: StudyFile, data: Source | None = None) -> Study:
-        """The study of a declaration that is there already, and its table where that is not at its path."""
         made = cls.__new__(cls)
-        made.declared, made._source = declared, declared.data_path if data is None else data
+        made.declared, made._source = declared, declared.data_path
         return made
 
     def run(
@@ -116,7 +94,8 @@ class Study:
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
         claim(directory)
-        result = session.carry_out(started)
+        findings, summary = session.carry_out(started)
+        result = StudyResult(directory, findings.verdicts, findings.decisions, summary)
         if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):
             from sharewise.study.explain.remedy import remedy
 
@@ -132,31 +111,4 @@ class Study:
         log: Callable[[str], None] = lambda text: None,
     ) -> Session:
         """The table read and checked, ready to be carried out; raises DataError with every problem found."""
-        from sharewise.tables.prepare import prepare
-        from sharewise.tables.read import read
-
-        table = read(self._source)
-        declared = self.declared
-        checked = prepare(table, declared.declaration(table), declared.split_spec(), declared.seed)
-        from sharewise.study.session import Session
-
-        return Session(declared, table, checked, directory, workers, progress, log)
-
-
-def claim(directory: Path) -> None:
-    """Make the run directory; raises ConfigError where something else is there.
-
-    A run that was killed before its design was written leaves at most hidden files behind, which do not count.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
-    held = [p for p in directory.iterdir() if not p.name.startswith(".")] if directory.is_dir() else []
-    if held and not (directory / "design.json").exists():
-        raise ConfigError(
-            Problem(
-                "A run needs an empty directory or one of its own",
-                f"{directory} holds other files",
-                "choose another --out",
-            )
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+        return opened(self.declared, self._source, directory, workers=workers, progress=progress, log=log)

@@ -195,12 +195,8 @@ def cost(run: Run, prepared: Prepared) -> float:
 
 
 def carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
-    """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest."""
-    if unit.rules is not None:
-        from sharewise.study import contest
-
-        contest.carry_out(unit, prepared, directory, progress)
-        return
+    """Train every run of a unit and write its files; the record comes last, so that it vouches for the rest. Where runs
+    compete see `contest`."""
     if unit.runs[0].kind == "neural":
         runs = [run for run in unit.runs if _has_start(run, prepared, directory)]
         if runs:

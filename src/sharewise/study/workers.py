@@ -11,8 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 
 from sharewise.errors import SharewiseError
+from sharewise.study import contest, work
 from sharewise.study.prepare import Prepared
-from sharewise.study.work import Unit, carry_out
+from sharewise.study.work import Unit
 
 _PREPARED: Prepared | None = None
 
@@ -30,8 +31,13 @@ def _start(prepared: Prepared) -> None:
 def _work(unit: Unit, directory: Path) -> int:
     if _PREPARED is None:
         raise SharewiseError("A worker must be started before it works; however, this one was not.")
-    carry_out(unit, _PREPARED, directory)
+    _carry_out(unit, _PREPARED, directory)
     return len(unit.runs)
+
+
+def _carry_out(unit: Unit, prepared: Prepared, directory: Path, progress: Callable[[int], None] | None = None) -> None:
+    room = work if unit.rules is None else contest
+    room.carry_out(unit, prepared, directory, progress)
 
 
 class Workers:
@@ -70,7 +76,7 @@ class Workers:
         todo = [unit for unit in units if not unit.done(self.directory)]
         if self.pool is None:
             for unit in todo:
-                carry_out(unit, self.prepared, self.directory, progress)
+                _carry_out(unit, self.prepared, self.directory, progress)
             return
         waiting: set[Future[int]] = {self.pool.submit(_work, unit, self.directory) for unit in todo}
         while waiting:

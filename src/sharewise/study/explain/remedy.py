@@ -18,9 +18,9 @@ from sharewise.study.explain.files import finished
 from sharewise.study.explain.scene import Scene, open_scene
 from sharewise.study.explain.verb import FILE, explain
 from sharewise.study.file import IN_MEMORY, StudyFile, load
+from sharewise.study.opening import claim, opened
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
-from sharewise.study.study import Study, claim
 
 if TYPE_CHECKING:
     from sharewise.tables.read import Source
@@ -136,11 +136,10 @@ def remedy(
         log(f"What would help ({made.text}) leaves nothing to share; the single models that answer now are the remedy.")
         return None
     declared = revised(scene, made)
-    study = Study.of(declared, data)
     target = Path(out) if out is not None else directory.resolve().with_name(f"{directory.resolve().name}-{NAME}")
     log(f"Remedy: {made.text}. A new revision of the study runs in {target}.")
     started = time.time()
-    session = study.session(target, workers=workers, progress=progress, log=log)
+    session = opened(declared, data, target, workers=workers, progress=progress, log=log)
     claim(target)
     session.log = silence
     design, _, _ = session.design()
@@ -155,7 +154,8 @@ def remedy(
         )
     design.freeze(target)
     _take_over(directory / "runs", target / "runs")
-    return session.carry_out(started)
+    findings, summary = session.carry_out(started)
+    return StudyResult(target, findings.verdicts, findings.decisions, summary)
 
 
 def silence(text: str) -> None:

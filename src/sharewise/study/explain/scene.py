@@ -18,9 +18,10 @@ from sharewise.study.design import Variant
 from sharewise.study.explain.bench import Recipe
 from sharewise.study.explain.files import finished
 from sharewise.study.explain.inquiry import Question, harmed_or_worse
+from sharewise.study.file import load
+from sharewise.study.opening import opened
 from sharewise.study.prepare import Prepared, content_hash
 from sharewise.study.space import TUNED, applied
-from sharewise.study.study import Study
 
 if TYPE_CHECKING:
     from sharewise.tables.read import Source
@@ -153,8 +154,7 @@ def open_scene(directory: Path) -> Scene:
 
 def prepared_again(scene: Scene, data: Source | None, log: Callable[[str], None]) -> Prepared:
     """The study's table, read, checked and encoded as it was; raises DataError where it has moved or changed."""
-    study = Study.from_run(scene.directory, data)
-    session = study.session(scene.directory, log=log)
+    session = opened(load(scene.directory / "study.yaml"), data, scene.directory, log=log)
     if content_hash(session.table, session.checked.schema.columns) != scene.summary.data_hash:
         raise DataError(
             Problem(
