@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import pytest
 from sharewise.bundle import Bundle
 from sharewise.errors import ConfigError
 from sharewise.records import Comparison, Decision
-from sharewise.study import challenge, session
+from sharewise.study import challenge, estimate, session
 from sharewise.study.challenge import Challenger, settle, taken_over
 from sharewise.study.file import StudyFile
+from sharewise.study.run import Conductor
 from sharewise.study.study import Study
-from sharewise.study.transfer import pairs
+from sharewise.study.transfer import Transfers, pairs
 from sharewise.study.transfer_section import TransferSection
+from sharewise.study.work import cost
 from sharewise.tasks import Task, TaskKind, TaskSet
 
 BUDGET = {"level": "quick", "trials": 1, "seeds": 2, "epochs": 5}
@@ -71,7 +74,15 @@ def done(short: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(challenge, "_ruling", lambda one, belief: (True, "it was told to"))
         out = tmp_path_factory.mktemp("transfer") / "run"
-        study().run(out, workers=1)
+        phases: dict[str, list[int | None]] = {}
+
+        @contextmanager
+        def progress(phase: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            seen = phases.setdefault(phase, [total])
+            yield seen.append
+
+        study().run(out, workers=1, progress=progress)
+    (out.parent / "progress.json").write_text(json.dumps(phases))
     return out
 
 
@@ -98,6 +109,34 @@ def test_every_transferred_run_starts_from_a_pretraining_of_its_own(done: Path) 
     assert [len(some) for some in by_task.values()] == [2, 2, 2]
     tuned = {r["source"] for r in started if r["phase"] == "tune"}
     assert not tuned & {r["source"] for r in confirmed}, "test rows judge pretraining that no tuning has seen"
+
+
+def test_progress_knows_how_many_runs_there_will_be(done: Path) -> None:
+    phases = json.loads((done.parent / "progress.json").read_text())
+    made = {phase: sum(seen) for phase, (_, *seen) in phases.items()}
+    assert made == {phase: total for phase, (total, *_) in phases.items()}
+    assert made["transfer"] == 2 + 4
+    assert made["transfer, confirmation"] >= (1 + 3) * 2
+
+
+def test_the_time_announced_counts_the_transfers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "PATIENCE", -1.0)  # nothing is timed: a run takes what it is counted as
+    monkeypatch.setattr(session, "about", lambda minutes: f"{minutes!r} minutes")
+    minutes = {}
+    for key, transfer in (("none", "off"), ("some", TRANSFER)):
+        log: list[str] = []
+        opened = study(transfer=transfer).session(tmp_path, workers=1, log=log.append)
+        design, prepared, _ = opened.design()
+        conductor = Conductor(design, prepared, tmp_path, log.append)
+        opened._announce(design, conductor, Transfers(conductor))
+        (said,) = [line for line in log if " arms, at most " in line]
+        minutes[key] = float(said.partition(" minutes")[0].rpartition(" ")[2])
+    seconds = {run.group.tasks: cost(run, prepared) for run in conductor.tuning()}
+    pretrained, height = seconds["height", "weight", "sick"], seconds[("height",)]
+    tuned = sum(seconds[(task,)] for task in ("height", "weight", "sick", "weight"))
+    # One pretraining for tuning and two for confirmation; three of the four fine-tunings are confirmed, twice each.
+    expected = 3 * pretrained + 3 * height + tuned * (1 + 2 * 3 / 4)
+    assert 60 * (minutes["some"] - minutes["none"]) == pytest.approx(expected)
 
 
 def test_every_arm_has_the_same_trials(done: Path) -> None:

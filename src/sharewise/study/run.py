@@ -243,6 +243,14 @@ class Conductor:
     def _records(self, runs: Sequence[Run]) -> list[RunRecord]:
         return [read_record(self.directory, run) for run in runs]
 
+    def _contestants(self) -> list[tuple[str, str, Group]]:
+        return [item for arm in self.design.contest for item in self.trained(arm)]
+
+    def selecting(self) -> list[Run]:
+        """The runs that `select` makes beside the winning trials: more of each, where the budget has them."""
+        wanted = [item for item in self._contestants() if not _deterministic(item[0])]
+        return self.repeated(Phase.SELECT, wanted, self.design.budget.selection_runs - 1)
+
     def select(
         self,
         workers: Workers,
@@ -253,9 +261,7 @@ class Conductor:
 
         `forecasts` are a search's, see `choose.promises`.
         """
-        everything = [item for arm in self.design.contest for item in self.trained(arm)]
-        extra = self.design.budget.selection_runs - 1
-        runs = self.repeated(Phase.SELECT, [w for w in everything if not _deterministic(w[0])], extra) if extra else []
+        everything, runs = self._contestants(), self.selecting()
         workers.carry_out(self.plan_units(runs), progress)
         seen = self.seen = {}
         for run in [*self._winning_trials(everything), *runs]:

@@ -75,24 +75,25 @@ class Session:
         write_atomic(self.directory / "data.json", to_json(data))
         audit_files.write(self._audit(prepared), self.directory)
         conductor = Conductor(design, prepared, self.directory, self.log)
-        self._announce(design, conductor)
+        transfers = Transfers(conductor)
+        self._announce(design, conductor, transfers)
         said = self.declared.tuning.storage
         storage = None if said is None else trials.opened(said, self.directory)
         with Workers(prepared, self.directory, self.workers) as pool:
             tuning = conductor.plan_units(conductor.tuning())
             with self.progress("tuning", sum(len(u.runs) for u in tuning)) as advance:
                 conductor.tune(pool, advance)
-            with self.progress("selection", None) as advance:
+            with self.progress("selection", len(conductor.selecting())) as advance:
                 selected, singles = conductor.select(pool, advance)
             if design.record.search is not None:
                 selected, singles = self._search(conductor, pool, singles)
             runs = conductor.confirmation(selected, singles)
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
-            transfers = Transfers(conductor)
             if transfers.arms:
-                with self.progress("transfer", None) as advance:
+                with self.progress("transfer", transfers.n_to_choose) as advance:
                     transfers.choose(pool, advance)
+                with self.progress("transfer, confirmation", transfers.n_to_confirm) as advance:
                     runs += transfers.confirm(pool, advance)
         if storage is not None:
             trials.export(conductor, storage)
@@ -122,7 +123,7 @@ class Session:
             conductor.design = conductor.design.joined_by(arms)
             with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
                 conductor.tune(pool, advance, arms)
-        with self.progress("selection", None) as advance:
+        with self.progress("selection", len(conductor.selecting())) as advance:
             return conductor.select(pool, advance, looking.forecasts())
 
     # --- before the first run -----------------------------------------------------------------------------
@@ -261,18 +262,20 @@ class Session:
             epochs=said.epochs or base.epochs,
         )
 
-    def _announce(self, design: Design, conductor: Conductor) -> None:
+    def _announce(self, design: Design, conductor: Conductor, transfers: Transfers) -> None:
         """Say what will be done before doing it, with a rough time."""
         units, clock = conductor.plan_units(conductor.tuning()), Clock(conductor.prepared, self.directory)
         later = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
         spent = SPENT.get(design.tuning.get("pruner", "none"), 1.0)
-        minutes = clock.minutes(units, self.workers) * (spent + later)
+        minutes = clock.minutes(units, self.workers) * (spent + later) + transfers.minutes(clock, self.workers)
         n = len(design.record.tasks)
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
-        self.log(
-            f"{n} task{'s' if n > 1 else ''}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}."
-        )
+        apart = "" if design.record.search is None else ", the search for a plan apart"
+        tasks = f"{n} task{'s' if n > 1 else ''}"
+        self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}{apart}.")
+        if self.declared.auto_remedy:
+            self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.table, self.checked))
         if power is not None and power.level == "stop":
             # Said before anything is trained: what would do instead of this budget and these rows.

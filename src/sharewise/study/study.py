@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sharewise.records import Outcome
 from sharewise.study.file import IN_MEMORY, StudyFile, load
+from sharewise.study.lock import held
 from sharewise.study.opening import claim, opened
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
@@ -88,13 +89,15 @@ class Study:
     ) -> StudyResult:
         """Carry the study out in the directory `out`, going on where an earlier run of the same design stopped.
 
-        Raises UserError for what the user can mend, SharewiseError where training cannot go on.
+        Raises UserError for what the user can mend, which another process at work there is too, SharewiseError where
+        training cannot go on.
         """
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
         claim(directory)
-        findings, summary = session.carry_out(started)
+        with held(directory, "run"):
+            findings, summary = session.carry_out(started)
         result = StudyResult(directory, findings.verdicts, findings.decisions, summary)
         if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):
             from sharewise.study.explain.remedy import remedy

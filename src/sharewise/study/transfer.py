@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Group, Plan
@@ -16,6 +17,7 @@ from sharewise.records import Arm, Phase, Role
 from sharewise.seeds import derive
 from sharewise.study.choose import best_single
 from sharewise.study.design import SINGLE, Design
+from sharewise.study.estimate import Clock
 from sharewise.study.posterior import beliefs
 from sharewise.study.run import Conductor
 from sharewise.study.space import sizes_of
@@ -122,6 +124,34 @@ class Transfers:
         self.gains: dict[str, dict[str, float]] = {}
         """Expected change on validation rows against the same network from scratch, by task and arm."""
 
+    def minutes(self, clock: Clock, n_workers: int) -> float:
+        """Minutes of all runs, as if every arm were one of those that are confirmed, of which each task has one."""
+        conductor, budget = self.conductor, self.conductor.design.budget
+        targets = len({task for arm in self.arms for task in arm.plan.tasks})
+        first = 0.0
+        for phase, n_runs, share in (
+            (Phase.TUNE, 1, 1.0),
+            (Phase.SELECT, budget.selection_runs - 1, 1.0),
+            (Phase.CONFIRM, budget.confirmation_runs, min(targets / max(len(self.arms), 1), 1.0)),
+        ):
+            first += share * clock.minutes(conductor.plan_units(self._sources(self.arms, phase, n_runs)), n_workers)
+        tuned = clock.minutes(conductor.plan_units(conductor.tuning(self.arms)), n_workers)
+        confirmed = targets / max(self._n_groups, 1)
+        again = (budget.selection_runs - 1 + confirmed * budget.confirmation_runs) / max(budget.trials, 1)
+        return first + tuned * (1 + again)
+
+    @property
+    def n_to_choose(self) -> int:
+        """Runs of `choose`."""
+        budget = self.conductor.design.budget
+        alike = budget.selection_runs - 1
+        return len(self.arms) * (1 + alike) + self._n_groups * (budget.trials + alike)
+
+    @property
+    def n_to_confirm(self) -> int:
+        """Runs of `confirm`, once it is chosen what is confirmed."""
+        return (len(self._confirmed()) + len(self.chosen)) * self.conductor.design.budget.confirmation_runs
+
     def choose(self, pool: Workers, progress: Callable[[int], None]) -> None:
         """Pretrain, tune and select: one transfer a task, by validation rows."""
         conductor, extra = self.conductor, self.conductor.design.budget.selection_runs - 1
@@ -141,21 +171,32 @@ class Transfers:
     def confirm(self, pool: Workers, progress: Callable[[int], None]) -> list[Run]:
         """Fresh runs of every task's transfer, each from fresh pretraining."""
         conductor, n_runs = self.conductor, self.conductor.design.budget.confirmation_runs
-        arms = [arm for arm in self.arms if arm.name in self.chosen.values()]
+        arms = self._confirmed()
         self._pretrain(pool, progress, arms, Phase.CONFIRM, n_runs)
         wanted = [w for arm in arms for w in conductor.trained(arm) if self.chosen.get(w[2].tasks[0]) == arm.name]
         runs = conductor.repeated(Phase.CONFIRM, wanted, n_runs)
         pool.carry_out(conductor.plan_units(runs), progress)
         return runs
 
+    @property
+    def _n_groups(self) -> int:
+        return sum(len(arm.plan.groups) for arm in self.arms)
+
+    def _confirmed(self) -> list[Arm]:
+        return [arm for arm in self.arms if arm.name in self.chosen.values()]
+
     def _pretrain(
         self, pool: Workers, progress: Callable[[int], None], arms: Sequence[Arm], phase: Phase, n_runs: int
     ) -> None:
         """The runs that those of `phase` start from, one for each number, all arms side by side."""
-        runs = [self._source(arm, phase, number) for arm in arms for number in range(n_runs)]
+        runs = self._sources(arms, phase, n_runs)
         pool.carry_out(self.conductor.plan_units(runs), progress)
-        for run, (arm, number) in zip(runs, [(a, n) for a in arms for n in range(n_runs)], strict=True):
+        for run, (arm, number) in zip(runs, product(arms, range(n_runs)), strict=True):
             self.conductor.sources[arm.name, phase, number] = run.run_id
+            self.conductor.sizes[arm.name] = sizes_of(run.params)
+
+    def _sources(self, arms: Sequence[Arm], phase: Phase, n_runs: int) -> list[Run]:
+        return [self._source(arm, phase, number) for arm, number in product(arms, range(n_runs))]
 
     def _source(self, arm: Arm, phase: Phase, number: int) -> Run:
         """A pretraining run: the parameters that won for its tasks, a seed of its own."""
@@ -165,7 +206,6 @@ class Transfers:
         made = conductor.run(
             Phase.PRETRAIN, "neural", own[1], Group(f"{arm.name}:first", arm.source), conductor.winners.get(own, 0), 0
         )
-        conductor.sizes[arm.name] = sizes_of(made.params)
         again = (design.record.revision,) if design.record.revision and phase is Phase.CONFIRM else ()
         seed = derive(design.record.seed, Phase.PRETRAIN.value, phase.value, *again, number)
         return replace(made, arm=arm.name, key=design.variants[arm.name].key, seed=seed, source=None)

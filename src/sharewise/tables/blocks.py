@@ -38,6 +38,12 @@ class Shape:
         return np.memmap(tempfile.TemporaryFile(), self.dtype, "w+", shape=shape)
 
 
+def to_unit_size(values: Array) -> float:
+    """What numbers are multiplied by so that their mean square is 1."""
+    square = float(np.mean(values.astype(np.float32) ** 2)) if values.size else 0.0
+    return 1.0 / square**0.5 if square > 0 else 1.0
+
+
 @dataclass(frozen=True)
 class BlockEncoder(Encoder):
     """One input, or two columns read as one, as the block KIND:NAME.

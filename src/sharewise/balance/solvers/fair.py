@@ -40,16 +40,26 @@ def solve(cosine: Tensor, norms: Tensor, alive: Tensor, alpha: float) -> Tensor:
 
 def _without_ridge(matrix: Tensor, diagonal: Tensor, linear: Tensor, alpha: float, u: Tensor) -> Tensor:
     """One Newton step of G itself where the first ridge cost accuracy and yet is small: nearly opposing tasks."""
-    push = linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
+    push = _push(linear, u, alpha)
     cost = (RIDGES[0] * diagonal * u / push).amax(-1, keepdim=True)
     off = (cost > 1e-11) & (cost < 1e-5)
     if not bool(off.any()):
         return u
-    slope = push - (matrix @ u.unsqueeze(-1)).squeeze(-1)
-    factor, info = torch.linalg.cholesky_ex(_lifted(matrix, push / (alpha * u)))
-    step = torch.cholesky_solve(slope.unsqueeze(-1), factor).squeeze(-1)
+    step, info = _step(matrix, push, u, alpha)
     fine = off & (info == 0).unsqueeze(-1) & ((step / u).abs().amax(-1, keepdim=True) < 1e-4)
     return torch.where(fine, u + step, u)
+
+
+def _push(linear: Tensor, u: Tensor, alpha: float) -> Tensor:
+    """c_i phi'(u_i)."""
+    return linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
+
+
+def _step(matrix: Tensor, push: Tensor, u: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Newton's step, and which members' Hessians could not be factorised (not 0)."""
+    slope = push - (matrix @ u.unsqueeze(-1)).squeeze(-1)
+    factor, info = torch.linalg.cholesky_ex(_lifted(matrix, push / (alpha * u)))
+    return torch.cholesky_solve(slope.unsqueeze(-1), factor).squeeze(-1), info
 
 
 def _lifted(matrix: Tensor, diagonal: Tensor) -> Tensor:
@@ -65,10 +75,7 @@ def _newton(matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35) 
     ratio = torch.maximum(total, 0.1 * linear).reciprocal_().mul_(linear)
     u = ratio.sqrt_() if alpha == 1.0 else ratio ** (alpha / (1.0 + alpha))
     for _ in range(iterations):
-        push = linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
-        slope = torch.sub(push, (matrix @ u.unsqueeze(-1)).squeeze(-1))
-        factor, info = torch.linalg.cholesky_ex(_lifted(matrix, push / (alpha * u)))
-        step = torch.cholesky_solve(slope.unsqueeze(-1), factor).squeeze(-1)
+        step, info = _step(matrix, _push(linear, u, alpha), u, alpha)
         relative = step / u
         least, most = torch.aminmax(relative)
         low, high = float(least), float(most)
@@ -79,7 +86,7 @@ def _newton(matrix: Tensor, linear: Tensor, alpha: float, iterations: int = 35) 
         u = u + step
         if max(-low, high) < 1e-6:  # the next step would be its square
             return u, None
-    push = linear / u if alpha == 1.0 else linear * u ** (-1.0 / alpha)
+    push = _push(linear, u, alpha)
     slope = push - (matrix @ u.unsqueeze(-1)).squeeze(-1)
     rounding = 1e-14 * matrix.diagonal(dim1=-2, dim2=-1) * u.amax(-1, keepdim=True)
     left = ~(slope.abs() <= 1e-11 * push + rounding).all(-1)

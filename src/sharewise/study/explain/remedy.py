@@ -18,6 +18,7 @@ from sharewise.study.explain.files import finished
 from sharewise.study.explain.scene import Scene, open_scene
 from sharewise.study.explain.verb import FILE, explain
 from sharewise.study.file import IN_MEMORY, StudyFile, load
+from sharewise.study.lock import held
 from sharewise.study.opening import claim, opened
 from sharewise.study.progress import Progress, silent
 from sharewise.study.result import StudyResult
@@ -141,20 +142,21 @@ def remedy(
     started = time.time()
     session = opened(declared, data, target, workers=workers, progress=progress, log=log)
     claim(target)
-    session.log = silence
-    design, _, _ = session.design()
-    session.log = log
-    if design.data_hash != scene.summary.data_hash:
-        raise DataError(
-            Problem(
-                "A remedy is tried on the very table of the study",
-                f"{session.table.name} has changed since",
-                "give the old table with --data, or run the study again",
+    with held(target, "remedy"):
+        session.log = silence
+        design, _, _ = session.design()
+        session.log = log
+        if design.data_hash != scene.summary.data_hash:
+            raise DataError(
+                Problem(
+                    "A remedy is tried on the very table of the study",
+                    f"{session.table.name} has changed since",
+                    "give the old table with --data, or run the study again",
+                )
             )
-        )
-    design.freeze(target)
-    _take_over(directory / "runs", target / "runs")
-    findings, summary = session.carry_out(started)
+        design.freeze(target)
+        _take_over(directory / "runs", target / "runs")
+        findings, summary = session.carry_out(started)
     return StudyResult(target, findings.verdicts, findings.decisions, summary)
 
 

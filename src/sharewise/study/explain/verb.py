@@ -15,6 +15,7 @@ from sharewise.records import from_json, to_json, write_atomic
 from sharewise.study.explain.bench import Bench
 from sharewise.study.explain.inquiry import LOOKS, Detective
 from sharewise.study.explain.scene import Scene, open_scene, prepared_again
+from sharewise.study.lock import held
 from sharewise.study.progress import Progress, silent
 from sharewise.study.workers import default_workers
 
@@ -46,17 +47,18 @@ def explain(
     RUN/explain.json and the report. Cost: about 16 x 5 runs of the group's model a task if all is tried, at most four
     times that, said beforehand.
 
-    Raises ConfigError for a run that is unfinished, of another version or has no such task, DataError where records or
-    table are not what they were.
+    Raises ConfigError for a run that is unfinished, of another version or at work in another process, or has no such
+    task, DataError where records or table are not what they were.
     """
     scene = open_scene(Path(run))
     tasks, said = scene.asked(task)
     found = _inquiry(scene, said, 0, 0, 0.0)
-    if tasks:
-        found = _inquire(scene, tasks, data, everything, workers or default_workers(), progress, log)
-    found = _merged(scene.directory, found)
-    write_atomic(scene.directory / FILE, to_json(found))
-    report.write(scene.directory)
+    with held(scene.directory, "explain"):
+        if tasks:
+            found = _inquire(scene, tasks, data, everything, workers or default_workers(), progress, log)
+        found = _merged(scene.directory, found)
+        write_atomic(scene.directory / FILE, to_json(found))
+        report.write(scene.directory)
     return found
 
 

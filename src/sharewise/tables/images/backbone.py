@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sharewise.errors import DataError, Problem
 from sharewise.tables import pictures
-from sharewise.tables.blocks import Array, BlockEncoder, Shape
+from sharewise.tables.blocks import Array, BlockEncoder, Shape, to_unit_size
 from sharewise.tables.encoders import Rows
 from sharewise.tables.images.base import Reading
 from sharewise.tables.images.tuned import TunedBackboneEncoder
@@ -103,6 +103,4 @@ class BackboneEncoder(BlockEncoder):
         return made
 
     def part(self, sample: Array) -> dict[str, Any]:
-        square = float(np.mean(sample.astype(np.float32) ** 2)) if sample.size else 0.0
-        scale = 1.0 / square**0.5 if square > 0 else 1.0
-        return {"name": "vectors", "block": self.own_block, "n_in": self.size, "scale": scale}
+        return {"name": "vectors", "block": self.own_block, "n_in": self.size, "scale": to_unit_size(sample)}

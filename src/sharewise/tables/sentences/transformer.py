@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from sharewise.tables import tags
-from sharewise.tables.blocks import Array, BlockEncoder, Shape
+from sharewise.tables.blocks import Array, BlockEncoder, Shape, to_unit_size
 from sharewise.tables.schema import InputKind
 from sharewise.tables.texts.base import FROZEN
 
@@ -63,9 +62,7 @@ class SentenceTransformerEncoder(BlockEncoder):
     def part(self, sample: Array) -> dict[str, Any]:
         if self.frozen:
             some = sample[:SAMPLED]
-            found = some[some[..., 0] != 0][:, 1:].astype(np.float32)
-            square = float(np.mean(found**2)) if found.size else 0.0
-            scale = 1.0 / square**0.5 if square > 0 else 1.0
+            scale = to_unit_size(some[some[..., 0] != 0][:, 1:])
             return {"name": "token_vectors", "block": self.own_block, "n_in": self.size, "scale": scale}
         return {
             "name": "token_transformer",

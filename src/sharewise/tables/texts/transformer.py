@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from sharewise.errors import DataError, Problem
 from sharewise.tables import tags
-from sharewise.tables.blocks import Array, BlockEncoder, Shape
+from sharewise.tables.blocks import Array, BlockEncoder, Shape, to_unit_size
 from sharewise.tables.encoders import Rows
 from sharewise.tables.schema import InputKind
 from sharewise.tables.sentences.transformer import SUBWORDS, SentenceTransformerEncoder
@@ -151,8 +150,7 @@ class TransformerEncoder(BlockEncoder):
 
     def part(self, sample: Array) -> dict[str, Any]:
         if self.frozen:
-            square = float(np.mean(sample.astype(np.float32) ** 2)) if sample.size else 0.0
-            scale = 1.0 / square**0.5 if square > 0 else 1.0
+            scale = to_unit_size(sample)
             return {"name": "vectors", "block": self.own_block, "n_in": self.shape.cells[0], "scale": scale}
         return {
             "name": "transformer",
