@@ -357,10 +357,10 @@ def test_bad_input_is_named(transfer: Any, tasks: Any, says: str) -> None:
     assert says in str(error.value)
 
 
-def test_a_candidate_cannot_have_an_arms_name() -> None:
+def test_a_candidate_cannot_have_an_arms_name(tmp_path: Path) -> None:
     mine = [{"name": "from height", "groups": [["height", "sick"]]}]
     with pytest.raises(ConfigError, match="Arms have names of their own; however, 'from height' is that of a transfer"):
-        study(candidates=mine).run("unused")
+        study(candidates=mine).run(tmp_path / "run")
 
 
 def test_an_alternative_that_is_made_for_no_task_is_said_to_be_left_out(tmp_path: Path) -> None:
