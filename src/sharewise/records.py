@@ -241,7 +241,8 @@ class Comparison:
     would shrink. `baseline_runs` and `candidate_runs` name the confirmation runs, `baseline_run_scores` and
     `candidate_run_scores` are their test scores in the same order: what a reader needs to check the numbers.
     `n_entities` counts the members of the declared group where rows repeat them, `n_rarest` the rows of the rarer
-    class where the metric's precision hangs on those.
+    class where the metric's precision hangs on those. `own_error` and `own_df` are the standard error and its degrees
+    of freedom by this task's own runs, where the run variances above were shrunk to those of other tasks.
     """
 
     task: str
@@ -268,6 +269,8 @@ class Comparison:
     candidate_run_scores: tuple[float, ...] = ()
     n_entities: int | None = None
     n_rarest: int | None = None
+    own_error: float | None = None
+    own_df: float | None = None
 
     @property
     def standard_error(self) -> float:

@@ -14,6 +14,7 @@ from sharewise.metrics import metric
 from sharewise.metrics.base import Array
 from sharewise.records import Comparison, from_json, to_json
 from sharewise.study.compare import ASSUMED_RUN_SD, Pair, Unavailable, compare, compare_all, parts
+from sharewise.study.judge import p_no_harm
 from sharewise.tasks import Task, TaskKind
 
 BINARY = Task("t", TaskKind.BINARY, ("t",), "accuracy", classes=(0, 1))
@@ -303,6 +304,11 @@ def test_from_five_tasks_on_run_variances_are_moderated() -> None:
     assert np.std(runs_eight) < np.std(runs_alone)
     assert np.mean([c.df for c in eight]) > np.mean([c.df for c in alone])
     assert [c.effect for c in eight] == [c.effect for c in alone]
+    # What a task says by its own runs stays as it is alone.
+    assert [c.own_error for c in eight] == pytest.approx([c.standard_error for c in alone])
+    assert [c.own_df for c in eight] == pytest.approx([c.df for c in alone])
+    assert [p_no_harm(c) for c in eight] == pytest.approx([p_no_harm(c) for c in alone])
+    assert {c.own_error for c in four} == {None}
 
 
 def test_an_arm_of_one_run_among_many_tasks_gets_their_prior() -> None:

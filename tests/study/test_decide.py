@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_comparisons import comparison
+from scipy import stats
 
 from sharewise.study.decide import Option, choose
 
@@ -56,7 +59,7 @@ def test_a_task_must_clear_the_margin_by_its_own_evidence_too() -> None:
     crowd = [option(0.02, se=0.002, task=f"g{i}") for i in range(9)]
     odd, *others = choose([option(-0.01, se=0.012, task="odd"), *crowd])
     assert not odd.shared
-    assert "its own rows leave harm beyond 2 % a probability of" in odd.reason
+    assert "its own rows and runs leave harm beyond 2 % a probability of" in odd.reason
     assert all(d.shared for d in others)
 
 
@@ -64,3 +67,28 @@ def test_order_and_count_of_options_are_kept() -> None:
     rng = np.random.default_rng(0)
     options = [option(e, task=f"t{i}") for i, e in enumerate(0.02 * rng.standard_normal(7))]
     assert [d.task for d in choose(options)] == [o.task for o in options]
+
+
+def test_a_task_clears_the_margin_by_its_own_runs_even_where_their_luck_was_shared() -> None:
+    moderated = comparison(0.02, se=0.008, df=60.0, task="odd")
+    odd = replace(option(0.02, task="odd"), comparison=replace(moderated, own_error=0.02, own_df=4.0))
+    crowd = [option(0.02, se=0.004, task=f"g{i}") for i in range(4)]
+    decision, *others = choose([odd, *crowd])
+    assert not decision.shared
+    p = stats.t.sf((0.02 + 0.02) / 0.02, 4)
+    assert f"its own rows and runs leave harm beyond 2 % a probability of {100 * p:.1f} %" in decision.reason
+    assert all(d.shared for d in others)
+
+
+def test_the_risks_of_what_ships_add_up_to_at_most_five_percent() -> None:
+    options = [option(e, se=0.012, task=f"t{i}") for i, e in enumerate([0.004, 0.06] * 30)]
+    few = choose(options[:8])
+    decisions = choose(options)
+    risks = [d.probability_harm for d in decisions if d.shared]
+    assert 30 <= len(risks) < 60
+    assert sum(r for r in risks if r is not None) <= 0.05
+    assert all(d.shared for d in few)
+    back = [d for d in decisions if not d.shared]
+    assert all("of any harmed task in this study to" in d.reason for d in back)
+    kept = max(r for r in risks if r is not None)
+    assert all(d.probability_harm is not None and d.probability_harm >= kept for d in back)

@@ -49,8 +49,8 @@ def settle(
     """Whether each challenger takes its task over from the arm that answers now.
 
     It does where harm beyond the margin has probability at most 5 % under the posterior that pools all challengers of a
-    kind, and by the task's own rows alone, and the expected change is positive: the rule of `decide.choose`. One that
-    takes more models than who answers now needs more: its whole interval above zero. Ties go to who is there.
+    kind, and by the task's own rows and runs alone, and the expected change is positive: the rule of `decide.choose`.
+    One that takes more models than who answers now needs more: its whole interval above zero. Ties go to who is there.
     """
     now = {d.task: d for d in decisions}
     believed = {b.task: b for b in beliefs([c.against for c in challengers if c.against is not None])}
@@ -97,7 +97,10 @@ def _ruling(one: Challenger, belief: Belief | None) -> tuple[bool, str]:
         return False, f"it takes a further model and is not shown to be better than '{c.baseline}': {change}"
     own = p_no_harm(c)
     if own > MOST_RISK:
-        return False, f"its own rows leave harm against '{c.baseline}' a probability of {percent(own)}, more than 5 %"
+        return (
+            False,
+            f"its own rows and runs leave harm against '{c.baseline}' a probability of {percent(own)}, more than 5 %",
+        )
     return True, f"{told}, and the expected change is {signed(belief.expected_gain, c)}"
 
 

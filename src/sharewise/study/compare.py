@@ -313,6 +313,12 @@ def _comparison(
     m = _settled(found.candidate, found.baseline, pair.candidate_deterministic, prior, pooled)
     var_b, var_m, df = combine(found, b, m)
     half = float(t_quantile(1 - ERROR, df)) * (found.var_rows + var_b + var_m) ** 0.5
+    own_error, own_df = None, None
+    if prior is not None:
+        own_b = _settled(found.baseline, found.candidate, pair.baseline_deterministic, None, 0.0)
+        own_m = _settled(found.candidate, found.baseline, pair.candidate_deterministic, None, 0.0)
+        own = combine(found, own_b, own_m)
+        own_error, own_df = (found.var_rows + own[0] + own[1]) ** 0.5, own[2]
     kind = metric(pair.task.metric)
     return Comparison(
         task=pair.task.name,
@@ -339,6 +345,8 @@ def _comparison(
         candidate_run_scores=found.candidate.scores,
         n_entities=entities,
         n_rarest=_rarest(kind, pair),
+        own_error=own_error,
+        own_df=own_df,
     )
 
 

@@ -16,8 +16,8 @@ from sharewise.study.judge import judge, p_no_harm
 from sharewise.study.posterior import Belief, beliefs
 
 MOST_RISK = 0.05
-"""Greatest probability of harm beyond the margin at which a task may share: under the pooled posterior, and, once the
-test rows are open, by the task's own evidence alone."""
+"""Greatest probability of harm beyond the margin at which a task may share, by the task's own evidence alone; and the
+most that these probabilities under the pooled posterior may add up to over all tasks that share."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,35 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
     """A route per task, in the order given.
 
     A task shares when P(theta < -margin) <= 5 % and either E(theta) > 0 or `prefer_fewer_models`, under the posterior
-    that pools all the tasks' effects (see `beliefs`), and when it clears the margin on its own rows too:
-    P(t_df < -(theta + margin) / SE) <= 5 %. The posterior alone would let nine tasks that gain carry a tenth that is
-    harmed a little beyond the margin; with its own key turned too, a task harmed beyond the margin is shipped in at
-    most 5 % of studies, whatever the others are like. Otherwise, and where nothing could be compared or the verdict is
-    harm, its best single model answers.
+    that pools all the tasks' effects (see `beliefs`), and when it clears the margin by its own rows and runs too:
+    P(t_df < -(theta + margin) / SE) <= 5 % (see `judge.p_no_harm`). The posterior alone would let nine tasks that gain
+    carry a tenth that is harmed a little beyond the margin; with its own key turned too, a task harmed beyond the
+    margin is shipped in at most 5 % of studies, whatever the others are like. Of those tasks, the least likely harmed
+    share first, as long as their posterior probabilities of harm add up to at most 5 %, which bounds the probability
+    that the study ships any harmed task. Otherwise, and where nothing could be compared or the verdict is harm, its
+    best single model answers.
     """
     believed = _by_task([o.comparison for o in options if o.comparison is not None])
-    return [_own_key(option, _route(option, believed.get(option.task), prefer_fewer_models)) for option in options]
+    routed = [_own_key(option, _route(option, believed.get(option.task), prefer_fewer_models)) for option in options]
+    return _within_study(options, routed)
+
+
+def _within_study(options: Sequence[Option], decisions: Sequence[Decision]) -> list[Decision]:
+    """The decisions with the riskiest shared tasks sent back to single until the study as a whole is safe."""
+    made, spent = list(decisions), 0.0
+    shared = [i for i, d in enumerate(decisions) if d.shared]
+    for i in sorted(shared, key=lambda i: decisions[i].probability_harm or 0.0):
+        spent += decisions[i].probability_harm or 0.0
+        if spent > MOST_RISK:
+            risk = percent(decisions[i].probability_harm or 0.0)
+            reason = f"its probability of harm, {risk}, would bring that of any harmed task in this study to"
+            made[i] = _back(options[i], decisions[i], f"{reason} {percent(spent)}, more than 5 %.")
+    return made
+
+
+def _back(option: Option, decision: Decision, reason: str) -> Decision:
+    told = f"Its single-task model answers, because {reason}"
+    return replace(decision, arm=option.single_arm, group=option.single_group, shared=False, reason=told)
 
 
 def _own_key(option: Option, decision: Decision) -> Decision:
@@ -57,11 +78,9 @@ def _own_key(option: Option, decision: Decision) -> Decision:
     if judge(c).outcome is Outcome.HARM:
         reason = f"its rows confirm harm: {signed(c.effect, c)} [{signed(c.low, c)}, {signed(c.high, c)}]."
     elif (own := p_no_harm(c)) > MOST_RISK:
-        reason = f"its own rows leave harm beyond {amount(c.margin, c)} a probability of {percent(own)}, more than 5 %."
-    if not reason:
-        return decision
-    told = f"Its single-task model answers, because {reason}"
-    return replace(decision, arm=option.single_arm, group=option.single_group, shared=False, reason=told)
+        told = f"{amount(c.margin, c)} a probability of {percent(own)}"
+        reason = f"its own rows and runs leave harm beyond {told}, more than 5 %."
+    return _back(option, decision, reason) if reason else decision
 
 
 def _by_task(comparisons: Sequence[Comparison]) -> dict[str, Belief]:

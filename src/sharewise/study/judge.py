@@ -48,23 +48,28 @@ def judge_all(comparisons: Iterable[Comparison]) -> list[Verdict]:
 
 def p_harm(comparison: Comparison) -> float:
     """One-sided p-value of "harm beyond the margin": P(t_df <= (theta + margin) / SE), small where harm is shown."""
-    return _tail(comparison, 1.0)
+    c = comparison
+    return _below(c.effect + c.margin, c.standard_error, c.df)
 
 
 def p_no_harm(comparison: Comparison) -> float:
     """One-sided p-value of "no harm beyond the margin": P(t_df >= (theta + margin) / SE), small where it is shown.
 
-    Under a flat prior it is also the probability of harm beyond the margin by this comparison alone.
+    SE and df are those of the task's own rows and runs: run luck differs between tasks by more than few runs let a
+    common prior see, and this is what a task must clear by itself. Under a flat prior it is also the probability of
+    harm beyond the margin by this comparison alone.
     """
-    return _tail(comparison, -1.0)
+    c = comparison
+    error = c.standard_error if c.own_error is None else c.own_error
+    return _below(-c.effect - c.margin, error, c.df if c.own_df is None else c.own_df)
 
 
-def _tail(c: Comparison, sign: float) -> float:
-    distance = sign * (c.effect + c.margin)
-    if c.standard_error == 0:
+def _below(distance: float, error: float, df: float) -> float:
+    """P(t_df <= distance / error)."""
+    if error == 0:
         return 0.0 if distance < 0 else 1.0
-    t = distance / c.standard_error
-    return float(ndtr(t) if math.isinf(c.df) else stdtr(c.df, t))
+    t = distance / error
+    return float(ndtr(t) if math.isinf(df) else stdtr(df, t))
 
 
 def harmed(verdicts: Sequence[Verdict], error: float = ERROR) -> list[str]:
