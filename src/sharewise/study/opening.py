@@ -54,7 +54,8 @@ def opened(
 def claim(directory: Path) -> Iterator[None]:
     """Make the run directory; raises ConfigError where something else is there.
 
-    What is refused before its design is written leaves no directory that was not there before. A run that was killed before its design was written leaves at most hidden files behind, which do not count.
+    What is refused before its design is written leaves no directory that was not there before; what is killed before
+    that leaves at most hidden files behind, which do not count.
     """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
