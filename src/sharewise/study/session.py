@@ -278,13 +278,13 @@ class Session:
         n = len(design.record.tasks)
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
-        apart = "" if design.record.search is None else ", the search for a plan apart"
+        apart = "" if design.record.search is None else ", without the search for a plan"
         tasks = f"{n} task{'s' if n > 1 else ''}"
         self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}{apart}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.table, self.checked))
-        if power is not None and power.level == "stop":
+        if design.candidates and power is not None and power.level == "stop":
             # Said before anything is trained: what would do instead of this budget and these rows.
             self.log(f"No verdict can clear a task here. {power.answer}")
         if design.record.search is not None:
