@@ -113,7 +113,11 @@ def main() -> None:
         cells = []
         for name in names:
             change = verdicts[name].comparison if name in verdicts else None
-            shown = "-" if change is None else f"{100 * change.effect:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+            shown = (
+                "-"
+                if change is None
+                else f"{100 * change.effect:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+            )
             cells += [scores[name], f"{shown} {verdicts[name].label if name in verdicts else ''}".strip()]
         print(f"| {way} | {' | '.join(cells)} | {seconds:.0f} |", flush=True)
 
