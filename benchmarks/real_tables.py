@@ -44,7 +44,7 @@ def load(name: str) -> RealTable:
     """One table with its schema and split, as its own metadata declares them."""
     table = read(folder() / f"{name}.parquet")
     try:
-        schema = resolve(table, declaration(table.described)).schema
+        schema = resolve(table, declaration(table.described, table.names)).schema
     except DataError:
         schema = as_described(table)  # a study has no encoder for some inputs that the audit reads: texts, pictures
     return RealTable(name, table, schema, split(table, schema, SplitSpec(), 0))
@@ -52,7 +52,7 @@ def load(name: str) -> RealTable:
 
 def as_described(table: Table) -> Schema:
     """The schema that a table's metadata describes, word by word."""
-    said = declaration(table.described)
+    said = declaration(table.described, table.names)
     tasks = []
     for task in said.tasks:
         kind = task.kind or TaskKind.MULTICLASS

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from sharewise.balance.aggregation.upgrad import UPGrad
+from sharewise.balance.choose import Balance
 from sharewise.balance.engine.balancer import Balancer
 from sharewise.batch import Inputs, Targets
 from sharewise.models.build import GroupModel, slots_of
@@ -74,7 +75,9 @@ class Runner:
         choice = Choice(name, matched(name, params, n_slots))
         net = GroupModel({"n_embedding": N_IN}, choice, slots_of(data.tasks.tasks))
         everyone = [Member(f"m{m}", tuple(range(n_slots)), m) for m in range(members)]
-        self.cohort = Cohort(everyone, net, data, Recipe(batch_size=BATCH), Balancer(UPGrad()) if aggregated else None)
+        self.cohort = Cohort(
+            everyone, net, data, Recipe(batch_size=BATCH), Balance(Balancer(UPGrad())) if aggregated else None
+        )
         self.size = self.cohort.stack.size
         self.optimiser = StackedAdamW(self.cohort.stack.flat)
         self.rate, self.decay = torch.full((members, 1), 1e-3), torch.full((members, 1), 1e-2)

@@ -1,6 +1,7 @@
 """Texts: features a second beside the bare transformer, a cached second run, and a million texts in little memory.
 
 python benchmarks/texts.py                   # speed and cache, on the embedded model; a few minutes
+python benchmarks/texts.py --epochs 5        # frozen features against reading the texts anew in every epoch
 python benchmarks/texts.py --million         # memory: a million texts through a tiny transformer and a study
 """
 
@@ -78,6 +79,45 @@ def speed(n: int, rounds: int) -> None:
     )
 
 
+def again(n: int, epochs: int) -> None:
+    """Processor time of `epochs` epochs of a net on features that are computed once, and in every epoch."""
+    from sharewise.batch import Inputs, Targets
+    from sharewise.models.build import GroupModel, slots_of
+    from sharewise.plan import Choice
+    from sharewise.tasks import Task, TaskKind, TaskSet
+    from sharewise.training.cohort import Cohort
+    from sharewise.training.data import TrainingData
+    from sharewise.training.recipe import Recipe, Tuned
+    from sharewise.training.results import Member
+
+    encoder = Transformer(str(locate.embedded())).fit("t", [("t", pa.chunked_array([pa.array(["a"])]))], np.arange(1))
+    text.load(encoder.model, encoder.digest)
+    texts = said(n)
+    started, reading = time.process_time(), []
+    for _ in range(epochs):
+        features = text.read(encoder, [pa.chunked_array([pa.array(texts)])], None, quiet)
+        reading.append(time.process_time() - started)
+        started = time.process_time()
+    tasks = TaskSet(tuple(Task(name, TaskKind.REGRESSION, (name,), "rmse") for name in ("words", "letters")))
+    y = np.array([[len(t.split()), len(t)] for t in texts], np.float32)
+    y = (y - y.mean(0)) / y.std(0)
+    parts = {"train": np.arange(n), "validation": np.arange(n)}
+    targets = Targets(y, np.ones_like(y, bool), (slice(0, 1), slice(1, 2)))
+    data = TrainingData.of(tasks, Inputs({"text:t": features}), targets, parts)
+    net = GroupModel(
+        {"name": "vectors", "block": "text:t", "n_in": encoder.size}, Choice("hard"), slots_of(tasks.tasks)
+    )
+    member = Member("m", (0, 1), 0, Tuned(lr=1e-3, weight_decay=0.0, dropout=0.0))
+    started = time.process_time()
+    Cohort([member], net, data, Recipe(epochs=epochs, min_steps=1, batch_size=64, patience=epochs)).fit(())
+    training = time.process_time() - started
+    once, every = reading[0] + training, sum(reading) + training
+    print(
+        f"{epochs} epochs of {n} texts, processor seconds: {once:.1f} with features computed once, {every:.1f} reading "
+        f"them in every epoch, ratio {every / once:.2f} (training itself {training:.2f})"
+    )
+
+
 def tiny(folder: Path, width: int = 384) -> str:
     """A transformer of one layer whose features are as wide as a real one's."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -120,11 +160,14 @@ def main() -> None:
     """Print one line a measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--n", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     if asked.million:
         million(asked.n or 1_000_000)
+    elif asked.epochs:
+        again(asked.n or 128, asked.epochs)
     else:
         speed(asked.n or 512, asked.rounds)
 

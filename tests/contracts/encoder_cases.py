@@ -53,6 +53,25 @@ def mixed(rows: int, folder: Path) -> Case:
     return {"name": "mixed", "parts": parts, "width": 16}, blocks
 
 
+def fused(how: str) -> Callable[[int, Path], Case]:
+    """Mixed inputs brought together in another way."""
+
+    def case(rows: int, folder: Path) -> Case:
+        config, blocks = mixed(rows, folder)
+        return {**config, "fusion": how}, blocks
+
+    return case
+
+
+def with_tokens(rows: int, folder: Path) -> Case:
+    """Numbers, tokens and a vector, the last two missing on some rows."""
+    (numbers, a), (words, b), (vector, c) = tabular(rows, folder), tokens(rows, folder), vectors(rows, folder)
+    parts = [numbers, {**words, "present": 0}, {**vector, "present": 1}]
+    present = np.ones((rows, 2), np.uint8)
+    present[1::5, 0] = present[2::7, 1] = 0
+    return {"name": "mixed", "parts": parts, "width": 16, "fusion": "gated"}, {**a, **b, **c, "present": present}
+
+
 def transformer(rows: int, folder: Path) -> Case:
     where, digest = tiny_transformer(folder)
     random = np.random.default_rng(2)
@@ -111,6 +130,9 @@ CASES: dict[str, Callable[[int, Path], Case]] = {
     "vectors": vectors,
     "ids": ids,
     "mixed": mixed,
+    "mixed, gated": fused("gated"),
+    "mixed, attention": fused("attention"),
+    "mixed, with tokens": with_tokens,
     "transformer": transformer,
     "picture": picture,
     "tokens": tokens,

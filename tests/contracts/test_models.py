@@ -48,8 +48,23 @@ def inputs(rows: int, members: int, seed: int = 0) -> Inputs[Tensor]:
     )
 
 
+SETTINGS: dict[str, Choice] = {
+    **{name: Choice(name) for name in sharing.CATALOGUE},
+    "hard, split 1": Choice("hard", {"split": 1}),
+    "hard, split 0": Choice("hard", {"split": 0}),
+    "soft, trace": Choice("soft", {"tie": "trace"}),
+    "ple, one level": Choice("ple", {"levels": 1}),
+    "ple, three levels": Choice("ple", {"levels": 3}),
+    "ple, none of its own": Choice("ple", {"n_own": 0}),
+    "adapters, none": Choice("adapters", {"size": 0}),
+    "lora, none": Choice("lora", {"rank": 0}),
+    "task_embedding, none": Choice("task_embedding", {"size": 0}),
+}
+"""Every architecture of the catalogue as it comes, and in settings that change what its tasks share."""
+
+
 def model(architecture: str = "hard", tasks: tuple[Task, ...] = TASKS, members: int = 2) -> tuple[GroupModel, Stack]:
-    made = GroupModel(TABULAR, Choice(architecture), slots_of(tasks))
+    made = GroupModel(TABULAR, SETTINGS[architecture], slots_of(tasks))
     stack = Stack(made)
     stack.populate(list(range(members)), [[t.name for t in tasks]] * members)
     return made, stack
@@ -62,7 +77,7 @@ def stirred(architecture: str) -> tuple[GroupModel, Stack]:
     return made, stack
 
 
-@pytest.mark.parametrize("architecture", sharing.CATALOGUE)
+@pytest.mark.parametrize("architecture", SETTINGS)
 class TestSharing:
     def test_shared_parameters_are_those_that_two_losses_reach(self, architecture: str) -> None:
         """Every shared cell's parameter is reached by several slots; an own one's part by its slot alone."""
@@ -149,6 +164,10 @@ class TestSharing:
             slim.load(made.config, state | {name: torch.zeros(99)})
 
 
+def test_the_suite_leaves_no_encoder_out(folder: Path) -> None:
+    assert {CASES[name](2, folder)[0]["name"] for name in CASES} == set(encoders.CATALOGUE)
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("networks")
@@ -166,17 +185,17 @@ TUNED = ("transformer", "token_transformer", "vision")
 """Encoders that are networks of others, which are trained more slowly."""
 
 
-@pytest.mark.parametrize("encoder", encoders.CATALOGUE)
+@pytest.mark.parametrize("encoder", CASES)
 class TestEncoders:
     def test_overfits_32_rows(self, encoder: str, folder: Path) -> None:
         config, blocks = CASES[encoder](40, folder)
         y = torch.randn(40, 1, generator=torch.Generator().manual_seed(1)).numpy()
-        tuned = encoder in TUNED
+        tuned = config["name"] in TUNED
         if tuned:
             # Two layers of 16 units mean-pooled over words without order know which words there are, not more.
             (codes,) = (block.reshape(40, -1) for block in blocks.values())
             y = (codes == 6).sum(axis=1, keepdims=True).astype(np.float32)
-            y = codes.mean(axis=1, keepdims=True).astype(np.float32) / 64 if encoder == "vision" else y
+            y = codes.mean(axis=1, keepdims=True).astype(np.float32) / 64 if config["name"] == "vision" else y
         tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
         parts = {"train": np.arange(32), "validation": np.arange(32)}
         data = TrainingData.of(tasks, Inputs(blocks), Targets(y, np.ones_like(y, bool), (slice(0, 1),)), parts)

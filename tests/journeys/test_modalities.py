@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sharewise.bundle import Bundle
+from sharewise.errors import DataError
 from sharewise.study import Study
 
 Image = pytest.importorskip("PIL.Image")
@@ -40,6 +41,14 @@ def table(folder: Path) -> pa.Table:
             "size": x + level / 100.0,
         }
     )
+
+
+def test_a_refused_picture_leaves_no_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = Study(table(tmp_path), ["bright"], inputs=[{"name": "photo", "kind": "image"}, "x"])
+    with pytest.raises(DataError, match=r"row 5, column 'photo': A picture must be readable; .* is empty"):
+        study.run(tmp_path / "runs" / "out")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from sharewise.errors import DataError
-from sharewise.models.backbones import text
+from sharewise.models.backbones import text, words
 from sharewise.models.backbones.store import Store, key
 from sharewise.models.encoders.transformer import Transformer
 from sharewise.models.stacked import Stack
@@ -131,3 +133,66 @@ def test_a_trained_network_reads_a_pair_as_one_text_of_two_segments(model: str) 
     used = row[row > 0] - 1
     assert (used % text.SEGMENT).tolist() == [2, 4, 3, 5, 6, 3]
     assert (used // text.SEGMENT).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "cut off or damaged: it has 13,200 bytes and its header says 26,400"),
+        (lambda whole: whole[:100], "cut off within its header"),
+        (lambda whole: b"version https://git-lfs.github.com/spec/v1", "or only a pointer to one"),
+        (lambda whole: b"", "is no safetensors file"),
+    ],
+)
+def test_weights_that_are_not_whole_are_told_before_anything_is_loaded(
+    damage: Callable[[bytes], bytes], message: str, tmp_path: Path
+) -> None:
+    where = tiny_bert(tmp_path / "m", positions=40)
+    file = tmp_path / "m" / "model.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match=message):
+        Reading(where).check()
+
+
+def test_every_shard_that_the_index_names_is_looked_at(tmp_path: Path) -> None:
+    where = Path(tiny_bert(tmp_path / "m"))
+    whole = where / "model.safetensors"
+    index = where / "model.safetensors.index.json"
+    whole.rename(where / "a.safetensors")
+    index.write_text(json.dumps({"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}))
+    with pytest.raises(DataError, match=r"names b\.safetensors, which is not there"):
+        Reading(str(where)).check()
+    index.write_text(json.dumps({"weight_map": {"x": "../secret"}}))
+    with pytest.raises(DataError, match="which is not there"):
+        Reading(str(where)).check()
+    index.write_text(json.dumps({"weight_map": {"x": "a.safetensors"}}))
+    Reading(str(where)).check()
+    index.write_text("{")
+    with pytest.raises(DataError, match=r"index\.json cannot be read"):
+        Reading(str(where)).check()
+
+
+def test_weights_that_the_file_lacks_are_never_drawn_at_random(tmp_path: Path) -> None:
+    where = Path(tiny_bert(tmp_path / "m", layers=2))
+    said = json.loads((where / "config.json").read_text())
+    (where / "config.json").write_text(json.dumps({**said, "num_hidden_layers": 3}))
+    with pytest.raises(DataError, match=r"must hold all its weights; however, its file holds no .*layer\.2\..* more"):
+        text.Network(str(where))
+
+
+def test_a_network_without_a_pooler_is_whole(tmp_path: Path) -> None:
+    from transformers import BertModel
+
+    where = tiny_bert(tmp_path / "m")
+    BertModel.from_pretrained(where, add_pooling_layer=False).save_pretrained(where)
+    text.Network(where)
+
+
+def test_a_damaged_tokenizer_is_a_sentence(tmp_path: Path) -> None:
+    where = Path(tiny_bert(tmp_path / "m"))
+    file = where / "tokenizer.json"
+    file.write_text(file.read_text()[:200])
+    with pytest.raises(DataError, match="must load as a text encoder; however, "):
+        text.Network(str(where))
+    with pytest.raises(DataError, match="must load as a tokenizer of given words; however, "):
+        words.Tokenizer(str(where))

@@ -61,7 +61,23 @@ def test_inputs_that_only_one_task_has_are_seen() -> None:
     found = asked(made, ["first", "second"], ("p", "q"), split="random")
     assert of(found, "Do the tasks share").level == "stop"
     assert "have no input in common" in of(found, "Do the tasks share").answer
-    assert of(found, "Are the same rows").answer.startswith("No row is labelled for two tasks")
+    asked_of_sharing = ("Are the same rows", "Is there a simpler", "What can be decided")
+    assert not any(question.startswith(asked_of_sharing) for question in found), "nothing can be shared"
+
+
+def test_rows_that_tasks_have_in_common_are_counted() -> None:
+    left, few = np.arange(N) < N // 2, np.arange(N) % 10 > 0
+    made = table(
+        first=pa.array(np.arange(N, dtype=float), mask=~left),
+        second=pa.array(np.arange(N, dtype=float), mask=left),
+        third=pa.array(np.arange(N, dtype=float), mask=few),
+    )
+    disjoint = of(asked(made, ["first", "second"]), "Are the same rows")
+    assert disjoint.answer.startswith("No row is labelled for two tasks: a shared model learns from the rows of all")
+    partly = of(asked(made, ["first", "second", "third"]), "Are the same rows")
+    assert partly.answer.startswith(
+        "Partly: two tasks have 0 to 10 % of their labelled rows in common (10 % for the median of 3 pairs). A task"
+    )
 
 
 def test_a_small_task_beside_a_large_one_and_a_rare_class_are_named() -> None:
@@ -71,6 +87,7 @@ def test_a_small_task_beside_a_large_one_and_a_rare_class_are_named() -> None:
     assert found.level == "caution"
     assert "('few')" in found.answer
     assert "in 'rare'" in found.answer
+    assert "accuracy" not in found.remedy, "'rare' is judged by AUROC already"
 
 
 def test_a_task_that_follows_from_another_is_derived() -> None:
@@ -99,6 +116,8 @@ def test_a_grouped_task_is_one_pooled_model_and_a_large_primary_task_wants_trans
 def test_one_task_is_nothing_to_share() -> None:
     found = asked(table(), ["a"])
     assert of(found, "Is there something").level == "stop"
+    assert of(found, "Are the tasks and classes").answer.startswith("The task has 2,600 train rows.")
+    assert "What can be decided with these test rows at this budget?" not in found
 
 
 # --- power ------------------------------------------------------------------------------------------------

@@ -13,15 +13,15 @@ from sharewise.errors import ConfigError
 from sharewise.study.study import Study
 
 
-def study() -> Study:
+def study(*names: str) -> Study:
     random = np.random.default_rng(0)
     x = random.normal(size=(60, 2))
-    y = x @ random.normal(size=(2, 1)) + random.normal(size=(60, 1))
-    table = pa.table({"x0": x[:, 0], "x1": x[:, 1], "y": y[:, 0]})
-    tasks = [{"name": "y", "kind": "regression"}]
+    y = x @ random.normal(size=(2, 2)) + random.normal(size=(60, 2))
+    table = pa.table({"x0": x[:, 0], "x1": x[:, 1], "y": y[:, 0], "z": y[:, 1]})
+    tasks = [{"name": name, "kind": "regression"} for name in names or ("y", "z")]
     small = {"name": "hard", "width": 2, "depth": 1}
     budget = {"level": "quick", "trials": 1, "epochs": 1, "seeds": 2}
-    return Study(table, tasks, alternatives=("linear",), architecture=small, budget=budget)
+    return Study(table, tasks, inputs=["x0", "x1"], alternatives=("linear",), architecture=small, budget=budget)
 
 
 def test_damaged_records_are_made_again_and_what_no_study_can_clear_is_said(tmp_path: Path) -> None:
@@ -36,6 +36,12 @@ def test_damaged_records_are_made_again_and_what_no_study_can_clear_is_said(tmp_
     study().run(tmp_path / "run", workers=1, log=log.append)
     assert any(line.startswith("2 run records are damaged") for line in log)
     assert (tmp_path / "run" / "decisions.json").read_bytes() == before
+
+
+def test_of_one_task_no_verdict_is_promised_or_denied(tmp_path: Path) -> None:
+    log: list[str] = []
+    study("y").run(tmp_path / "run", workers=1, log=log.append)
+    assert not any("verdict" in line for line in log)
 
 
 def test_a_directory_of_another_version_is_told_by_its_version(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_tasks_are_tied_by_inputs_by_way_of_others_too() -> None:
     assert together(known(a="x", b="x")) is None
     assert together(known(a="x", b="y")) == ()
     assert said(known(a="x", b="xy")) == ""
-    assert said(known(a="x", b="y", c="z")).startswith("'a' and 'b' read no input in common, nor have 2 more of 3")
+    assert said(known(a="x", b="y", c="z")).startswith("'a' and 'b' read no input in common, nor do 2 more of 3")
     assert "'together' means {a, b, c}; d stays alone" in said(chain)
 
 
@@ -113,6 +113,41 @@ def test_wishes_that_ask_for_it_are_refused(other: dict[str, Any], tmp_path: Pat
         ConfigError, match=r"Tasks that share a model read some input in common; however, 'y.' and 'y3'"
     ):
         study(TIED, **other)[0].session(tmp_path).design()
+
+
+ALL = [["x0"]] * 4
+
+
+def test_together_holds_no_two_tasks_that_apart_names(tmp_path: Path) -> None:
+    four = known(a="x", b="x", c="x", d="x")
+    assert together(four, [("a", "b")]) == (("a", "c", "d"),)
+    assert together(four, [("a", "b"), ("c", "d")]) == (("a", "c"), ("b", "d"))
+    assert together(four, [("a", "b")], [("b", "c"), ("c", "d")]) == (("b", "c", "d"),)
+    assert together(known(a="x", b="xy", c="y"), [("a", "b")]) == (("b", "c"),), "a and c have nothing in common"
+    log: list[str] = []
+    opened = study(ALL, search={"apart": [["y0", "y1"]]})[0].session(tmp_path, log=log.append)
+    design = opened.design()[0]
+    assert [g.tasks for g in design.arm("together").plan.groups] == [("y0", "y2", "y3"), ("y1",)]
+    assert "'together' means {y0, y2, y3}; y1 stays alone, by what 'apart' says." in log
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (
+            {"candidates": [{"name": "odd", "groups": [["y0", "y1"]]}], "search": {"apart": [["y1", "y0"]]}},
+            "No model may hold tasks that 'apart' names; however, 'y1' and 'y0' share one in candidate 'odd'",
+        ),
+        (
+            {"search": {"method": "off", "apart": [["y0", "y1", "y2", "y3"]]}},
+            "needs two tasks that may share a model; however, 'apart' keeps every two of them apart",
+        ),
+    ],
+)
+def test_apart_binds_every_candidate(other: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(ALL, **other)[0].session(tmp_path).design()
+    assert sentence in str(caught.value)
 
 
 def test_advise_says_so_beforehand(tmp_path: Path) -> None:

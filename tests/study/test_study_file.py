@@ -378,6 +378,17 @@ def test_a_candidate_without_groups_shares_everything() -> None:
     assert [g.tasks for g in study.plan(study.candidates[0], tasks).groups] == [("a", "b")]
 
 
+def test_contradictory_limits_are_told_with_their_line_before_the_table_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    text = "data: none.csv\ntasks: [a, b, c]\nsearch:\n  together: [[a, b], [b, c]]\n  apart: [[a, c]]\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line) == (str(path), 3)
+    assert "'a' and 'c' must ship together and must not share" in str(problem)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

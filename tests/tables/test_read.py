@@ -241,9 +241,11 @@ def test_other_damage(tmp_path: Path) -> None:
     latin = tmp_path / "t.csv"
     latin.write_bytes("name\nAndré\n".encode("latin-1"))
     assert _message(latin) == (
-        f"{latin}, column 'name': A CSV must be encoded in UTF-8; however, this column is not. "
-        "Save the file again as UTF-8."
+        f"{latin}:2, column 'name': A CSV must be encoded in UTF-8; however, this line is not, from its byte 5 on "
+        "(0xe9). Save the file again as UTF-8."
     )
+    with pytest.raises(DataError, match=r"t\.csv:2: A CSV must be encoded in UTF-8; however, this line is not"):
+        list(iter_batches(latin, None, 10))
     empty = tmp_path / "e.csv"
     empty.write_text("")
     assert "A table must have a header and rows; however, the file is empty" in _message(empty)

@@ -109,6 +109,19 @@ def test_many_unequal_rows_are_counted() -> None:
         resolve(many, declared(NER))
 
 
+def test_unequal_rows_are_rows_of_the_table() -> None:
+    said = replace(declared(NER), file="study.yaml")
+    with pytest.raises(DataError) as caught:
+        resolve(table(ner=[["O"], *TAGS[1:]]), said)
+    assert str(caught.value).startswith("the table, row 1, column 'ner': A row has a tag")
+
+
+def test_sentences_beyond_what_is_judged_are_noted() -> None:
+    long = Table(pa.table({"w": [["a"] * 600, ["b"]], "ner": [["O"] * 600, ["O"]]}), "the table")
+    notes = resolve(long, declared(NER)).notes
+    assert "Task 'ner' is trained and judged by 512 tokens a row; 1 row has more." in notes
+
+
 def test_tags_need_tokens() -> None:
     said = Declaration((NER,), (InputDeclaration("x", InputKind.NUMERIC),))
     with pytest.raises(DataError, match="needs one input of kind tokens; however, there is none"):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from sharewise.batch import Inputs
@@ -18,6 +19,7 @@ from sharewise.bundle.answerer import Array
 from sharewise.bundle.answers import Question
 from sharewise.bundle.load import Bundle
 from sharewise.errors import DataError, Problem, UserError
+from sharewise.models.reading import unread, unread_said
 from sharewise.tables.formats import FORMATS, file_format
 from sharewise.tables.read import Table, iter_batches
 
@@ -41,19 +43,22 @@ def predict_file(
     output: Path,
     tasks: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda n: None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Write the answer to every task and its class probabilities for each row of `source`, after the study's id where
     the table has it; returns rows.
 
     Formats are known by suffix: Parquet, CSV, JSON Lines, Arrow. The next piece is read and encoded, and the last one
-    written, while a piece is answered, so that memory holds a few pieces of 16,384 rows. Raises DataError where the
-    table lacks an input, holds what an input must not (with its column and row), or the output cannot be written.
+    written, while a piece is answered, so that memory holds a few pieces of 16,384 rows. `tell` hears of pictures that
+    count as missing because they cannot be read. Raises DataError where the table lacks an input, holds what an input
+    must not (with its column and row), or the output cannot be written.
     """
     asked, names, kind = _checked(bundle, source, output, tasks)
     row_id = bundle.codec.schema.row_id
     wanted = [*([row_id] if row_id in names else []), *bundle.columns(asked)]
     taken = set(names) - {row_id}
     n_rows = 0
+    gone: dict[str, list[Array]] = {}
     with _whole(output) as stream, ThreadPoolExecutor(2) as pool:
         writer: _Writer | None = None
         schema: pa.Schema | None = None
@@ -64,6 +69,8 @@ def predict_file(
             if writer is None or schema is None:
                 schema = _settled(answer.schema)
                 writer = _writer(stream, kind, schema, output)
+            for name, rows in unread(bundle.codec, piece, inputs).items():
+                gone.setdefault(name, []).append(rows)
             if written is not None:
                 written.result()
             written = pool.submit(writer.write_table, answer.cast(schema))
@@ -74,6 +81,8 @@ def predict_file(
         if writer is None:
             raise _no_rows(source)
         writer.close()
+    for name, found in gone.items():
+        tell(unread_said(name, np.concatenate(found)))
     return n_rows
 
 

@@ -52,8 +52,11 @@ def command(bundle: Path, table: str, output: Path, tasks: tuple[str, ...], forc
     names = _names(tasks, set(loaded.questions))
     started = time.monotonic()
     with _progress(quiet) as advance:
-        n_rows = predict_file(loaded, table, output, names or None, advance)
+        said: list[str] = []
+        n_rows = predict_file(loaded, table, output, names or None, advance, said.append)
     if not quiet:
+        for line in said:
+            print(line, file=sys.stderr)
         n_tasks = len(names) or len(loaded.questions)
         print(f"{output}: {n_rows:,} rows, {n_tasks} tasks, {time.monotonic() - started:.1f} s", file=sys.stderr)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from sharewise.batch import Inputs
@@ -16,10 +17,14 @@ from sharewise.errors import DataError, Problem
 from sharewise.tables.blocks import Array
 from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
+from sharewise.tables.schema import InputKind
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 Read = Callable[[Any, Sequence[pa.ChunkedArray], Path | None, Advance], Array]
+
+NAMED = 10
+"""Unreadable pictures that are named by row."""
 
 READERS: Catalogue[Any] = Catalogue(
     "deferred reader",
@@ -38,6 +43,7 @@ def encode(codec: Codec, table: Table, cache: Path | None = None, progress: Prog
     Raises DataError as `Codec.encode` does, and where a network cannot be used. Without deferred inputs this is
     `Codec.encode`, and no torch is imported.
     """
+    table = codec.readable(table)
     inputs = codec.encode(table)
     deferred = [encoder for encoder in codec.own_blocks if encoder.deferred]
     if not deferred:
@@ -58,6 +64,27 @@ def encode(codec: Codec, table: Table, cache: Path | None = None, progress: Prog
             blocks["present"][:, codec.own_blocks.index(encoder)] &= found
         blocks[encoder.own_block] = block
     return Inputs(blocks)
+
+
+def unread(codec: Codec, table: Table, inputs: Inputs[Array]) -> dict[str, Array]:
+    """Input to the rows, counted from 1 in the whole table, whose picture could not be read and counts as missing."""
+    made = {}
+    for number, encoder in enumerate(codec.own_blocks):
+        if encoder.kind is InputKind.IMAGE:
+            given = table.column(encoder.name).is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+            rows = np.flatnonzero(given & (inputs["present"][:, number] == 0))
+            if len(rows):
+                made[encoder.name] = rows + table.first_row + 1
+    return made
+
+
+def unread_said(name: str, rows: Array) -> str:
+    """A sentence on rows whose picture counts as missing; the first of them are named."""
+    shown = ", ".join(f"{row:,}" for row in rows[:NAMED])
+    if len(rows) == 1:
+        return f"1 picture of '{name}' cannot be read and counts as missing: row {shown}."
+    more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
+    return f"{len(rows):,} pictures of '{name}' cannot be read and count as missing: rows {shown}{more}."
 
 
 def _placed(problem: Problem, table: Table) -> Problem:

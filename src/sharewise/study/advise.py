@@ -25,6 +25,8 @@ Flags = NDArray[np.bool_]
 
 NOISY_ROWS = 40_000
 """Rows times tasks up to which label noise is estimated by models: more would take longer than seconds."""
+NEARLY = 0.9
+"""Two tasks of which so many labelled rows are the same are labelled alike."""
 SHOWN = 5
 MANY = 5
 """Tasks from which their effects are pooled: together they tell what no one of them could."""
@@ -58,9 +60,13 @@ def advise(declared: StudyFile, table: Table) -> Checklist:
     """
     checked = prepare(table, declared.declaration(table), declared.split_spec(), declared.seed)
     subject = Subject(declared, table, checked)
-    made = [question(subject) for question in QUESTIONS]
-    found = tuple(answer for answer in made if answer is not None)
-    return Checklist(_conclusion(found), found)
+    found: list[Advice] = []
+    for question in QUESTIONS:
+        # Where nothing can be shared, what sharing would find is not asked.
+        moot = question in OF_SHARING and any(a.level == "stop" for a in found)
+        answer = None if moot else question(subject)
+        found += [] if answer is None else [answer]
+    return Checklist(_conclusion(found), tuple(found))
 
 
 class Subject:
@@ -127,11 +133,13 @@ def shared_inputs(s: Subject) -> Advice | None:
     a, b = apart[0]
     none = alike[a, b] == 0
     said = "have no input in common" if none else f"have {alike[a, b]:.0%} of their inputs in common"
+    pairs = f"{len(apart):,} of {_plural(len(alike), 'pair')} of tasks share"
+    if len(alike) == 1:
+        pairs = "The two tasks share"
     return Advice(
         question,
         "stop" if none and len(apart) == len(alike) else "caution",
-        f"Of {_plural(len(alike), 'pair')} of tasks {len(apart)} share less than half of their inputs; '{a}' and '{b}' "
-        f"{said} on their labelled rows.",
+        f"{pairs} less than half of their inputs; '{a}' and '{b}' {said} on their labelled rows.",
         "tasks without common inputs cannot help one another: a study keeps them apart by itself",
         numbers,
     )
@@ -146,22 +154,33 @@ def label_overlap(s: Subject) -> Advice | None:
     sizes = np.diag(both)
     larger = np.maximum(sizes[:, None], sizes[None, :]).clip(1)
     share = (both / larger)[np.triu_indices(len(s.tasks), 1)]
-    full, none = float((share > 0.95).mean()), float((share == 0).mean())
-    numbers: dict[str, object] = {"pairs": len(share), "share_full": full, "share_disjoint": none}
+    low, middle, high = float(share.min()), float(np.median(share)), float(share.max())
+    none = float((share == 0).mean())
+    numbers: dict[str, object] = {
+        "pairs": len(share),
+        "share_full": float((share > NEARLY).mean()),
+        "share_disjoint": none,
+        "common": [low, middle, high],
+    }
     question = "Are the same rows labelled for several tasks?"
-    if full == 1:
+    if low > NEARLY:
         answer = (
             "Every row is labelled for nearly all tasks. Sharing adds no rows then, only structure: expect gains where "
             "rows are few, and none where a task's own labels are many and clean."
         )
         return Advice(question, "note", answer, numbers=numbers)
     if none == 1:
-        answer = "No row is labelled for two tasks: sharing adds each task's rows to the others' inputs."
+        answer = (
+            "No row is labelled for two tasks: a shared model learns from the rows of all of them, which helps where "
+            "each has few."
+        )
         remedy = "trust trained groups, not gradient similarities: those compare the rows of the tasks, not the tasks"
         return Advice(question, "note", answer, remedy, numbers)
+    spread = f"{100 * low:.0f} to {100 * high:.0f} %" if len(share) > 1 else f"{100 * low:.0f} %"
+    middling = f" ({100 * middle:.0f} % for the median of {_plural(len(share), 'pair')})" if len(share) > 2 else ""
     answer = (
-        f"Partly: of {_plural(len(share), 'pair')} of tasks {full:.0%} are labelled on the same rows and {none:.0%} on "
-        f"no common row. A task with few labels can learn from rows that only others label: where gains are likeliest."
+        f"Partly: two tasks have {spread} of their labelled rows in common{middling}. A task with few labels can learn "
+        "from rows that only others label: where gains are likeliest."
     )
     return Advice(question, "good", answer, numbers=numbers)
 
@@ -173,25 +192,27 @@ def volumes(s: Subject) -> Advice | None:
         return None
     low, high = min(counts, key=lambda t: counts[t]), max(counts, key=lambda t: counts[t])
     ratio = counts[high] / max(counts[low], 1)
-    rare: list[tuple[int, str]] = []
+    rare: list[tuple[int, Task]] = []
     for task in s.tasks:
         labels = s.labels.get(task.name)
         if labels is not None and labels.is_class and task.kind is not TaskKind.MULTILABEL:
             seen = labels.values[labels.present & (s.view.part == TRAIN)]
-            rare.append(
-                (int(np.bincount(seen[seen >= 0].astype(np.int64), minlength=len(labels.classes)).min()), task.name)
-            )
-    rare.sort()
-    numbers: dict[str, object] = {"train_rows": counts, "rarest_class": {name: n for n, name in rare}}
+            rare.append((int(np.bincount(seen[seen >= 0].astype(np.int64), minlength=len(labels.classes)).min()), task))
+    rare.sort(key=lambda item: (item[0], item[1].name))
+    numbers: dict[str, object] = {"train_rows": counts, "rarest_class": {task.name: n for n, task in rare}}
     said = [f"Train rows a task: {counts[low]:,} ('{low}') to {counts[high]:,} ('{high}')."]
+    if counts[low] == counts[high]:
+        said = [f"{'Every task' if len(counts) > 1 else 'The task'} has {_plural(counts[low], 'train row')}."]
     remedies = []
     if ratio > 10:
         said.append(f"The largest has {ratio:.0f} times the rows of the smallest and may drown it.")
         remedies.append("try a candidate whose balance or sampling gives the small task more weight")
-    few = [f"{n} in '{name}'" for n, name in rare if n < 50]
+    few = [(n, task) for n, task in rare if n < 50]
     if few:
-        said.append(f"Fewer than 50 train rows of the rarest class: {_listed(few)}.")
-        remedies.append("judge such tasks by AUROC or average precision rather than by accuracy")
+        named = _listed([f"{n} in '{task.name}'" for n, task in few])
+        said.append(f"Fewer than 50 train rows of the rarest class: {named}.")
+    if blunt := [f"'{task.name}'" for _, task in few if task.metric == "accuracy"]:
+        remedies.append(f"judge {_listed(blunt)} by AUROC or average precision: accuracy hardly sees so rare a class")
     level = "caution" if ratio > 10 or few else "good"
     return Advice("Are the tasks and classes of like size?", level, " ".join(said), "; ".join(remedies), numbers)
 
@@ -332,7 +353,7 @@ def power(s: Subject) -> Advice | None:
             f"'{worst.task}': "
             f"about {max(worst.rows_needed, FEW_ROWS):,} are needed, or a margin of "
             f"{100 * worst.smallest_margin:.1f} %."
-            + (f" The same holds for {len(hopeless) - 1} more of {n} tasks." if len(hopeless) > 1 else "")
+            + _others(len(hopeless) - 1, n)
             + " Larger gains and harms can still be seen"
             + (", and what sharing does to the tasks on average." if n >= MANY else ".")
         )
@@ -341,7 +362,7 @@ def power(s: Subject) -> Advice | None:
         runs = [p.runs_needed for p in weak if p.runs_needed is not None]
         said.append(
             f"With {s.runs} confirmation runs an unharmed task is cleared with a probability of "
-            f"{min(p.power for p in weak):.0%} to {max(p.power for p in weak):.0%} for {len(weak)} of {n} tasks."
+            f"{_range([100 * p.power for p in weak])} % for {len(weak)} of {n} tasks."
         )
         if runs:
             said.append(f"{max(runs)} runs would make it 80 % for {len(runs)} of them.")
@@ -350,14 +371,26 @@ def power(s: Subject) -> Advice | None:
     if ready:
         lowest = min(p.power for p in ready)
         said.append(
-            f"{_plural(len(ready), 'task')} of {n} with a chance of at least {lowest:.0%} to be cleared if sharing "
-            "does "
-            f"no harm ({s.runs} runs)."
+            f"{len(ready)} of {_plural(n, 'task')} will be cleared with a probability of at least {100 * lowest:.0f} % "
+            f"if sharing does no harm ({s.runs} confirmation runs)."
         )
     said.append("Assumed: tasks of middling difficulty (accuracy 0.85, AUROC 0.8), 1 % of luck between runs.")
     blind = n < MANY and all(p.smallest_margin > BLIND * p.margin for p in found)
     level = "stop" if blind else "caution" if hopeless or weak else "good"
     return Advice(question, level, " ".join(said), "; ".join(remedies), numbers)
+
+
+def _others(more: int, n: int) -> str:
+    if not more:
+        return ""
+    if more == n - 1:
+        return f" The same holds for the other {_plural(more, 'task')}."
+    return f" The same holds for {more} more of {n} tasks."
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _units(s: Subject, rows: Flags) -> int:
@@ -389,12 +422,15 @@ QUESTIONS: tuple[Callable[[Subject], Advice | None], ...] = (
 )
 """In the order in which they are asked."""
 
+OF_SHARING = (label_overlap, simpler_tool, power)
+"""Those that take for granted that something can be shared."""
+
 
 def _conclusion(advice: Sequence[Advice]) -> str:
     stops = [a for a in advice if a.level == "stop"]
     cautions = [a for a in advice if a.level == "caution"]
     if stops:
-        return f"Not as it stands: {stops[0].answer}"
+        return f"Not as it stands. {stops[0].answer}"
     if cautions:
         return f"Worth a study, with {_plural(len(cautions), 'caution')} below."
     return "Worth a study."

@@ -98,6 +98,7 @@ class StudyFile(Section):
         problems += [] if made is None else _balanced(made, lines, file)
         problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file)
         problems += [] if made is None else _weighed(made, lines, file)
+        problems += [] if made is None else _limited(made, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file
@@ -268,6 +269,22 @@ def _weighed(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
         for name in ([] if isinstance(said, str) else said)
         if name not in known and name.partition("@")[0] not in known
     ]
+
+
+def _limited(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
+    """Limits of the search that name no task of the study or contradict one another."""
+    said = made.search
+    if not (said.together or said.apart) or any(task.by is not None for task in made.tasks):
+        # What a grouped task stands for is known when the table is.
+        return []
+    from sharewise.grouping.constraints import constraints
+
+    names = [task.name for task in made.tasks if not task.auxiliary]
+    try:
+        constraints(names, said.together, said.apart, said.max_models)
+    except ConfigError as error:
+        return [replace(problem, file=file, line=lines.of("search")) for problem in error.problems]
+    return []
 
 
 def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sharewise.errors import ConfigError, Problem
+from sharewise.study import lock
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.progress import Progress, silent
 
@@ -48,10 +50,12 @@ def opened(
     return Session(declared, table, checked, directory, workers, progress, log)
 
 
-def claim(directory: Path) -> None:
+@contextmanager
+def claim(directory: Path) -> Iterator[None]:
     """Make the run directory; raises ConfigError where something else is there.
 
-    A run that was killed before its design was written leaves at most hidden files behind, which do not count.
+    What is refused before its design is written leaves no directory that was not there before; what is killed before
+    that leaves at most hidden files behind, which do not count.
     """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(Problem("A run needs a directory", f"{directory} is a file", "choose another --out"))
@@ -64,4 +68,14 @@ def claim(directory: Path) -> None:
                 "choose another --out",
             )
         )
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if made and not (directory / "design.json").exists():
+            (directory / lock.FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+        raise

@@ -118,6 +118,14 @@ def prepare(
     )
 
 
+def unread(prepared: Prepared) -> tuple[str, ...]:
+    """A sentence for each input with pictures that the study file allows to be skipped."""
+    from sharewise.models import reading
+
+    found = reading.unread(prepared.codec, prepared.table, prepared.inputs)
+    return tuple(reading.unread_said(name, rows) for name, rows in found.items())
+
+
 # --- what the table holds ---------------------------------------------------------------------------------
 
 

@@ -145,13 +145,17 @@ class Session:
         data_hash = preparing.content_hash(table, schema.columns)
         rows = {name: shareable.rows_of(present) for name, (_, present) in truth.items()}
         known = shareable.reads(table, schema.inputs, tasks.tasks, rows)
-        shared = shareable.together(known)
+        kept, tied = declared.search.apart, declared.search.together
+        shared = shareable.together(known, kept, tied)
         most = [] if shared == () else [Wanted("together", shared)]
         wanted = [*most, *self._wanted(tasks, default)]
         named = [(f"candidate '{w.name}'", w.groups or ()) for w in wanted[len(most) :]]
-        shareable.check(known, [*named, ("'together' of the search", declared.search.together)])
+        shareable.check(known, [("'together' of the search", tied)])
+        shareable.check(known, named, kept)
         if len(tasks) > 1 and shareable.said(known):
             self.log(shareable.said(known))
+        if kept and shared:
+            self.log(f"{shareable.meant(shared, tasks.names)}, by what 'apart' says.")
         asked = [("the study", declared.architecture)]
         asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
         architectures.check(asked, tasks)
@@ -184,13 +188,16 @@ class Session:
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
         design = replace(design, reading=reading_of(schema, fusion))
         prepared = preparing.prepare(table, schema, split, design.variants, recipe, fusion, self.progress)
+        gone = preparing.unread(prepared)
+        for line in gone:
+            self.log(line)
         balancing.check(design, prepared)
         if searching:
             said = declared.search
-            kept = shareable.apart(tasks.judged.names, known, said.apart, said.together)
-            limits = said.model_copy(update={"apart": kept})
+            apart = shareable.apart(tasks.judged.names, known, said.apart, said.together)
+            limits = said.model_copy(update={"apart": apart})
             design = search.with_search(design, limits, prepared, search.known_latency(self.directory))
-        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, checked.notes)
+        data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, (*checked.notes, *gone))
         return design, prepared, data
 
     def _wanted(self, tasks: TaskSet, default: Variant) -> list[Wanted]:
@@ -271,13 +278,13 @@ class Session:
         n = len(design.record.tasks)
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
-        apart = "" if design.record.search is None else ", the search for a plan apart"
+        apart = "" if design.record.search is None else ", without the search for a plan"
         tasks = f"{n} task{'s' if n > 1 else ''}"
         self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}{apart}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.table, self.checked))
-        if power is not None and power.level == "stop":
+        if design.candidates and power is not None and power.level == "stop":
             # Said before anything is trained: what would do instead of this budget and these rows.
             self.log(f"No verdict can clear a task here. {power.answer}")
         if design.record.search is not None:

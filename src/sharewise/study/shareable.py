@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,43 @@ def families(known: Reads) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(groups, key=lambda group: order.index(group[0])))
 
 
-def together(known: Reads) -> tuple[tuple[str, ...], ...] | None:
-    """Groups of the candidate that shares as much as can be; None where one model can hold all tasks."""
+def together(
+    known: Reads, kept: Sequence[Sequence[str]] = (), tied: Sequence[Sequence[str]] = ()
+) -> tuple[tuple[str, ...], ...] | None:
+    """Groups of the candidate that shares as much as can be; None where one model can hold all tasks.
+
+    No group holds two tasks of a set that is `kept` apart; a task goes to the first group that may have it, and takes
+    those along that are `tied` to it. Raises ConfigError where that leaves nothing to share.
+    """
     groups = families(known)
-    return None if len(groups) <= 1 else tuple(g for g in groups if len(g) > 1)
+    free = tuple(g for family in groups for g in _cut(family, known, kept, tied)) if kept else groups
+    made = tuple(g for g in free if len(g) > 1)
+    if not made and len(groups) < len(known):
+        rule, fact = (
+            "A study of sharing needs two tasks that may share a model",
+            "'apart' keeps every two of them apart",
+        )
+        raise ConfigError(Problem(rule, fact, "leave two of them out of it"))
+    return None if len(free) <= 1 else made
+
+
+def _cut(
+    family: tuple[str, ...], known: Reads, kept: Sequence[Sequence[str]], tied: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """Tasks that inputs tie together, in groups without two tasks of a set that is kept apart."""
+    rivals = {pair for group in kept for pair in permutations(group, 2)}
+    if not rivals & {*permutations(family, 2)}:
+        return [family]
+    sets = [*tied, *((task,) for task in family)]
+    groups: list[list[str]] = []
+    for block in families({task: frozenset(str(i) for i, s in enumerate(sets) if task in s) for task in family}):
+        pairs = ([(a, b) for a in group for b in block] for group in groups)
+        fits = [any(known[a] & known[b] for a, b in p) and not rivals & {*p} for p in pairs]
+        if True in fits:
+            groups[fits.index(True)] += block
+        else:
+            groups.append([*block])
+    return [tuple(task for task in family if task in group) for group in groups]
 
 
 def said(known: Reads) -> str:
@@ -76,21 +109,35 @@ def said(known: Reads) -> str:
     if not pairs:
         return ""
     groups, (a, b) = families(known), pairs[0]
-    more = f", nor have {len(pairs) - 1} more of {len(known) * (len(known) - 1) // 2} pairs" if len(pairs) > 1 else ""
+    more = f", nor do {len(pairs) - 1} more of {len(known) * (len(known) - 1) // 2} pairs" if len(pairs) > 1 else ""
     start = f"'{a}' and '{b}' read no input in common{more}: what one learns is of no use to the other"
     if all(len(g) == 1 for g in groups):
         return f"{start}. No two tasks can share a model, so each is trained alone."
     if len(groups) == 1:
         return f"{start}. The search keeps such tasks apart."
+    return f"{start}. {meant(groups, list(known))}, and the search keeps such tasks apart."
+
+
+def meant(groups: Sequence[Sequence[str]], names: Sequence[str]) -> str:
+    """What 'together' stands for where one model cannot hold all tasks."""
     parts = " and ".join(f"{{{', '.join(g)}}}" for g in groups if len(g) > 1)
-    alone = [g[0] for g in groups if len(g) == 1]
+    placed = {task for g in groups if len(g) > 1 for task in g}
+    alone = [name for name in names if name not in placed]
     rest = f"; {', '.join(alone)} {'stay' if len(alone) > 1 else 'stays'} alone" if alone else ""
-    return f"{start}. 'together' means {parts}{rest}, and the search keeps such tasks apart."
+    return f"'together' means {parts}{rest}"
 
 
-def check(known: Reads, asked: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
-    """Raise ConfigError for groups, of (where they are asked for, groups), that inputs do not tie together."""
+def check(
+    known: Reads, asked: Sequence[tuple[str, Sequence[Sequence[str]]]], kept: Sequence[Sequence[str]] = ()
+) -> None:
+    """Raise ConfigError for groups, of (where they are asked for, groups), that inputs do not tie together or that hold
+    two tasks of a set that is `kept` apart."""
     problems = []
+    for where, groups in asked:
+        for a, b in dict.fromkeys(pair for group in kept for pair in combinations(group, 2)):
+            if any(a in group and b in group for group in groups):
+                fact, remedy = f"'{a}' and '{b}' share one in {where}", "put them into different groups, or free them"
+                problems.append(Problem("No model may hold tasks that 'apart' names", fact, remedy))
     for where, groups in asked:
         for group in groups:
             parts = families({task: known[task] for task in group if task in known})

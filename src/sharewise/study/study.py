@@ -35,6 +35,7 @@ class Study:
         *,
         split: str | Mapping[str, Any] | None = None,
         inputs: Sequence[str | Mapping[str, Any]] | None = None,
+        encoders: Mapping[str, Any] | None = None,
         candidates: Sequence[Mapping[str, Any]] = (),
         alternatives: Sequence[str] | None = None,
         architecture: str | Mapping[str, Any] = "hard",
@@ -44,7 +45,10 @@ class Study:
         transfer: str | Sequence[Sequence[str]] | Mapping[str, Any] | None = None,
         ship_ensembles: bool = False,
         budget: str | Mapping[str, Any] = "standard",
+        audit: Mapping[str, Any] | None = None,
         seed: int = 0,
+        revision: int = 0,
+        auto_remedy: bool = False,
         roles: Mapping[str, str] | None = None,
     ) -> None:
         in_memory = not isinstance(data, str | Path)
@@ -59,6 +63,10 @@ class Study:
         optional: dict[str, Any] = {
             "split": split,
             "inputs": inputs,
+            "encoders": encoders,
+            "audit": audit,
+            "revision": revision or None,
+            "auto_remedy": auto_remedy or None,
             "candidates": [*candidates] or None,
             "balance": balance,
         }
@@ -95,8 +103,7 @@ class Study:
         started = time.time()
         directory = Path(out or self.declared.out or "runs/study")
         session = self.session(directory, workers=workers, progress=progress, log=log)
-        claim(directory)
-        with held(directory, "run"):
+        with claim(directory), held(directory, "run"):
             findings, summary = session.carry_out(started)
         result = StudyResult(directory, findings.verdicts, findings.decisions, summary)
         if self.declared.auto_remedy and any(v.outcome is Outcome.HARM for v in result.verdicts):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError, Problem
 from sharewise.plan import Choice
+from sharewise.tables import columns as col
 from sharewise.tables import own
 from sharewise.tables import targets as labels
 from sharewise.tables.blocks import BlockEncoder
@@ -111,9 +112,7 @@ class Codec:
 
         Raises DataError with every input column that the table lacks or that cannot be read.
         """
-        missing = [table.no_column(c) for e in self.encoders for c in own.columns_of(e) if c not in table.names]
-        if missing:
-            raise DataError(missing)
+        table = self.readable(table)
         n = table.n_rows
         blocks: dict[str, Block] = {}
         if self.n_numeric:
@@ -136,6 +135,23 @@ class Codec:
         if problems:
             raise DataError([p for found in problems.values() for p in found])
         return Inputs(blocks)
+
+    def readable(self, table: Table) -> Table:
+        """The table with its columns in the types that were fitted, where memory or a file has lost them: a column
+        without a single value has no type of its own, and a frame holds pixels as bytes of any length.
+
+        Raises DataError with every input column that the table lacks.
+        """
+        missing = [table.no_column(c) for e in self.encoders for c in own.columns_of(e) if c not in table.names]
+        if missing:
+            raise DataError(missing)
+        for encoder in self.encoders:
+            kind = encoder.stored
+            for name in own.columns_of(encoder) if kind is not None else ():
+                column = table.column(name)
+                settled = col.as_stored(column, kind)
+                table = table if settled is column else table.with_column(name, settled)
+        return table
 
     def _write(self, piece: Table, rows: dict[str, Block]) -> dict[str, list[Problem]]:
         """Encode a piece into its rows of the blocks; column to what is wrong with it."""

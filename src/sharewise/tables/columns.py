@@ -263,6 +263,20 @@ def vectors(column: pa.ChunkedArray, name: str, width: int) -> tuple[npt.NDArray
     return out, present
 
 
+def as_stored(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """The column as of type `kind` where it holds no value at all, or bytes of just the length that `kind` has;
+    else as it is."""
+    if column.type == kind:
+        return column
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), kind)])
+    loose = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
+    if loose and pa.types.is_fixed_size_binary(kind):
+        odd = pc.any(pc.not_equal(pc.binary_length(column), kind.byte_width)).as_py()
+        return column if odd else column.cast(kind)
+    return column
+
+
 def list_width(column: pa.ChunkedArray) -> int | None:
     """The one length that all lists of a column have, or None where they differ or hold nothing."""
     if pa.types.is_fixed_size_list(column.type):

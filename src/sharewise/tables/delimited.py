@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"]
 """Cells of a CSV that mean "no value"."""
 
 SHOWN_ROWS = 5
+UTF8 = "A CSV must be encoded in UTF-8"
 
 
 def _delimiter(path: str) -> str:
@@ -53,18 +56,27 @@ def _refuse_bytes(path: str, schema: pa.Schema) -> None:
     """Arrow gives a column that is not UTF-8 the type binary."""
     odd = [f.name for f in schema if pa.types.is_binary(f.type)]
     if odd:
-        raise DataError(
-            [
-                Problem(
-                    "A CSV must be encoded in UTF-8",
-                    "this column is not",
-                    "Save the file again as UTF-8",
-                    file=path,
-                    column=name,
-                )
-                for name in odd
-            ]
-        )
+        raise DataError(_not_utf8(path, odd[0] if len(odd) == 1 else None))
+
+
+def _not_utf8(path: str, column: str | None = None) -> list[Problem]:
+    """The first lines that are not UTF-8."""
+    made: list[Problem] = []
+    n_lines = 0
+    with pa.input_stream(path) as stream, io.BufferedReader(stream) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                n_lines += 1
+                if len(made) < SHOWN_ROWS:
+                    fact = f"this line is not, from its byte {error.start + 1} on (0x{line[error.start]:02x})"
+                    made.append(
+                        Problem(UTF8, fact, "Save the file again as UTF-8", file=path, line=number, column=column)
+                    )
+    if n_lines > len(made):
+        made[-1] = replace(made[-1], fact=f"{made[-1].fact} ({n_lines} such lines in all)")
+    return made
 
 
 def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
@@ -73,6 +85,8 @@ def _csv_error(path: str, delimiter: str, error: BaseException) -> DataError:
         return DataError(
             Problem("A table must have a header and rows", "the file is empty", "Check the export", file=path)
         )
+    if "invalid UTF8" in str(error) and (wrong := _not_utf8(path)):
+        return DataError(wrong)
     found: list[Problem] = []
     n_ragged = 0
     try:

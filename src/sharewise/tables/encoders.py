@@ -79,6 +79,11 @@ class Encoder(ABC):
         """A name for each column that it writes."""
         return (self.name,)
 
+    @property
+    def stored(self) -> pa.DataType | None:
+        """The type in which its column has to be; None where any type will do for a column without a value."""
+        return None
+
     @classmethod
     @abstractmethod
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:
@@ -254,6 +259,10 @@ class EmbeddingEncoder(Encoder):
     @property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"{self.name}[{i}]" for i in range(self.size))
+
+    @property
+    def stored(self) -> pa.DataType:
+        return pa.list_(pa.uint8() if self.is_bytes else pa.float32())
 
     @classmethod
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:

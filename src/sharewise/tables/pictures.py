@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sharewise.errors import ConfigError, DataError, Problem
 from sharewise.tables import columns as col
@@ -210,6 +211,23 @@ def array_length(column: pa.ChunkedArray) -> int | None:
     return None
 
 
+def stored(shape: Sequence[int]) -> pa.DataType:
+    """Type of a column of raw pixels of a shape (height, width, channels), of paths where it is empty."""
+    return pa.binary(int(np.prod(shape))) if shape else pa.string()
+
+
+def unpacked(column: pa.ChunkedArray, said: Sequence[int]) -> pa.ChunkedArray:
+    """A column of bytes as raw pixels, where all are of one length that a picture can have (`said`, or a square) and
+    none begins as a file of a picture does: a frame in memory has no bytes of fixed size. Another column as it is."""
+    if col.is_text(column.type) or not is_encoded(column.type):
+        return column
+    lengths = pc.unique(pc.binary_length(column).drop_null()).to_pylist()
+    if len(lengths) != 1 or not (said or Shape.of_length(lengths[0])):
+        return column
+    starts = (bytes(value.as_buffer()[:12]) for chunk in column.chunks for value in chunk.drop_null())
+    return column if any(start.startswith(SIGNATURES) for start in starts) else column.cast(pa.binary(lengths[0]))
+
+
 def check_type(column: pa.ChunkedArray, name: str) -> None:
     """Raise DataError where a column can hold no pictures."""
     if is_encoded(column.type) or array_length(column) is not None:
@@ -348,9 +366,7 @@ def write_decoded(
         except Unreadable as reason:
             n_unreadable += 1
             if not skip and len(problems) < MOST_NAMED:
-                remedy = (
-                    "Correct or remove it, leave the cell empty, or write encoder: {name: picture, unreadable: skip}"
-                )
+                remedy = "Correct it or leave the cell empty; in a study 'unreadable: skip' takes it for missing"
                 problems.append(Problem("A picture must be readable", str(reason), remedy, column=name, row=row + 1))
     if problems:
         if n_unreadable > len(problems):

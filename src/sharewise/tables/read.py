@@ -70,6 +70,11 @@ class Table:
             raise DataError(self.no_column(name))
         return self.arrow.column(name)
 
+    def with_column(self, name: str, column: pa.ChunkedArray) -> Table:
+        """The table with another column in the place of the one of that name."""
+        made = self.arrow.set_column(self.names.index(name), name, column)
+        return Table(made, self.name, self.first_row)
+
     def no_column(self, name: str) -> Problem:
         """The problem that `name` is not a column of this table."""
         return Problem(

@@ -84,7 +84,11 @@ class _Resolver:
     def take(self, problems: Iterable[Problem], line: int | None) -> None:
         """Problems of a column, placed where the column is declared."""
         file = self.said.file or self.table.name
-        self.problems += [replace(p, file=file, line=line) for p in problems]
+        for problem in problems:
+            # A row is one of the table; everything else is to be mended in the study file.
+            of_table = problem.row is not None
+            placed = {"file": self.table.name} if of_table else {"file": file, "line": line}
+            self.problems.append(replace(problem, **placed))
 
     def has(self, column: str, line: int | None) -> bool:
         if column not in self.table.names:
@@ -217,14 +221,14 @@ class _Resolver:
             fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
             self.add("A tagging task needs one input of kind tokens", fact, "Name it under inputs")
             return
-        file, column = self.said.file or self.table.name, self.table.column(words[0])
+        column = self.table.column(words[0])
         for task in tagging:
             name = task.columns[0]
-            self.problems += tags.unequal(column, self.table.column(name), words[0], name, file)
+            self.problems += tags.unequal(column, self.table.column(name), words[0], name, self.table.name)
             cut = int((tags.lengths(column) > tags.LONGEST).sum())
             if cut:
-                what = f"{cut} sentences have more than {tags.LONGEST} tokens"
-                self.notes.append(f"Task '{task.name}' is trained and judged on their first: {what}.")
+                more = "1 row has more" if cut == 1 else f"{cut:,} rows have more"
+                self.notes.append(f"Task '{task.name}' is trained and judged by {tags.LONGEST} tokens a row; {more}.")
 
     # --- tasks --------------------------------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ class TokensEncoder(BlockEncoder):
         return replace(self, name=name, aside=True)
 
     @property
+    def stored(self) -> pa.DataType:
+        return pa.list_(pa.string())
+
+    @property
     def shape(self) -> Shape:
         return Shape("int32", (self.length, 1 + N_FORMS))
 
@@ -133,6 +137,7 @@ def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_null(column.type) or (col.is_list(column.type) and pa.types.is_null(column.type.value_type)):
         return column.cast(pa.list_(pa.string()))
     if not col.is_list(column.type) or not col.is_text(column.type.value_type):
-        rule, remedy = "A tokens input is a list of words in every row", "Split the text, or give it another kind"
+        rule = "A tokens input is a list of words in every row"
+        remedy = "Split the text into lists, which Parquet and JSON Lines hold, or give it another kind"
         raise DataError(Problem(rule, f"the column is of type {column.type}", remedy, column=name))
     return column

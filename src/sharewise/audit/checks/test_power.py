@@ -81,7 +81,7 @@ class TestPower(Check):
 def _of(wide: Sequence[str], n: int) -> str:
     if len(wide) == 1:
         return f"For '{wide[0]}'"
-    return f"For all {n} tasks that it can be said of" if len(wide) == n else f"For {len(wide)} of {n} tasks"
+    return f"For each of the {n} tasks that can be assessed," if len(wide) == n else f"For {len(wide)} of {n} tasks"
 
 
 def _worst(wide: Sequence[str]) -> str:

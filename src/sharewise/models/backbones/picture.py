@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.errors import DataError, Problem
+from sharewise.models.backbones import opened
 from sharewise.models.backbones.store import Array, Store, key, room
 from sharewise.tables import pictures
+from sharewise.tables.images import tuned
 from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.texts import locate
 
@@ -64,11 +66,8 @@ def read(
 def _computed(encoder: BackboneEncoder, column: pa.ChunkedArray, store: Store) -> list[bytes | None]:
     """The key of every picture of a column, each of them in the store when this returns; None where there is none."""
     pixels = np.zeros((len(column), encoder.side, encoder.side, 3), np.uint8)
-    if pictures.is_encoded(column.type):
-        there = pictures.write_decoded(column, encoder.name, encoder.side, 3, encoder.skip, pixels)
-    else:
-        shape = pictures.Shape(*encoder.shape_of_arrays)
-        pictures.write_arrays(column, encoder.name, shape, encoder.side, 3, pixels)
+    there = tuned.pixels(column, encoder.name, encoder.side, encoder.skip, encoder.shape_of_arrays, pixels)
+    if there is None:
         there = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
     names = [key(p.tobytes()) if t else None for p, t in zip(pixels, there, strict=True)]
     new = {name: row for row, name in enumerate(names) if name is not None and name not in store}
@@ -82,19 +81,7 @@ class Network:
     """A vision backbone in evaluation mode, and how it wants its pixels."""
 
     def __init__(self, folder: str) -> None:
-        from transformers import AutoModel
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        try:
-            self.model: nn.Module = AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-            ).eval()
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = str(error).splitlines()[0][:200]
-            rule = f"The model in {folder} must load as a vision backbone"
-            raise DataError(Problem(rule, reason, "Name another model")) from error
+        self.model: nn.Module = opened.network(folder, "vision backbone")
         self.model.requires_grad_(False)
         self.mean, self.deviation = normalisation(Path(folder))
         # Models of pictures of one side that can read others say so.

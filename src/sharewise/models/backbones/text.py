@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.errors import DataError, Problem
+from sharewise.models.backbones import opened
 from sharewise.models.backbones.store import Array, Store, key, room
 from sharewise.tables.texts import locate
 from sharewise.tables.texts.base import strings
@@ -77,26 +78,16 @@ class Network:
     """A transformer and its tokenizer, in evaluation mode."""
 
     def __init__(self, folder: str) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoTokenizer
 
-        # Its own bars and remarks about unused heads are no concern of whoever reads ours.
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
         given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **given)
-            self.model: nn.Module = AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, **given
-            ).eval()
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise DataError(
-                Problem(f"The model in {folder} must load as a text encoder", reason, "Name another model")
-            ) from error
+        whole: Any = opened.network(folder, "text encoder")
         # An encoder and decoder in one reads texts with its encoder.
-        if getattr(self.model.config, "is_encoder_decoder", False):
-            self.model = self.model.get_encoder()
+        two = getattr(whole.config, "is_encoder_decoder", False)
+        self.model: nn.Module = whole.get_encoder() if two else whole
+        self.tokenizer: Any = opened.loaded(
+            folder, "text encoder", lambda: AutoTokenizer.from_pretrained(folder, **given)
+        )
         self.model.requires_grad_(False)
 
     @torch.no_grad()

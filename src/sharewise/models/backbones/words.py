@@ -14,8 +14,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from sharewise.errors import DataError, Problem
-from sharewise.models.backbones import text
+from sharewise.models.backbones import opened, text
 from sharewise.models.backbones.store import KEY, Array, Store, key, room
 from sharewise.tables import tags
 from sharewise.tables.blocks import Shape
@@ -79,14 +78,12 @@ class Tokenizer:
         from transformers import AutoTokenizer
 
         # Tokenizers for running text mark a word by the blank before it, which given words have not.
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                folder, add_prefix_space=True, local_files_only=True, trust_remote_code=False
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = str(error).splitlines()[0][:200]
-            rule = f"The tokenizer in {folder} must read given words"
-            raise DataError(Problem(rule, reason, "Name another model")) from error
+        given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        self._tokenizer: Any = opened.loaded(
+            folder,
+            "tokenizer of given words",
+            lambda: AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **given),
+        )
         said = self._tokenizer("x", return_special_tokens_mask=True)
         own = [i for i, special in enumerate(said["special_tokens_mask"]) if not special]
         ids = [int(i) for i in said["input_ids"]]

@@ -141,8 +141,7 @@ def remedy(
     log(f"Remedy: {made.text}. A new revision of the study runs in {target}.")
     started = time.time()
     session = opened(declared, data, target, workers=workers, progress=progress, log=log)
-    claim(target)
-    with held(target, "remedy"):
+    with claim(target), held(target, "remedy"):
         session.log = silence
         design, _, _ = session.design()
         session.log = log

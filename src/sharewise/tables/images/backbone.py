@@ -68,6 +68,7 @@ class Backbone(Reading):
         self.check()
         pictures.check_unreadable(self.unreadable, name)
         found = locate.vision(self.model)
+        column = pictures.unpacked(column, self.shape)
         raw = () if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape).sizes
         said = (str(found.folder), found.digest, found.width, self.side or found.side, self.unreadable == "skip", raw)
         if str(self.train) == FROZEN:
@@ -89,6 +90,10 @@ class BackboneEncoder(BlockEncoder):
     side: int
     skip: bool
     shape_of_arrays: tuple[int, ...]
+
+    @property
+    def stored(self) -> pa.DataType:
+        return pictures.stored(self.shape_of_arrays)
 
     @property
     def shape(self) -> Shape:

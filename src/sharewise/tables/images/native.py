@@ -52,6 +52,7 @@ class Native(Reading):
     def fit(self, name: str, column: pa.ChunkedArray, rows: Rows, folder: Path) -> PictureEncoder:
         self._check(name)
         pictures.check_unreadable(self.unreadable, name)
+        column = pictures.unpacked(column, self.shape)
         raw = None if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape)
         skip = self.unreadable == "skip"
         own = raw or _typical(column, rows, folder, name, skip)
@@ -86,6 +87,10 @@ class PictureEncoder(BlockEncoder):
     grid: int
     shift: int
     flip: bool
+
+    @property
+    def stored(self) -> pa.DataType:
+        return pictures.stored(self.shape_of_arrays)
 
     @property
     def shape(self) -> Shape:

@@ -34,6 +34,10 @@ class TunedBackboneEncoder(BlockEncoder):
     per_task: bool = False
 
     @property
+    def stored(self) -> pa.DataType:
+        return pictures.stored(self.shape_of_arrays)
+
+    @property
     def shape(self) -> Shape:
         return Shape("uint8", (self.side, self.side, 3))
 

@@ -49,6 +49,10 @@ class SentenceTransformerEncoder(BlockEncoder):
         return self.train == FROZEN
 
     @property
+    def stored(self) -> pa.DataType:
+        return pa.list_(pa.string())
+
+    @property
     def shape(self) -> Shape:
         if self.frozen:
             return Shape("float16", (self.length, 1 + self.size))

@@ -19,6 +19,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 PIXELS = "preprocessor_config.json"
 KEPT = ("*.json", "*.safetensors", "*.txt", "*.model")
+LONGEST_HEADER = 100_000_000
 FAR = 100_000
 """Positions of a model that sets no limit."""
 
@@ -125,6 +126,7 @@ def vision(model: str) -> Vision:
     side = said.get("image_size") or 224
     side = side[0] if isinstance(side, list) else side
     layers = len(said.get("depths") or ()) or said.get("num_hidden_layers") or 1
+    _whole(folder, rule)
     return Vision(folder.resolve(), _digest_of(folder), int(width), int(side), int(layers))
 
 
@@ -153,6 +155,49 @@ def _config(folder: Path, rule: str) -> dict[str, Any]:
     return said
 
 
+def _whole(folder: Path, rule: str) -> None:
+    """Raise DataError where a file of weights is not whole."""
+    for path in _weights(folder, rule):
+        fault = _fault(path)
+        if fault:
+            raise DataError(Problem(rule, f"{path.name} {fault}", "Copy or download the file again"))
+
+
+def _weights(folder: Path, rule: str) -> list[Path]:
+    """The files of a model's weights: one, or those that its index names."""
+    if (folder / WEIGHTS[0]).is_file():
+        return [folder / WEIGHTS[0]]
+    try:
+        said = json.loads((folder / WEIGHTS[1]).read_text(encoding="utf-8"))
+        names = sorted({str(name) for name in said["weight_map"].values()})
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise DataError(Problem(rule, f"{WEIGHTS[1]} cannot be read", "Copy or download the file again")) from None
+    missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+    if missing:
+        fact = f"{WEIGHTS[1]} names {missing[0]}, which is not there"
+        raise DataError(Problem(rule, fact, "Copy or download the whole folder again"))
+    return [folder / name for name in names]
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with a file of weights, by its header and its size alone; empty where nothing is.
+
+    A safetensors file is the length of a JSON header in 8 bytes, the header, and the tensors at the header's offsets.
+    """
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= LONGEST_HEADER:
+            return "is no safetensors file, or only a pointer to one"
+        try:
+            header = json.loads(stream.read(length))
+            ends = [said["data_offsets"][1] for name, said in header.items() if name != "__metadata__"]
+            whole = 8 + length + max(ends, default=0)
+        except (ValueError, KeyError, AttributeError, TypeError, IndexError):
+            return "is no safetensors file, or is cut off within its header"
+    size = path.stat().st_size
+    return "" if size == whole else f"is cut off or damaged: it has {size:,} bytes and its header says {whole:,}"
+
+
 def _checked(folder: Path, name: str) -> Backbone:
     rule = f"The model '{name}' must be a text encoder in the Hugging Face layout, as safetensors"
     said = _config(folder, rule)
@@ -165,6 +210,7 @@ def _checked(folder: Path, name: str) -> Backbone:
     positions = int(said.get("max_position_embeddings") or FAR)
     if said.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
         positions -= 2  # these count positions from the padding token's number on
+    _whole(folder, rule)
     return Backbone(folder.resolve(), _digest_of(folder), int(width), int(layers), positions)
 
 
