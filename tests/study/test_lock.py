@@ -12,6 +12,7 @@ import pytest
 
 from sharewise.errors import ConfigError
 from sharewise.study.lock import held
+from sharewise.study.opening import claim
 
 IMPORTS = """
 import os, sys, time
@@ -49,6 +50,15 @@ def test_another_process_is_named_and_a_killed_one_holds_nothing_by_its_workers(
         holder.kill()
         os.kill(worker, signal.SIGKILL)
         holder.stdout.close()
+
+
+def test_a_directory_that_cannot_be_written_to_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sentence = "A run needs a directory that it can write to; however, writing to '.*' failed \\(Not a directory\\)"
+    with pytest.raises(ConfigError, match=sentence), held(tmp_path / "file", "explain"):
+        pass
+    with pytest.raises(ConfigError, match=sentence), claim(tmp_path / "file" / "run"):
+        pass
 
 
 def test_it_is_let_go_when_the_work_fails(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pytest
 
 from sharewise.errors import ConfigError
+from sharewise.study import session
 from sharewise.study.study import Study
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is what is in a directory: twenty steps a run."""
+    monkeypatch.setattr(session, "recipe_for", lambda schema, epochs: {"epochs": epochs, "min_steps": 20})
 
 
 def study(*names: str) -> Study:

@@ -180,7 +180,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         raise DataError(
             Problem(
                 "A run directory holds the records of a study",
-                f"'{path}' has none of {', '.join(name for name in FILES if name != 'study.yaml')}",
+                f"'{path}' has none of design.json, verdicts.json, summary.json and the others",
                 "give the directory that `sharewise run` wrote",
             )
         )

@@ -19,12 +19,17 @@ FILE = ".lock"
 
 @contextmanager
 def held(directory: Path, verb: str) -> Iterator[None]:
-    """Keep other processes out of a run directory; raises ConfigError that names the one that is there already.
+    """Keep other processes out of a run directory; raises ConfigError that names the one that is there already, and
+    where the directory cannot be written to.
 
     The system lets go of the lock when this process ends, however it ends: nothing is left to be cleared away by hand.
     The lock of a record belongs to its process alone, so that workers that outlive a killed study do not hold it. Where
     the system, or the disk, has no such locks nothing is kept out.
     """
+    try:
+        (directory / FILE).touch()
+    except OSError as error:
+        raise unwritable(directory, error) from None
     with open(directory / FILE, "a+", encoding="utf-8") as file:
         _lock(file, directory)
         since = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -35,6 +40,12 @@ def held(directory: Path, verb: str) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def unwritable(directory: Path, error: OSError) -> ConfigError:
+    """What is said where nothing can be written to a run directory."""
+    fact = f"writing to '{directory}' failed ({error.strerror or error})"
+    return ConfigError(Problem("A run needs a directory that it can write to", fact, "choose another, or free it"))
 
 
 def _lock(file: IO[str], directory: Path) -> None:

@@ -69,7 +69,10 @@ def claim(directory: Path) -> Iterator[None]:
             )
         )
     made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise lock.unwritable(directory, error) from None
     try:
         yield
     except BaseException:
