@@ -151,10 +151,11 @@ def shipping(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if d is None:
         return None
     gain = "fewer models are preferred even without a gain" if d.prefer_fewer_models else "a gain is expected"
+    most = words.percent(d.max_probability_harm)
     text = (
-        f"A task shares only where harm beyond its margin has a probability of at most "
-        f"{words.percent(d.max_probability_harm)} given the effects of all tasks, and by its own test rows alone, and "
-        f"{gain}; otherwise its single-task model answers."
+        f"A task shares only where harm beyond its margin has a probability of at most {most} given the effects of all "
+        f"tasks, and by its own test rows and runs alone, and {gain}; over all tasks that share, the first of these "
+        f"probabilities add up to at most {most}. Otherwise its single-task model answers."
     )
     return Sentence("shipping", text, ("design.json#/max_probability_harm", "design.json#/prefer_fewer_models"))
 
