@@ -7,17 +7,17 @@ import pytest
 from made_comparisons import comparison
 from scipy import stats
 
-from sharewise.study.posterior import MEAN_SD, SPREAD_LOG_SD, SPREAD_MEDIAN, TAIL_DF, pooled
+from sharewise.study.posterior import SPREAD_LOG_SD, SPREAD_MEDIAN, TAIL_DF, TOLD_MEAN_SD, pooled
 
 
 def brute(effects: list[float], se: float, margin: float = 0.02) -> tuple[float, float, float, float]:
     """Mean, 5 % and 95 % points of mu and mean of tau on a plain grid, each likelihood by convolving the densities."""
-    mu = np.linspace(-12, 12, 601)
+    mu = np.linspace(-90, 90, 3601)
     tau = np.exp(np.log(SPREAD_MEDIAN) + SPREAD_LOG_SD * np.linspace(-4, 5, 61))
     z, s = np.array(effects) / margin, se / margin
     noise = np.linspace(-8, 8, 401)
     weight = stats.norm.pdf(noise) * (noise[1] - noise[0])
-    log = stats.norm.logpdf(mu, 0, MEAN_SD)[:, None] + stats.norm.logpdf(
+    log = stats.norm.logpdf(mu, 0, TOLD_MEAN_SD)[:, None] + stats.norm.logpdf(
         np.log(tau), np.log(SPREAD_MEDIAN), SPREAD_LOG_SD
     )
     for k in z:
@@ -26,7 +26,8 @@ def brute(effects: list[float], se: float, margin: float = 0.02) -> tuple[float,
         log = log + np.log(density)
     p = np.exp(log - log.max())
     p /= p.sum()
-    m, below = p.sum(axis=1), np.cumsum(p.sum(axis=1))
+    m = p.sum(axis=1)
+    below = np.cumsum(m) - m / 2
     return float(m @ mu) * margin, *(float(np.interp(q, below, mu)) * margin for q in (0.05, 0.95)), float(
         p.sum(axis=0) @ tau
     ) * margin  # fmt: skip
@@ -44,6 +45,13 @@ def test_it_is_the_posterior_of_the_model(effects: list[float]) -> None:
     assert found.low == pytest.approx(low, abs=0.03 * width)
     assert found.high == pytest.approx(high, abs=0.03 * width)
     assert found.between_sd == pytest.approx(spread, rel=0.05)
+
+
+def test_tasks_that_all_lose_much_are_no_outliers_around_nothing() -> None:
+    made = [comparison(e, 0.02, task=f"t{i}") for i, e in enumerate([-0.03, -0.59, -0.58])]
+    (found,) = pooled(made, {})
+    assert found.high < 0
+    assert -0.6 < found.mean < -0.3
 
 
 def test_families_and_scales_are_pooled_on_their_own() -> None:

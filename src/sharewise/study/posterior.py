@@ -16,6 +16,9 @@ Floats = npt.NDArray[np.float64]
 
 MEAN_SD = 3.0
 """Prior SD of the mean effect over tasks, in margins: at the default margin, 6 %."""
+TOLD_MEAN_SD = 30.0
+"""The same for the mean that is told: ten times as wide, so that tasks which all lose half their score are not taken
+for outliers around nothing. What ships is decided with the narrow one, which doubts a great mean gain."""
 SPREAD_MEDIAN = 1.0
 SPREAD_LOG_SD = 1.0
 """Log-normal prior of the spread of effects over tasks: median one margin, 95 % between 1/7 and 7. Its density vanishes
@@ -24,7 +27,7 @@ TAIL_DF = 4.0
 """Degrees of freedom of the effects around their mean: heavy tails let one odd task stay odd."""
 
 _MEANS = 31
-_FINE = 151
+_FINE = 301
 _SPREADS = 18
 _NODES = 11
 
@@ -70,8 +73,9 @@ def pooled(comparisons: Sequence[Comparison], families: Mapping[str, str | None]
     """The mean of the effects and their spread between tasks, under the posterior of `beliefs`: for all tasks of a
     scale, and for each grouped declaration (`families` by task) of two tasks or more.
 
-    The interval is the central 90 % of mu, the mean of the tasks that these are a sample of; `between_sd` is the
-    posterior mean of tau. Effects are counted in the median margin of their set. One task has no pooled effect.
+    The interval is the central 90 % of mu, the mean of the tasks that these are a sample of, here with the prior
+    N(0, 30); `between_sd` is the posterior mean of tau. Effects are counted in the median margin of their set. One
+    task has no pooled effect.
     """
     found: list[PooledEffect] = []
     for scale in ("relative", "points"):
@@ -89,7 +93,7 @@ def _pooled(family: str | None, comparisons: Sequence[Comparison]) -> PooledEffe
     unit = float(np.median([c.margin for c in comparisons]))
     estimate = np.array([c.effect / unit for c in comparisons])
     error = np.array([_normal_sd(c) / unit for c in comparisons])
-    grid = _Grid.of(estimate, error, _FINE)
+    grid = _Grid.of(estimate, error, _FINE, TOLD_MEAN_SD)
     log_weight = grid.log_prior + sum(_table(grid, z, se)[0] for z, se in zip(estimate, error, strict=True))
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
@@ -116,10 +120,10 @@ class _Grid:
     log_prior: Floats
 
     @classmethod
-    def of(cls, estimate: Floats, error: Floats, n_means: int = _MEANS) -> _Grid:
+    def of(cls, estimate: Floats, error: Floats, n_means: int = _MEANS, mean_sd: float = MEAN_SD) -> _Grid:
         """Grid over where the data and the prior put the mean: the prior's 3 SD, and the estimates' own range."""
-        low = min(-3 * MEAN_SD, float(np.min(estimate - error)))
-        high = max(3 * MEAN_SD, float(np.max(estimate + error)))
+        low = min(-3 * mean_sd, float(np.min(estimate - error)))
+        high = max(3 * mean_sd, float(np.max(estimate + error)))
         # Dense near the middle of the estimates: u^3 spacing keeps 31 points enough for narrow posteriors.
         middle = float(np.clip(np.average(estimate, weights=1 / (error**2 + 1.0)), low, high))
         u = np.linspace(-1, 1, n_means)
@@ -127,7 +131,7 @@ class _Grid:
         mu = np.where(u < 0, middle + (middle - low) * curve, middle + (high - middle) * curve)
         cell = np.gradient(mu)
         log_tau = np.log(SPREAD_MEDIAN) + SPREAD_LOG_SD * np.linspace(-3, 5, _SPREADS)
-        prior_mu = -0.5 * (mu / MEAN_SD) ** 2 + np.log(cell)
+        prior_mu = -0.5 * (mu / mean_sd) ** 2 + np.log(cell)
         prior_tau = -0.5 * ((log_tau - np.log(SPREAD_MEDIAN)) / SPREAD_LOG_SD) ** 2
         m, t = np.meshgrid(mu, np.exp(log_tau), indexing="ij")
         return cls(m.ravel(), t.ravel(), (prior_mu[:, None] + prior_tau[None, :]).ravel())
