@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,15 @@ def test_plain_text_has_one_line_a_task_and_no_escapes() -> None:
         if "no harm" not in line
     }
     assert len(starts) == 1
+
+
+def test_a_task_without_a_verdict_shows_what_it_scores_alone() -> None:
+    study = synthetic.study(synthetic.FOUR)
+    own = next(c for c in study.ensembles if c.candidate == "ensemble")
+    left = replace(study, verdicts=tuple(v for v in study.verdicts if v.task != own.task))
+    (line,) = [line for line in shown(left).splitlines() if line.startswith(f"{own.task} ") and "not compared" in line]
+    assert f"{own.baseline_score:.3g}"[:4] in line
+    assert f"({own.baseline})" in line
 
 
 def test_a_terminal_gets_rules_and_colour() -> None:
