@@ -280,6 +280,17 @@ def test_json_lines_name_the_line(tmp_path: Path) -> None:
     assert "A JSON Lines file must be whole" in _message(path)
 
 
+def test_half_a_character_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "\\ud83d\\ude00"}\n{"a": "b \\ud800"}\n')
+    told = rf"{path}:2: Text is whole Unicode characters; however, this line holds half of one (\ud800)."
+    assert _message(path).startswith(told)
+    with pytest.raises(DataError, match="holds half of one"):
+        list(iter_batches(path, None, 10))
+    frame = pd.DataFrame({"n": [1], "t": pd.Series(["a\udfff"], dtype=object)})
+    assert _message(frame).startswith("column 't': Text is whole Unicode characters; however, one holds half of one")
+
+
 def test_frames_in_memory_that_cannot_be_read() -> None:
     assert "A table is a path or a pandas, polars or pyarrow table; however, a dict was given" in _message({"a": [1]})
     mixed = pd.DataFrame({"ok": [1, 2], "a b": pd.Series([1, "x"], dtype=object)})

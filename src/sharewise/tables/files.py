@@ -150,6 +150,9 @@ def _json_problem(path: str, error: BaseException) -> Problem:
                 return Problem(
                     "A line must be one JSON object", f"it is not ({fault})", "Correct the line", file=path, line=number
                 )
+            if "\\ud" in line.lower() and (half := _half(row)):
+                rule, remedy = "Text is whole Unicode characters", "Write the line again as UTF-8"
+                return Problem(rule, f"this line holds half of one ({half})", remedy, file=path, line=number)
             if not isinstance(row, dict):
                 return Problem(
                     "A line must be one JSON object",
@@ -180,6 +183,17 @@ def _json_problem(path: str, error: BaseException) -> Problem:
     )
 
 
+def _half(value: object) -> str | None:
+    """The first surrogate without its other half in a JSON value, as an escape."""
+    import json
+
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(error.object[error.start]):04x}"
+    return None
+
+
 def _json_kind(value: object) -> str | None:
     if value is None:
         return None
@@ -196,7 +210,10 @@ def _json_pieces(path: str) -> Iterator[pa.Table]:
         while lines := list(itertools.islice(stream, JSON_LINES_PER_PIECE)):
             data = "".join(lines).encode()
             if data.strip():
-                yield pj.read_json(io.BytesIO(data), read_options=pj.ReadOptions(block_size=len(data) + 1))
+                try:
+                    yield pj.read_json(io.BytesIO(data), read_options=pj.ReadOptions(block_size=len(data) + 1))
+                except pa.ArrowInvalid as error:
+                    raise DataError(_json_problem(path, error)) from None
 
 
 # --- pieces ---------------------------------------------------------------------------------------------

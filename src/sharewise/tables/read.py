@@ -203,6 +203,10 @@ def _from_memory(source: Any) -> pa.Table:
         ) from None
     try:
         return frame.to_arrow()
+    except UnicodeEncodeError as error:
+        fact = f"one holds half of one (\\u{ord(error.object[error.start]):04x})"
+        remedy = "Replace it, say with text.encode('utf-8', 'replace').decode()"
+        raise DataError(Problem("Text is whole Unicode characters", fact, remedy, column=_not_text(frame))) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         # The message ends "Conversion failed for column NAME with type object".
         text = " ".join(str(a) for a in error.args)
@@ -215,6 +219,16 @@ def _from_memory(source: Any) -> pa.Table:
                 column=tail.rpartition(" with type")[0] or None,
             )
         ) from None
+
+
+def _not_text(frame: Any) -> str | None:
+    """The first column of a frame that holds text which is no Unicode."""
+    for name in frame.columns:
+        try:
+            frame.get_column(name).to_arrow()
+        except UnicodeEncodeError:
+            return str(name)
+    return None
 
 
 def _checked(table: pa.Table, name: str) -> Table:
