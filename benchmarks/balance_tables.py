@@ -130,7 +130,7 @@ def report(table, conductor, arms, trained, tuning, runs) -> None:  # type: igno
     on_validation = {
         a: conductor.compared([conductor.pair(t, "together", a, chosen, "validation") for t in tasks])[0] for a in sweep
     }
-    best = choose.most_promising(on_validation, len(tasks))
+    best = choose.most_promising(choose.promises(on_validation, len(tasks)), sweep)
     print(f"\n{table}: {len(tasks)} tasks, {conductor.design.budget.trials} trials and "
           f"{conductor.design.budget.confirmation_runs} confirmation runs an arm; best of the sweep on validation: {best}")  # fmt: skip
     print("| against equal weights | mean change over tasks | better | harm | worst task |\n|---|---|---|---|---|")
