@@ -105,6 +105,23 @@ def test_planted_clusters_are_found_and_the_gap_is_about_right() -> None:
     assert found.runner_up.worth < best.worth
 
 
+def test_the_plans_cost_no_more_models_than_there_is_room_for() -> None:
+    n = 12
+    theta = np.where((np.arange(n) % 4)[:, None] == np.arange(n) % 4, 0.8, -0.3)
+    np.fill_diagonal(theta, 0.0)
+    method = Surrogate()
+    estimate = method.fit(planted(n, theta, 3))
+    plenty = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=99, seed=0).proposals
+    sizes = [len(p.shared) for p in plenty]
+    assert len(sizes) == 3
+    # Plans have groups in common, and each is trained for every plan that has it.
+    assert len({g for p in plenty for g in p.shared}) < sum(sizes)
+    for room in range(sizes[0], sum(sizes) + 1):
+        found = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=room, seed=0).proposals
+        assert found[0] == plenty[0]
+        assert sum(len(p.shared) for p in found) <= room
+
+
 def test_noise_alone_is_nothing_to_gain() -> None:
     said = []
     for seed in range(20):

@@ -85,15 +85,15 @@ def find(
     bold = [partitions(Objective(estimate, limits, other), 1, seed)[0] for other in (BOLD, CAREFUL)]
     wanted = [best, *(_proposal(method, estimate, *item) for item in bold), *made[1:]]
     kept: list[Proposal] = []
-    trained: set[Group] = set()
+    trained = 0
     for proposal in wanted:
-        new = set(proposal.shared) - trained
         if proposal.groups in [k.groups for k in kept] or len(kept) == n_plans or not proposal.shared:
             continue
-        if kept and len(trained | new) > room:
+        # A group of two plans is trained for each, with another seed.
+        if kept and trained + len(proposal.shared) > room:
             continue
         kept.append(proposal)
-        trained |= new
+        trained += len(proposal.shared)
     return Found(tuple(kept), runner_up, "")
 
 
