@@ -165,7 +165,7 @@ class Truth:
         packs: dict[int, list[tuple[tuple[str, ...], int]]] = {}
         for g in todo:
             size = batch_size_for(len(p.data.rows_of_any(p.numbers(g), "train")))
-            packs.setdefault(size, []).extend((g, s) for s in range(n_seeds))
+            packs.setdefault(size, []).extend((g, s) for s in range(known.get(g, 0), n_seeds))
         found: dict[tuple[str, ...], list[dict[str, float]]] = {}
         everyone = tuple(range(len(p.tasks)))
         choice = placed(p.variants["together"].architecture, list(p.tasks))
@@ -181,7 +181,8 @@ class Truth:
                 for (g, _), result in zip(some, results, strict=True):
                     found.setdefault(g, []).append({t: self._score(t, result.predictions["test"]) for t in g})
         for g, runs in found.items():
-            self.scores[g] = {t: np.array([run[t] for run in runs]) for t in g}
+            before = self.scores.get(g, {})
+            self.scores[g] = {t: np.array([*before.get(t, ()), *(run[t] for run in runs)]) for t in g}
 
     def _score(self, task: str, predictions: dict[int, np.ndarray]) -> float:
         p = self.prepared

@@ -309,16 +309,12 @@ def _settled(arm: Arm, other: Arm, deterministic: bool, prior: Prior | None, poo
 def _comparison(
     pair: Pair, found: Parts, n: int, entities: int | None, prior: Prior | None, pooled: float
 ) -> Comparison:
-    b = _settled(found.baseline, found.candidate, pair.baseline_deterministic, prior, pooled)
-    m = _settled(found.candidate, found.baseline, pair.candidate_deterministic, prior, pooled)
-    var_b, var_m, df = combine(found, b, m)
+    var_b, var_m, df = _combined(pair, found, prior, pooled)
     half = float(t_quantile(1 - ERROR, df)) * (found.var_rows + var_b + var_m) ** 0.5
     own_error, own_df = None, None
     if prior is not None:
-        own_b = _settled(found.baseline, found.candidate, pair.baseline_deterministic, None, 0.0)
-        own_m = _settled(found.candidate, found.baseline, pair.candidate_deterministic, None, 0.0)
-        own = combine(found, own_b, own_m)
-        own_error, own_df = (found.var_rows + own[0] + own[1]) ** 0.5, own[2]
+        own_b, own_m, own_df = _combined(pair, found, None, 0.0)
+        own_error = (found.var_rows + own_b + own_m) ** 0.5
     kind = metric(pair.task.metric)
     return Comparison(
         task=pair.task.name,
@@ -348,6 +344,13 @@ def _comparison(
         own_error=own_error,
         own_df=own_df,
     )
+
+
+def _combined(pair: Pair, found: Parts, prior: Prior | None, pooled: float) -> tuple[float, float, float]:
+    """Variance parts of the two arms and df (see `combine`), run variances shrunk to `prior` where there is one."""
+    b = _settled(found.baseline, found.candidate, pair.baseline_deterministic, prior, pooled)
+    m = _settled(found.candidate, found.baseline, pair.candidate_deterministic, prior, pooled)
+    return combine(found, b, m)
 
 
 def combine(found: Parts, baseline: Arm, candidate: Arm) -> tuple[float, float, float]:

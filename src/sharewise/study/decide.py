@@ -54,12 +54,11 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
 def _within_study(options: Sequence[Option], decisions: Sequence[Decision]) -> list[Decision]:
     """The decisions with the riskiest shared tasks sent back to single until the study as a whole is safe."""
     made, spent = list(decisions), 0.0
-    shared = [i for i, d in enumerate(decisions) if d.shared]
-    for i in sorted(shared, key=lambda i: decisions[i].probability_harm or 0.0):
-        spent += decisions[i].probability_harm or 0.0
+    risks = [(d.probability_harm or 0.0, i) for i, d in enumerate(decisions) if d.shared]
+    for risk, i in sorted(risks):
+        spent += risk
         if spent > MOST_RISK:
-            risk = percent(decisions[i].probability_harm or 0.0)
-            reason = f"its probability of harm, {risk}, would bring that of any harmed task in this study to"
+            reason = f"its probability of harm, {percent(risk)}, would bring that of any harmed task in this study to"
             made[i] = _back(options[i], decisions[i], f"{reason} {percent(spent)}, more than 5 %.")
     return made
 
