@@ -8,7 +8,7 @@ import pytest
 from test_space import small_study
 
 from sharewise.study import estimate
-from sharewise.study.estimate import Clock, about
+from sharewise.study.estimate import Clock, about, at_most
 from sharewise.study.run import Conductor
 
 
@@ -42,3 +42,4 @@ def test_where_time_is_up_the_rest_is_taken_from_counts(tmp_path: Path, monkeypa
 )
 def test_minutes_in_words(minutes: float, said: str) -> None:
     assert about(minutes) == said
+    assert at_most(minutes) == (said if said.startswith("under") else f"at most {said}")

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 
 from sharewise.errors import ConfigError
+from sharewise.plan import Group
 from sharewise.study.advise import advise
 from sharewise.study.file import StudyFile
-from sharewise.study.shareable import families, said, strangers, together
+from sharewise.study.shareable import families, learnt_first, said, strangers, together
 from sharewise.study.study import Study
 from sharewise.tables.read import read
 
@@ -116,6 +117,39 @@ def test_wishes_that_ask_for_it_are_refused(other: dict[str, Any], tmp_path: Pat
 
 
 ALL = [["x0"]] * 4
+
+
+@pytest.mark.parametrize(
+    ("kept", "made"),
+    [
+        ([], [("abcd", "abcd")]),
+        ([["a", "b"]], [("acd", "acd"), ("bcd", "b")]),
+        ([["a", "b"], ["c", "d"]], [("ac", "ac"), ("bd", "bd")]),
+        ([["a", "b", "c"]], [("ad", "ad"), ("bd", "b"), ("cd", "c")]),
+        ([["a", "b", "c", "d"]], []),
+    ],
+)
+def test_every_task_learns_first_with_those_it_may_share_with(
+    kept: list[list[str]], made: list[tuple[str, str]]
+) -> None:
+    four = known(a="x", b="x", c="x", d="x")
+    found = [("".join(sources), "".join(own)) for sources, own in learnt_first(four, kept)]
+    assert found == made
+
+
+def test_strangers_do_not_learn_together() -> None:
+    assert learnt_first(known(a="x", b="x", c="y")) == ((("a", "b"), ("a", "b")),)
+    assert learnt_first(known(a="x", c="y")) == ()
+
+
+def test_models_of_other_kinds_hold_no_two_tasks_that_apart_names(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).normal(size=(200, 2))
+    table = pa.table({"x0": x[:, 0], "x1": x[:, 1], **{f"b{i}": np.where(x[:, i % 2] > 0, 1, 0) for i in range(4)}})
+    limits = {"method": "off", "apart": [["b0", "b1"], ["b0", "b2"], ["b0", "b3"], ["b2", "b3"]]}
+    tasks = [{"name": f"b{i}", "kind": "binary"} for i in range(4)]
+    made = Study(table, tasks, alternatives=["chain"], search=limits, budget="quick")
+    design, _, _ = made.session(tmp_path, workers=1).design()
+    assert design.arm("chain").plan.groups == (Group("chain 1", ("b1", "b2")),)
 
 
 def test_together_holds_no_two_tasks_that_apart_names(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from sharewise.bundle import Bundle
 from sharewise.errors import ConfigError
-from sharewise.records import Comparison, Decision
-from sharewise.study import challenge, estimate, session
+from sharewise.records import Comparison, Decision, Phase
+from sharewise.study import challenge, estimate, session, transfer
 from sharewise.study.challenge import Challenger, settle, taken_over
 from sharewise.study.file import StudyFile
 from sharewise.study.run import Conductor
@@ -121,11 +121,11 @@ def test_progress_knows_how_many_runs_there_will_be(done: Path) -> None:
 
 def test_the_time_announced_counts_the_transfers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "PATIENCE", -1.0)  # nothing is timed: a run takes what it is counted as
-    monkeypatch.setattr(session, "about", lambda minutes: f"{minutes!r} minutes")
+    monkeypatch.setattr(session, "at_most", lambda minutes: f"{minutes!r} minutes")
     minutes = {}
-    for key, transfer in (("none", "off"), ("some", TRANSFER)):
+    for key, said_of in (("none", "off"), ("some", TRANSFER)):
         log: list[str] = []
-        opened = study(transfer=transfer).session(tmp_path, workers=1, log=log.append)
+        opened = study(transfer=said_of).session(tmp_path, workers=1, log=log.append)
         design, prepared, _ = opened.design()
         conductor = Conductor(design, prepared, tmp_path, log.append)
         opened._announce(design, conductor, Transfers(conductor))
@@ -137,6 +137,18 @@ def test_the_time_announced_counts_the_transfers(tmp_path: Path, monkeypatch: py
     # One pretraining for tuning and two for confirmation; three of the four fine-tunings are confirmed, twice each.
     expected = 3 * pretrained + 3 * height + tuned * (1 + 2 * 3 / 4)
     assert 60 * (minutes["some"] - minutes["none"]) == pytest.approx(expected)
+
+
+def test_once_runs_are_known_the_time_announced_goes_by_theirs(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "about", lambda minutes: f"{minutes!r} minutes")
+    design, prepared, _ = study().session(done, workers=1).design()
+    said = Transfers(Conductor(design, prepared, done, print)).announce(2)
+    assert said.startswith("Transfer: at most 16 runs, ")
+    took = {(r["arm"], tuple(r["tasks"])): r["seconds"] for r in records(done).values() if r["phase"] == "tune"}
+    height, weight, sick = (took["single", (task,)] for task in ("height", "weight", "sick"))
+    first = took["together", ("height", "weight", "sick")] + height
+    expected = first * (1 + 2) + (height + weight + sick) * (1 + 2) + weight
+    assert float(said.split()[5]) * 60 * 2 == pytest.approx(expected)
 
 
 def test_every_arm_has_the_same_trials(done: Path) -> None:
@@ -273,6 +285,41 @@ def test_a_task_that_was_set_aside_leaves_its_pairs_out() -> None:
     assert len(told) == 2
 
 
+def test_what_apart_separates_meets_in_no_networks_weights(tmp_path: Path) -> None:
+    told: list[str] = []
+    limits = {"method": "off", "apart": [["height", "sick"]]}
+    transfer = {"pretrained": True, "pairs": [["height", "weight"]]}
+    opened = study(search=limits, transfer=transfer).session(tmp_path, workers=1, log=told.append)
+    design, prepared, _ = opened.design()
+    arms = {a.name: (a.source, a.plan.tasks) for a in design.record.arms if a.role.value == "transfer"}
+    assert arms == {
+        "pretrained 1": (("height", "weight"), ("height", "weight")),
+        "pretrained 2": (("weight", "sick"), ("sick",)),
+        "from height": (("height",), ("weight",)),
+    }
+    said = "{height, weight} learn together first; {weight, sick} learn together first, for sick."
+    assert f"Pretraining keeps apart what cannot share a model: {said}" in told
+    trained = Transfers(Conductor(design, prepared, tmp_path, told.append))
+    sources = trained._sources(trained.arms, Phase.TUNE, 1)
+    assert [run.group.tasks for run in sources] == [("height", "weight"), ("weight", "sick"), ("height",)]
+
+
+def test_chosen_and_grouped_pairs_leave_out_what_apart_separates() -> None:
+    told: list[str] = []
+    tasks = TaskSet(
+        (
+            *regressions("a", "b"),
+            *(Task(f"g@{n}", TaskKind.REGRESSION, ("g",), "rmse", family="g") for n in (1, 2)),
+        )
+    )
+    rows = {"a": 1000, "b": 20, "g@1": 30, "g@2": 40}
+    auto = TransferSection.model_validate({"pairs": "auto"})
+    assert pairs(auto, tasks, rows, told.append, [["a", "b"]]) == [("a", "g@1"), ("a", "g@2")]
+    named = TransferSection.model_validate([["a", "g"]])
+    assert pairs(named, tasks, rows, told.append, [["g@2", "a"]]) == [("a", "g@1")]
+    assert told == ["The transfer from 'a' to 'g@2' is left out: 'apart' of the search names both."]
+
+
 # --- who answers ------------------------------------------------------------------------------------------
 
 
@@ -368,6 +415,13 @@ def test_an_alternative_that_is_made_for_no_task_is_said_to_be_left_out(tmp_path
     study(alternatives=["chain", "linear"], transfer="off").run(tmp_path / "run", workers=1, log=told.append)
     chain = "Alternative 'chain' is left out: it needs two or more yes-or-no tasks that read the same inputs and "
     assert any(chain in line for line in told)
+
+
+def test_a_pair_that_apart_separates_is_refused() -> None:
+    limits = {"apart": [["sick", "weight", "height"]]}
+    said = {"data": {"path": "t.csv"}, "tasks": [*TASKS], "transfer": [["height", "weight"]], "search": limits}
+    with pytest.raises(ConfigError, match=r"'apart' names share no weights; however, \[height, weight\] hands those"):
+        StudyFile.from_dict(said)
 
 
 @pytest.mark.parametrize("said", ["off", False, None, {}])

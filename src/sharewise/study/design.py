@@ -15,6 +15,7 @@ from sharewise.errors import ConfigError, Problem
 from sharewise.models.alternatives import CATALOGUE, DEFAULT
 from sharewise.plan import Choice, Group, Plan
 from sharewise.records import Arm, DesignRecord, MetricFacts, Role, plain, to_json, write_atomic
+from sharewise.study import shareable
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.tasks import TaskSet
 
@@ -221,8 +222,10 @@ def build(
     prefer_fewer_models: bool,
     alternatives: tuple[str, ...] = DEFAULT,
     revision: int = 0,
+    kept: Sequence[Sequence[str]] = (),
 ) -> Design:
-    """The design of a study: its arms, in the order they are reported, and everything they are run with."""
+    """The design of a study: its arms, in the order they are reported, and everything they are run with. No model of
+    several tasks holds two of a set that is `kept` apart."""
     judged = tasks.judged
     plan = Plan.single_task(judged.names)
     lone = Variant(_alone(default.architecture), default.balance)
@@ -251,7 +254,7 @@ def build(
         arms.append(Arm(item.name, Role.CANDIDATE, made, describe_model(variant), budget.trials, alone, weights))
     for other in alternatives:
         kind = CATALOGUE.load(other)
-        trained = tuple(Group(group, members) for group, members in kind.groups(judged))
+        trained = tuple(made for group, members in kind.groups(judged) for made in _parted(group, members, kept))
         if trained:
             arms.append(Arm(other, Role.ALTERNATIVE, Plan(other, trained), kind.title, budget.trials))
     groups = sum(len(_trained(arm)) for arm in arms)
@@ -271,6 +274,15 @@ def build(
         revision=revision,
     )
     return Design(record, budget, variants, recipe, data_hash, split_hash)
+
+
+def _parted(name: str, members: Sequence[str], kept: Sequence[Sequence[str]]) -> list[Group]:
+    """The groups that a model of another kind is trained for: its own, in parts where `kept` asks for it, of which
+    those of one task are no model of several and are left out."""
+    parts = shareable.parted(members, kept)
+    if len(parts) == 1:
+        return [Group(name, parts[0])]
+    return [Group(f"{name} {n}", part) for n, part in enumerate((p for p in parts if len(p) > 1), 1)]
 
 
 def unfit(alternatives: Sequence[str], design: Design, *, asked: bool) -> list[str]:

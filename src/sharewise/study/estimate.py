@@ -65,6 +65,12 @@ class Clock:
         return rough * (self._timed / self._counted if self._counted else 1.0)
 
 
+def at_most(minutes: float) -> str:
+    """A clock's minutes in words: it has every run go to its last step."""
+    said = about(minutes)
+    return said if said.startswith("under") else f"at most {said}"
+
+
 def about(minutes: float) -> str:
     """Minutes in words."""
     if minutes < 1:

@@ -96,7 +96,7 @@ class StudyFile(Section):
             problems = problems_of(error, cls, lines, file)
         problems += _across(said, lines, file)
         problems += [] if made is None else _balanced(made, lines, file)
-        problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file)
+        problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file, made.search.apart)
         problems += [] if made is None else _weighed(made, lines, file)
         problems += [] if made is None else _limited(made, lines, file)
         if made is None or problems:

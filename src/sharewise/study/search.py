@@ -37,7 +37,7 @@ from sharewise.records import (
     write_atomic,
 )
 from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
-from sharewise.study.estimate import Clock, about
+from sharewise.study.estimate import Clock, at_most
 from sharewise.study.judge import judge
 from sharewise.study.latency import measured, told
 from sharewise.study.latency_text import milliseconds
@@ -215,7 +215,6 @@ def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
     first = f"{len(runs)} sampled group{'s' if len(runs) != 1 else ''}"
     if not runs or _looks(record):
         first = "one joint run" if runs else "no group of its own"
-    most = about(minutes)
     limit = "" if record.latency is None else f" {told(record.latency, record.max_models)}"
     if len(conductor.tasks) > len(conductor.judged):
         limit += (
@@ -224,7 +223,7 @@ def announce(conductor: Conductor, clock: Clock, n_workers: int) -> str:
     return (
         f"Search for a plan ({record.method}): {first}, then up to {record.plan_models} models for the plans found, "
         f"{plans} runs of them ({record.models} models in all with each task alone), "
-        f"{most if most.startswith('under') else most.replace('about', 'at most')}.{limit}"
+        f"{at_most(minutes)}.{limit}"
     )
 
 

@@ -26,7 +26,7 @@ from sharewise.study import prepare as preparing
 from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
 from sharewise.study.design import BUDGETS, Budget, Design, Variant, Wanted, build, swept, unfit
-from sharewise.study.estimate import Clock, about
+from sharewise.study.estimate import Clock, at_most
 from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
@@ -91,6 +91,7 @@ class Session:
             with self.progress("confirmation", len(runs)) as advance:
                 pool.carry_out(conductor.plan_units(runs), advance)
             if transfers.arms:
+                self.log(transfers.announce(self.workers))
                 with self.progress("transfer", transfers.n_to_choose) as advance:
                     transfers.choose(pool, advance)
                 with self.progress("transfer, confirmation", transfers.n_to_confirm) as advance:
@@ -172,6 +173,7 @@ class Session:
             prefer_fewer_models=False,
             revision=declared.revision,
             alternatives=declared.alternatives,
+            kept=kept,
         )
         available(declared.tuning.sampler, declared.tuning.pruner, declared.tuning.storage)
         design = replace(design, tuning=declared.tuning.plain())
@@ -179,7 +181,8 @@ class Session:
         for line in unfit(declared.alternatives, design, asked=declared.alternatives != ALTERNATIVES):
             self.log(line)
         labelled = {name: int(present[split.train].any(axis=1).sum()) for name, (_, present) in truth.items()}
-        design = with_transfer(design, declared.transfer, tasks, labelled, self.log)
+        first = shareable.learnt_first(known, kept, tied)
+        design = with_transfer(design, declared.transfer, tasks, labelled, self.log, first, kept)
         if shared == ():
             design = replace(design, variants={**design.variants, "together": default})
         searching = search.wanted(declared.search, len(tasks.judged)) and bool(most)
@@ -280,7 +283,7 @@ class Session:
         runs = f"at most {design.record.planned_runs} runs"
         apart = "" if design.record.search is None else ", without the search for a plan"
         tasks = f"{n} task{'s' if n > 1 else ''}"
-        self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {about(minutes)} with {crew}{apart}.")
+        self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {at_most(minutes)} with {crew}{apart}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.table, self.checked))

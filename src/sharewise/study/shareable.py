@@ -103,6 +103,45 @@ def _cut(
     return [tuple(task for task in family if task in group) for group in groups]
 
 
+def learnt_first(
+    known: Reads, kept: Sequence[Sequence[str]] = (), tied: Sequence[Sequence[str]] = ()
+) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """(tasks that one network learns first, tasks that go on from it) for shared pretraining, every task at most once
+    among the latter.
+
+    The groups are those of `together`, so that a group was tuned as it is pretrained. A task that they leave alone goes
+    on from a network of its own and of whatever may share one with it and with one another.
+    """
+    made = [(g, g) for family in families(known) for g in _cut(family, known, kept, tied) if len(g) > 1]
+    placed = {task for group, _ in made for task in group}
+    for task in known:
+        first = [task]
+        for other in () if task in placed else known:
+            if other != task and known[task] & known[other] and not any(kept_apart(other, t, kept) for t in first):
+                first.append(other)
+        if len(first) > 1:
+            made.append((tuple(name for name in known if name in first), (task,)))
+    return tuple(made)
+
+
+def kept_apart(a: str, b: str, kept: Sequence[Sequence[str]]) -> bool:
+    """Whether some set that is `kept` apart names both of two tasks."""
+    return a != b and any(a in group and b in group for group in kept)
+
+
+def parted(group: Sequence[str], kept: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """A group in parts without two tasks that are `kept` apart; a task goes to the first part that may have it."""
+    parts: list[list[str]] = []
+    for task in group:
+        free = (part for part in parts if not any(kept_apart(task, other, kept) for other in part))
+        home = next(free, None)
+        if home is None:
+            parts.append([task])
+        else:
+            home.append(task)
+    return [tuple(part) for part in parts]
+
+
 def said(known: Reads) -> str:
     """One sentence on tasks that cannot share; empty where all can."""
     pairs = strangers(known)

@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
+
 from sharewise.errors import ConfigError, Problem
 from sharewise.plan import Group, Plan
 from sharewise.records import Arm, Phase, Role
 from sharewise.seeds import derive
+from sharewise.study import shareable
 from sharewise.study.choose import best_single
 from sharewise.study.design import SINGLE, Design
-from sharewise.study.estimate import Clock
+from sharewise.study.estimate import Clock, about
 from sharewise.study.posterior import beliefs
 from sharewise.study.run import Conductor
 from sharewise.study.space import sizes_of
@@ -35,8 +38,18 @@ Log = Callable[[str], None]
 # --- the design -------------------------------------------------------------------------------------------
 
 
-def with_transfer(design: Design, said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: Log) -> Design:
-    """The design with its transfer arms; `rows` counts the labelled train rows of every task.
+def with_transfer(
+    design: Design,
+    said: TransferSection,
+    tasks: TaskSet,
+    rows: Mapping[str, int],
+    log: Log,
+    first: Sequence[tuple[tuple[str, ...], tuple[str, ...]]],
+    kept: Sequence[Sequence[str]] = (),
+) -> Design:
+    """The design with its transfer arms; `rows` counts the labelled train rows of every task, `first` says which tasks
+    shared pretraining learns together and which go on from there (`shareable.learnt_first`), and no pair is made of two
+    tasks of a set that is `kept` apart.
 
     Every model is the network that each task has alone, so that only where it starts tells it from that. Raises
     ConfigError where an arm's name is taken.
@@ -45,8 +58,13 @@ def with_transfer(design: Design, said: TransferSection, tasks: TaskSet, rows: M
         return design
     wanted: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     if said.pretrained:
-        wanted[PRETRAINED] = (tasks.names, tasks.judged.names)
-    for source, target in pairs(said, tasks, rows, log):
+        ends = [(sources, tuple(t for t in own if t in tasks.judged)) for sources, own in first]
+        ends = [(sources, own) for sources, own in ends if own]
+        numbers = [f" {n}" for n in range(1, len(ends) + 1)] if len(ends) > 1 else [""]
+        wanted = {f"{PRETRAINED}{n}": end for n, end in zip(numbers, ends, strict=False)}
+        if [sources for sources, _ in ends] != [tasks.names]:
+            log(_pretraining(ends))
+    for source, target in pairs(said, tasks, rows, log, kept):
         sources, targets = wanted.get(f"from {source}", ((source,), ()))
         wanted[f"from {source}"] = (sources, (*targets, target))
     budget, lone = design.budget, design.variants[SINGLE]
@@ -73,16 +91,32 @@ def with_transfer(design: Design, said: TransferSection, tasks: TaskSet, rows: M
 
 
 def _first(sources: Sequence[str], tasks: TaskSet) -> str:
-    return "all tasks together" if len(sources) == len(tasks) else f"'{sources[0]}'"
+    if len(sources) == 1:
+        return f"'{sources[0]}'"
+    return "all tasks together" if len(sources) == len(tasks) else f"{len(sources)} of the tasks together"
 
 
-def pairs(said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: Log) -> list[tuple[str, str]]:
+def _pretraining(ends: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
+    """Which tasks are pretrained together where it is not all of them, in a sentence."""
+    if not ends:
+        return "Nothing is pretrained: no two tasks can share a model."
+    told = []
+    for sources, own in ends:
+        first = f"{{{', '.join(sources)}}} learn together first"
+        told.append(first if len(own) == len(sources) else f"{first}, for {', '.join(own)}")
+    return f"Pretraining keeps apart what cannot share a model: {'; '.join(told)}."
+
+
+def pairs(
+    said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: Log, kept: Sequence[Sequence[str]] = ()
+) -> list[tuple[str, str]]:
     """(from, to) of every pair: those that were asked for, or from the largest task to each of the scarcest.
 
-    A grouped declaration's name as target stands for all its tasks. Pairs with a task that was set aside are left out.
+    A grouped declaration's name as target stands for all its tasks. Pairs with a task that was set aside, and pairs
+    that are `kept` apart, are left out.
     """
     if isinstance(said.pairs, str):
-        return _chosen(said, tasks, rows, log)
+        return _chosen(said, tasks, rows, log, kept)
     families: dict[str, list[str]] = {}
     for task in tasks.judged:
         families.setdefault(task.family or task.name, []).append(task.name)
@@ -92,14 +126,20 @@ def pairs(said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: L
         if source not in tasks or not targets:
             log(f"The transfer from '{source}' to '{target}' is left out: one of them was set aside.")
             continue
-        made |= dict.fromkeys((source, name) for name in targets if name != source)
+        for name in (name for name in targets if shareable.kept_apart(source, name, kept)):
+            log(f"The transfer from '{source}' to '{name}' is left out: 'apart' of the search names both.")
+        free = (name for name in targets if name != source and not shareable.kept_apart(source, name, kept))
+        made |= dict.fromkeys((source, name) for name in free)
     return list(made)
 
 
-def _chosen(said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: Log) -> list[tuple[str, str]]:
+def _chosen(
+    said: TransferSection, tasks: TaskSet, rows: Mapping[str, int], log: Log, kept: Sequence[Sequence[str]]
+) -> list[tuple[str, str]]:
     """From the task with the most labelled train rows to those with fewer than half as many, the scarcest first."""
     source = max(tasks, key=lambda task: rows[task.name])
-    scarce = [t for t in tasks.judged if rows[t.name] < SCARCE * rows[source.name] and _meet(source, t)]
+    free = [t for t in tasks.judged if _meet(source, t) and not shareable.kept_apart(source.name, t.name, kept)]
+    scarce = [t for t in free if rows[t.name] < SCARCE * rows[source.name]]
     scarce.sort(key=lambda task: rows[task.name])
     if not scarce:
         log(f"No task has fewer than half the train rows of '{source.name}', so no pair is chosen for transfer.")
@@ -139,6 +179,29 @@ class Transfers:
         confirmed = targets / max(self._n_groups, 1)
         again = (budget.selection_runs - 1 + confirmed * budget.confirmation_runs) / max(budget.trials, 1)
         return first + tuned * (1 + again)
+
+    def announce(self, n_workers: int) -> str:
+        """What transferring will take, by what this study's tuning trials of the same tasks took; unlike `minutes` it
+        knows where those stopped. A fine-tuning that stops earlier than a start from scratch takes less."""
+        budget = self.conductor.design.budget
+        extra, n_runs = budget.selection_runs - 1, budget.confirmation_runs
+        targets = {task for arm in self.arms for task in arm.plan.tasks}
+        confirmed = min(len(targets), len(self.arms))
+        first = sum(self._took(arm.source) for arm in self.arms)
+        seconds = first * (1 + extra + n_runs * confirmed / max(len(self.arms), 1))
+        seconds += sum(self._took((t,)) * (budget.trials + extra) for arm in self.arms for t in arm.plan.tasks)
+        seconds += sum(self._took((t,)) * n_runs for t in targets)
+        runs = self.n_to_choose + (confirmed + len(targets)) * n_runs
+        took = about(seconds / max(n_workers, 1) / 60)
+        return f"Transfer: at most {runs} runs, {took} by what this study's own runs of these tasks took."
+
+    def _took(self, tasks: tuple[str, ...]) -> float:
+        """Mean seconds of the tuning trials of a group; of each task's own, together, where the group had none."""
+        arm = SINGLE if len(tasks) == 1 else "together"
+        group = next((g for g in self.conductor.design.arm(arm).plan.groups if g.tasks == tasks), None)
+        if group is None:
+            return sum(self._took((task,)) for task in tasks if task in self.conductor.judged)
+        return float(np.mean([record.seconds for record in self.conductor.trials("neural", arm, group)]))
 
     @property
     def n_to_choose(self) -> int:

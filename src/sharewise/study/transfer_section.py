@@ -59,8 +59,14 @@ class TransferSection(Section):
         return self.pretrained or bool(self.pairs)
 
 
-def problems(said: TransferSection, tasks: Sequence[TaskSection], lines: Lines, file: str | None) -> list[Problem]:
-    """What is wrong with the pairs, from the study file alone."""
+def problems(
+    said: TransferSection,
+    tasks: Sequence[TaskSection],
+    lines: Lines,
+    file: str | None,
+    kept: Sequence[Sequence[str]] = (),
+) -> list[Problem]:
+    """What is wrong with the pairs, from the study file alone; no two tasks of a set that is `kept` apart make one."""
     if not said.wanted:
         return []
     if len(tasks) < 2:
@@ -80,6 +86,9 @@ def problems(said: TransferSection, tasks: Sequence[TaskSection], lines: Lines, 
         if pair in seen:
             found.append(Problem("A pair is named once", f"{_pair(pair)} is named twice", "Remove one", file, line))
         seen.add(pair)
+        if pair[0] != pair[1] and any(set(pair) <= set(group) for group in kept):
+            rule, fact = "Tasks that 'apart' names share no weights", f"{_pair(pair)} hands those of one to the other"
+            found.append(Problem(rule, fact, "Remove the pair, or free the two", file, line))
         (_, source), (_, target) = named
         if source is not None and target is not None:
             found += [
