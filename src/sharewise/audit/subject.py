@@ -51,7 +51,10 @@ def subject(
     seed: int = 0,
 ) -> Subject:
     """Resolve and split a table; raises DataError with every problem."""
+    from sharewise.tables.lists import listed
     from sharewise.tables.resolve import resolve
 
-    schema = resolve(table, declared).schema
+    found = listed(table, declared)
+    table = found.table
+    schema = resolve(table, found.declaration).schema
     return Subject(path, table, schema, split(table, schema, how, seed), suppress, plugins, seed)

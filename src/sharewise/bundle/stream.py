@@ -227,9 +227,14 @@ class _Csv:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Lists as JSON text, which a CSV can hold."""
+    """Lists as JSON text, which a CSV can hold; probabilities in as many digits as they have."""
     for i, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
+        if not pa.types.is_list(field.type):
+            continue
+        if pa.types.is_floating(field.type.value_type):
+            digits = table.column(i).cast(pa.list_(pa.string())).to_pylist()
+            text = [None if v is None else f"[{', '.join(v)}]" for v in digits]
+        else:
             text = [None if v is None else json.dumps(v, ensure_ascii=False) for v in table.column(i).to_pylist()]
-            table = table.set_column(i, field.name, pa.array(text, pa.string()))
+        table = table.set_column(i, field.name, pa.array(text, pa.string()))
     return table

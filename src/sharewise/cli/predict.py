@@ -58,7 +58,8 @@ def command(bundle: Path, table: str, output: Path, tasks: tuple[str, ...], forc
         for line in said:
             print(line, file=sys.stderr)
         n_tasks = len(names) or len(loaded.questions)
-        print(f"{output}: {n_rows:,} rows, {n_tasks} tasks, {time.monotonic() - started:.1f} s", file=sys.stderr)
+        counted = f"{n_rows:,} row{'s' * (n_rows != 1)}, {n_tasks} task{'s' * (n_tasks != 1)}"
+        print(f"{output}: {counted}, {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
 def _names(given: tuple[str, ...], known: set[str]) -> list[str]:

@@ -59,7 +59,7 @@ def advise(declared: StudyFile, table: Table) -> Checklist:
     Trains nothing but, on small tables, the audit's models for label noise.
     """
     checked = prepare(table, declared.declaration(table), declared.split_spec(), declared.seed)
-    subject = Subject(declared, table, checked)
+    subject = Subject(declared, checked.table, checked)
     found: list[Advice] = []
     for question in QUESTIONS:
         # Where nothing can be shared, what sharing would find is not asked.

@@ -12,13 +12,12 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from sharewise.errors import ConfigError
-from sharewise.metrics import default_metric
 from sharewise.tables import columns as col
-from sharewise.tables import described, infer, suspicion, texts
+from sharewise.tables import described, infer, lists, suspicion, texts
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import settle
 from sharewise.tables.schema import Declaration, InputKind, TaskDeclaration
-from sharewise.tasks import TaskKind
+from sharewise.tasks import Task, TaskKind
 
 PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[A-Za-z0-9_. ()/@-]*(?<! )")
 WORDS_OF_YAML = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
@@ -57,6 +56,8 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
     if tasks:
         known = {t.name: t for t in own.tasks}
         said = replace(said, tasks=tuple(known.get(t, TaskDeclaration(t)) for t in dict.fromkeys(tasks)))
+    found = lists.listed(lists.spaced(table, [t.name for t in said.tasks if t.kind is None]), said)
+    table = found.table
     columns = _columns(table, said, own)
     kept = [c for c in columns if c.why is None]
     lines = [
@@ -69,7 +70,7 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
         "",
         *_inputs(table, columns),
         "",
-        *_tasks(table, said),
+        *_tasks(table, said, [c.name for c in kept if c.kind is InputKind.TOKENS]),
         "",
         *_rest(said),
     ]
@@ -81,7 +82,7 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
     summary = f"{_some(len(kept), 'input')}{left_out}, {_some(len(said.tasks), 'task')}"
     if not said.tasks:
         summary += "; name what to predict under tasks (or use --task NAME)"
-    return Template("\n".join(lines) + "\n", summary + ".")
+    return Template("\n".join(lines) + "\n", " ".join([summary + ".", *found.notes]))
 
 
 def _some(n: int, noun: str) -> str:
@@ -185,6 +186,8 @@ def _about(table: Table, column: _Column) -> str:
     if column.kind is InputKind.TEXT:
         words = pc.mean(pc.add(pc.count_substring(data.drop_null(), " "), 1)).as_py() or 0
         parts.append(f"about {words:.0f} words, read by '{texts.default().name}'")
+    if column.kind is InputKind.TOKENS:
+        parts.append(f"about {pc.mean(pc.list_value_length(data)).as_py() or 0:.0f} words in a row")
     if column.kind is InputKind.EMBEDDING:
         parts.append(f"{col.list_width(data)} numbers")
     if data.null_count:
@@ -196,7 +199,8 @@ def _percent(n: int, of: int) -> str:
     return f"{100 * n / of:.1f} %" if n * 1000 >= of else "under 0.1 %"
 
 
-def _tasks(table: Table, said: Declaration) -> list[str]:
+def _tasks(table: Table, said: Declaration, words: Sequence[str]) -> list[str]:
+    """The tasks; `words` are the inputs of kind tokens."""
     if not said.tasks:
         return [
             _noted("tasks:", "what to predict, an entry each; the kind is inferred where it is left out"),
@@ -205,23 +209,25 @@ def _tasks(table: Table, said: Declaration) -> list[str]:
         ]
     lines = ["tasks:"]
     for task in said.tasks:
-        lines += _task(table, said, task)
+        lines += _task(table, said, task, words)
     return lines
 
 
-def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
+def _task(table: Table, said: Declaration, task: TaskDeclaration, words: Sequence[str]) -> list[str]:
     column = table.column(task.name)
-    kind = task.kind or infer.task_kind(column)
-    if kind is TaskKind.TOKEN_TAGGING and not any(i.kind is InputKind.TOKENS for i in said.inputs or ()):
+    kind = task.kind or infer.task_kind(column, [table.column(name) for name in words])
+    if kind is TaskKind.TOKEN_TAGGING and not words:
         return [_noted(f"  # - name: {scalar(task.name)}", "left out: its tags need an input of kind tokens")]
     note = (
         ""
         if not column.null_count
         else f"{_percent(len(column) - column.null_count, len(column))} of the rows are labelled"
     )
+    # A kind that the labels contradict is found here already.
+    made = settle(table, replace(said, tasks=(replace(task, kind=kind),)))[0]
     lines = [
         _noted(f"  - name: {scalar(task.name)}", note),
-        _noted(f"    kind: {kind.value}", _classes_note(table, said, task, kind)),
+        _noted(f"    kind: {kind.value}", _classes_note(made)),
     ]
     if task.by:
         n = len(pc.unique(table.column(task.by)))
@@ -232,14 +238,13 @@ def _task(table: Table, said: Declaration, task: TaskDeclaration) -> list[str]:
         lines.append(f"    positive: {scalar(task.positive) if isinstance(task.positive, str) else task.positive}")
     if task.transform != "none":
         lines.append(_noted(f"    transform: {task.transform}", "for training; answers are in the original unit"))
-    lines.append(f"    metric: {task.metric or default_metric(kind)}")
+    lines.append(f"    metric: {made.metric}")
     return lines
 
 
-def _classes_note(table: Table, said: Declaration, task: TaskDeclaration, kind: TaskKind) -> str:
-    """What the labels are; a kind that they contradict is found here already."""
-    made = settle(table, replace(said, tasks=(replace(task, kind=kind),)))[0]
-    if kind is TaskKind.BINARY and len(made.classes) == 2:
+def _classes_note(made: Task) -> str:
+    """What the labels are."""
+    if made.kind is TaskKind.BINARY and len(made.classes) == 2:
         return f"predicts the probability of '{made.classes[1]}'"
     return f"{len(made.classes)} classes" if made.classes else ""
 

@@ -13,7 +13,7 @@ from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError, Problem
 from sharewise.plan import Choice
 from sharewise.tables import columns as col
-from sharewise.tables import own
+from sharewise.tables import lists, own
 from sharewise.tables import targets as labels
 from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.columns import Floats
@@ -138,13 +138,17 @@ class Codec:
 
     def readable(self, table: Table) -> Table:
         """The table with its columns in the types that were fitted, where memory or a file has lost them: a column
-        without a single value has no type of its own, and a frame holds pixels as bytes of any length.
+        without a single value has no type of its own, a frame holds pixels as bytes of any length, and a CSV holds
+        lists as text.
 
-        Raises DataError with every input column that the table lacks.
+        Raises DataError with every input column that the table lacks, and with cells that should be lists.
         """
         missing = [table.no_column(c) for e in self.encoders for c in own.columns_of(e) if c not in table.names]
         if missing:
             raise DataError(missing)
+        for said in self.schema.inputs:
+            if said.kind in (InputKind.TOKENS, InputKind.EMBEDDING):
+                table = _listed(table, said)
         for encoder in self.encoders:
             kind = encoder.stored
             for name in own.columns_of(encoder) if kind is not None else ():
@@ -247,6 +251,16 @@ def _placed(error: DataError, piece: Table) -> list[Problem]:
     return [replace(p, file=piece.name, row=None if p.row is None else p.row + piece.first_row) for p in error.problems]
 
 
+def _listed(table: Table, said: Input) -> Table:
+    """The table with the lists of an input taken out of text; raises DataError with the rows that hold none."""
+    column = table.column(said.name)
+    try:
+        made = lists.settled(column, said.name, separated=said.separated)
+    except DataError as error:
+        raise DataError(_placed(error, table)) from None
+    return table if made is column else table.with_column(said.name, made)
+
+
 def schema_to_json(schema: Schema) -> dict[str, Any]:
     """A schema as plain data."""
     return {
@@ -272,10 +286,12 @@ def _input_to_json(said: Input) -> dict[str, Any]:
     made: dict[str, Any] = {"name": said.name, "kind": said.kind.value}
     if said.encoder is not None:
         made["encoder"] = {"name": said.encoder.name, "params": dict(said.encoder.params)}
+    if said.separated:
+        made["separated"] = True
     return made if said.pair is None else {**made, "pair": said.pair}
 
 
 def _input_from_json(data: Mapping[str, Any]) -> Input:
     encoder = data.get("encoder")
     choice = None if encoder is None else Choice(encoder["name"], dict(encoder["params"]))
-    return Input(data["name"], InputKind(data["kind"]), choice, data.get("pair"))
+    return Input(data["name"], InputKind(data["kind"]), choice, data.get("pair"), data.get("separated", False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,17 +62,28 @@ def _text_kind(column: pa.ChunkedArray) -> InputKind:
     return InputKind.TEXT if many and words >= TEXT_WORDS else InputKind.CATEGORICAL
 
 
+def beside(column: pa.ChunkedArray, words: pa.ChunkedArray) -> bool:
+    """True where every row of lists has one value for each of its words, and rows differ in how many."""
+    if not col.is_list(words.type) or not col.is_text(words.type.value_type):
+        return False
+    counts = pc.list_value_length(column)
+    equal = pc.all(pc.equal(counts, pc.list_value_length(words))).as_py()
+    return bool(equal) and len(pc.unique(counts).drop_null()) > 1
+
+
 def share(values: pa.Array, parses: Callable[[str], bool]) -> float:
     """Share of text values that `parses` takes."""
     trimmed = pc.utf8_trim_whitespace(values).to_pylist()
     return sum(parses(v) for v in trimmed) / max(len(trimmed), 1)
 
 
-def task_kind(column: pa.ChunkedArray) -> TaskKind:
+def task_kind(column: pa.ChunkedArray, others: Iterable[pa.ChunkedArray] = ()) -> TaskKind:
     """Kind of a task, from its target column: two values binary, text or few whole numbers from 0 or 1 classes,
-    other numbers regression, a list of labels multilabel."""
+    other numbers regression, a list of labels multilabel, or tags where it has one for each token of a column
+    of `others`."""
     if col.is_list(column.type):
-        return TaskKind.MULTILABEL
+        tagging = any(beside(column, words) for words in others)
+        return TaskKind.TOKEN_TAGGING if tagging else TaskKind.MULTILABEL
     if pa.types.is_floating(column.type) and len(pc.unique(column.slice(0, PROBE))) > FEW_CODES + 1:
         return TaskKind.REGRESSION
     values = pc.unique(column).drop_null()

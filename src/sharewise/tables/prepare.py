@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sharewise.errors import DataError, Problem
 from sharewise.tables import hierarchy
 from sharewise.tables.check import check, role_problems
+from sharewise.tables.lists import listed
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import resolve
 from sharewise.tables.schema import Declaration, Schema
@@ -16,9 +17,10 @@ from sharewise.tables.split import Split, SplitSpec, split
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked table's schema without the tasks that were set aside, its split, what a person should know, and the
-    tasks that were set aside with the reason, as a phrase ("has no labels at all")."""
+    """A checked table, lists in its text taken apart; its schema without the tasks that were set aside, its split, what
+    a person should know, and the tasks that were set aside with the reason, as a phrase ("has no labels at all")."""
 
+    table: Table
     schema: Schema
     split: Split
     notes: tuple[str, ...]
@@ -35,6 +37,8 @@ def prepare(table: Table, declaration: Declaration, spec: SplitSpec, seed: int) 
     }
     problems = role_problems(table, {role: column for role, column in roles.items() if column is not None})
     try:
+        found = listed(table, declaration)
+        table, declaration = found.table, found.declaration
         resolution = resolve(table, declaration)
     except DataError as error:
         raise DataError([*problems, *error.problems]) from None
@@ -47,8 +51,8 @@ def prepare(table: Table, declaration: Declaration, spec: SplitSpec, seed: int) 
     if checked.problems:
         raise DataError(checked.problems)
     placed = hierarchy.place(table, schema.without(checked.set_aside), made, declaration)
-    notes = (*resolution.notes, *made.notes, *checked.notes, *placed.notes)
-    return Prepared(placed.schema, made, notes, checked.set_aside)
+    notes = (*found.notes, *resolution.notes, *made.notes, *checked.notes, *placed.notes)
+    return Prepared(table, placed.schema, made, notes, checked.set_aside)
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

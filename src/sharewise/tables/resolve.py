@@ -124,7 +124,7 @@ class _Resolver:
         if kind is InputKind.IMAGE:
             return Input(name, kind, own or self.said.image or images.default())
         if kind is InputKind.TOKENS:
-            return Input(name, kind, own or self.said.tokens)
+            return Input(name, kind, own or self.said.tokens, separated=said is not None and said.separated)
         if kind is not InputKind.TEXT:
             return Input(name, kind)
         choice = own or self.said.text
@@ -253,7 +253,7 @@ class _Resolver:
         if not all(found):
             return []
         several = TaskKind.MULTILABEL if len(names) > 1 else None
-        kind = said.kind or several or infer.task_kind(self.table.column(names[0]))
+        kind = said.kind or several or infer.task_kind(self.table.column(names[0]), self.beside(said))
         if said.kind is None:
             self.notes.append(f"Task '{said.name}' is taken to be {kind.value}.")
         try:
@@ -275,6 +275,12 @@ class _Resolver:
             longest = int(tags.lengths(self.table.column(names[0])).max(initial=1))
             task = replace(task, length=min(max(longest, 1), tags.LONGEST))
         return [task] if said.by is None else self.expanded(task, said, said.by)
+
+    def beside(self, said: TaskDeclaration) -> list[pa.ChunkedArray]:
+        """Columns whose words the values of a task's column may be the tags of."""
+        targets = {c for t in self.said.tasks for c in _columns(t)}
+        names = self.table.names if self.said.inputs is None else [i.name for i in self.said.inputs]
+        return [self.table.column(n) for n in names if n in self.table.names and n not in targets]
 
     def outside_test(self, name: str) -> pa.ChunkedArray:
         """A column without the rows that a split column declares to be the test."""

@@ -31,13 +31,14 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """A column that the models read; `encoder` is how, where its kind leaves a choice, and `pair` the name under
-    which two text columns are read together."""
+    """A column that the models read; `encoder` is how, where its kind leaves a choice, `pair` the name under which two
+    text columns are read together, and `separated` says that its tokens are text which white space separates."""
 
     name: str
     kind: InputKind
     encoder: Choice | None = None
     pair: str | None = None
+    separated: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,17 @@ class TaskDeclaration:
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind."""
+    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind.
+
+    `separated` is what the table adds: white space separates its tokens (`lists.listed`).
+    """
 
     name: str
     kind: InputKind | None = None
     line: int | None = None
     encoder: Choice | None = None
     pair: str | None = None
+    separated: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,18 @@ def reasons(table: Table, kinds: Mapping[str, InputKind | None], targets: Sequen
     readable = [name for name in kinds if name not in found]
     for copy in copies(table, readable, targets):
         found.setdefault(copy.column, str(copy))
-    return found
+    words = [name for name in readable if kinds[name] is InputKind.TOKENS]
+    return found | {tags: f"it looks like tags of the words in '{word}'" for tags, word in _tags_of(table, words)}
+
+
+def _tags_of(table: Table, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Columns of lists with one item for each word of another column that has more different ones, and that other."""
+    made: list[tuple[str, str]] = []
+    sizes = {name: pc.count_distinct(pc.list_flatten(table.column(name))).as_py() for name in names}
+    for word, tags in combinations(sorted(names, key=lambda name: -sizes[name]), 2):
+        if infer.beside(table.column(tags), table.column(word)) and tags not in dict(made):
+            made.append((tags, word))
+    return made
 
 
 def _unfit(column: pa.ChunkedArray, kind: InputKind | None) -> str | None:

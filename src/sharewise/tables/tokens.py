@@ -138,6 +138,6 @@ def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column.cast(pa.list_(pa.string()))
     if not col.is_list(column.type) or not col.is_text(column.type.value_type):
         rule = "A tokens input is a list of words in every row"
-        remedy = "Split the text into lists, which Parquet and JSON Lines hold, or give it another kind"
+        remedy = "Write lists of words, or text that white space separates, or give it another kind"
         raise DataError(Problem(rule, f"the column is of type {column.type}", remedy, column=name))
     return column
