@@ -370,6 +370,26 @@ class Stability:
 
 
 @dataclass(frozen=True)
+class OwnScore:
+    """What a task's best single-task arm scores on test rows, the mean over its confirmation runs.
+
+    [`low`, `high`] is a two-sided 90 % interval of the score itself, of `n_rows` rows (or `n_entities` entities, where
+    rows repeat them) and of the luck of the runs; `run_scores` are those of `runs`, in the same order.
+    """
+
+    task: str
+    metric: str
+    arm: str
+    score: float
+    low: float
+    high: float
+    n_rows: int
+    runs: tuple[str, ...] = ()
+    run_scores: tuple[float, ...] = ()
+    n_entities: int | None = None
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How far an arm's certainty about one task can be taken at its word: test rows, mean over confirmation runs.
 

@@ -27,6 +27,7 @@ from sharewise.records import (
     MetricFacts,
     NotComputable,
     Outcome,
+    OwnScore,
     PartCounts,
     Phase,
     PlanCost,
@@ -150,6 +151,7 @@ def study(
         comparisons=(*pairs, *alone),
         verdicts=verdicts,
         isolated=tuple(_verdict(c) for c in (*alone, *(c for c in pairs if c.baseline == "single"))),
+        scores=tuple(_own(c) for c in pairs),
         decisions=decisions,
         selection=pairs_seen(pairs),
         stability=_stability(verdicts, decisions),
@@ -180,11 +182,17 @@ def _lone(
     )
 
 
+def _own(c: Comparison) -> OwnScore:
+    """The baseline's own score, give or take a tenth."""
+    b = c.baseline_score
+    return OwnScore(c.task, c.metric, c.baseline, b, 0.9 * b, 1.1 * b, c.n_rows, c.baseline_runs, c.baseline_run_scores)
+
+
 def interrupted(records: StudyRecords, runs: int) -> StudyRecords:
     """The same study, killed after its first `runs` runs."""
     return replace(
-        records, runs=records.runs[:runs], comparisons=(), verdicts=(), isolated=(), decisions=(), selection=(),
-        stability=(), calibration=(), ensembles=(), cost=(), summary=None,
+        records, runs=records.runs[:runs], comparisons=(), verdicts=(), isolated=(), scores=(), decisions=(),
+        selection=(), stability=(), calibration=(), ensembles=(), cost=(), summary=None,
     )  # fmt: skip
 
 
@@ -200,7 +208,7 @@ def write(records: StudyRecords, path: Path) -> Path:
         "comparisons.json": records.comparisons, "verdicts.json": records.verdicts, "isolated.json": records.isolated,
         "decisions.json": records.decisions, "selection.json": records.selection, "stability.json": records.stability,
         "calibration.json": records.calibration, "ensembles.json": records.ensembles, "cost.json": records.cost,
-        "summary.json": records.summary,
+        "scores.json": records.scores, "summary.json": records.summary,
     }  # fmt: skip
     for file, value in named.items():
         if value is not None and (value or file == "audit.json" or records.summary is not None):

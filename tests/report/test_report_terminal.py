@@ -12,6 +12,8 @@ from rich.console import Console
 
 from sharewise.report import show
 from sharewise.report.load import StudyRecords
+from sharewise.report.pages import verdict_table
+from sharewise.report.rows import task_rows
 
 
 def shown(
@@ -65,11 +67,15 @@ def test_plain_text_has_one_line_a_task_and_no_escapes() -> None:
 
 def test_a_task_without_a_verdict_shows_what_it_scores_alone() -> None:
     study = synthetic.study(synthetic.FOUR)
-    own = next(c for c in study.ensembles if c.candidate == "ensemble")
+    own = next(s for s in study.scores if s.arm == "lightgbm")
     left = replace(study, verdicts=tuple(v for v in study.verdicts if v.task != own.task))
     (line,) = [line for line in shown(left).splitlines() if line.startswith(f"{own.task} ") and "not compared" in line]
-    assert f"{own.baseline_score:.3g}"[:4] in line
-    assert f"({own.baseline})" in line
+    assert "41.30 [37.17, 45.43] (lightgbm)" in line
+    assert "[37.17, 45.43]" not in shown(study), "with a verdict the change has the interval"
+    page = verdict_table(task_rows(left)).rows[[row.name for row in task_rows(left)].index(own.task)]
+    assert page[1].text.startswith("41.30 ±")
+    assert page[1].note == "lightgbm, 5 runs\n[37.17, 45.43]"
+    assert page[1].source == f"scores.json#/{study.scores.index(own)}/score"
 
 
 def test_a_terminal_gets_rules_and_colour() -> None:

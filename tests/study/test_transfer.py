@@ -182,6 +182,13 @@ def test_scores_are_those_of_the_stored_predictions(done: Path) -> None:
             expected = np.sqrt(np.mean((arrays["test/0"][:, 0] - truth) ** 2))
         assert score == pytest.approx(expected, rel=1e-5)
     assert len(c["candidate_runs"]) == 2
+    own = {s["task"]: s for s in json.loads((done / "scores.json").read_text())}
+    assert set(own) == set(found)
+    for task, one in own.items():
+        compared = found[task]["verdict"]["comparison"]
+        assert one["score"] == pytest.approx(compared["baseline_score"], rel=1e-9)
+        assert (one["arm"], one["runs"]) == (compared["baseline"], compared["baseline_runs"])
+        assert one["low"] < one["score"] < one["high"]
 
 
 def test_the_bundle_answers_as_the_judged_run_did(done: Path) -> None:

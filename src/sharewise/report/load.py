@@ -23,6 +23,7 @@ from sharewise.records import (
     Finding,
     GroupingRecord,
     MetricFacts,
+    OwnScore,
     PlanCost,
     Role,
     RunRecord,
@@ -44,6 +45,7 @@ FILES = {
     "comparisons.json": "changes with their intervals",
     "verdicts.json": "what the evidence says about each task",
     "isolated.json": "the same for sharing alone: against the same architecture trained alone",
+    "scores.json": "what each task's best single-task model scores, with an interval of the score",
     "decisions.json": "who answers each task, and why",
     "stability.json": "what each retrain alone would have decided",
     "calibration.json": "how far each model's certainty can be taken at its word",
@@ -64,8 +66,8 @@ CHALLENGES = "challenges.json"
 
 SIDELINES = (
     *SEARCHED,
-    "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "stability.json",
-    "calibration.json", "ensembles.json", "cost.json",
+    "study.yaml", "audit.json", "audit_details.json", "isolated.json", "selection.json", "scores.json",
+    "stability.json", "calibration.json", "ensembles.json", "cost.json",
 )  # fmt: skip
 """Files without which the answer still stands."""
 
@@ -94,6 +96,7 @@ class StudyRecords:
     comparisons: tuple[Comparison, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     isolated: tuple[Verdict, ...] = ()
+    scores: tuple[OwnScore, ...] = ()
     decisions: tuple[Decision, ...] = ()
     selection: tuple[Comparison, ...] = ()
     stability: tuple[Stability, ...] = ()
@@ -162,6 +165,7 @@ def load(run_dir: Path | str) -> StudyRecords:
         comparisons=reader.many("comparisons.json", Comparison),
         verdicts=reader.many("verdicts.json", Verdict),
         isolated=reader.many("isolated.json", Verdict),
+        scores=reader.many("scores.json", OwnScore),
         decisions=reader.many("decisions.json", Decision),
         selection=reader.many("selection.json", Comparison),
         stability=reader.many("stability.json", Stability),

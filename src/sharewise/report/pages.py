@@ -90,7 +90,7 @@ def verdicts(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     lead = (
         f"Every score is from test rows that no tuning has seen, averaged over retrained runs (± is the standard "
         f"deviation between runs). Change compares the shared model with the task's best single-task model, with its "
-        f"{words.percent(level)} interval; plus means better."
+        f"{words.percent(level)} interval; plus means better. Where nothing was compared, the interval is of the score."
     )
     if len(rows) <= MANY:
         return Section("verdicts", "A verdict for each task", lead, (verdict_table(rows),))
@@ -128,7 +128,7 @@ def _task_cell(row: TaskRow) -> Cell:
 def _score_cells(row: TaskRow) -> tuple[Cell, Cell, Cell]:
     if row.verdict is None:
         dash = Cell(words.MISSING)
-        return dash, dash, dash
+        return _own_cell(row), dash, dash
     c, at = row.verdict.comparison, f"{row.verdict_at}/comparison"
     single = Cell(
         _with_spread(c.baseline_score, c.baseline_run_scores),
@@ -149,6 +149,15 @@ def _score_cells(row: TaskRow) -> tuple[Cell, Cell, Cell]:
         kind="change",
     )
     return single, shared, change
+
+
+def _own_cell(row: TaskRow) -> Cell:
+    """What a task that nothing was compared with scores by itself."""
+    own = row.own
+    if own is None:
+        return Cell(words.MISSING)
+    note = f"{own.arm}, {words.plural(len(own.run_scores), 'run')}\n{words.between(own.low, own.high)}"
+    return Cell(_with_spread(own.score, own.run_scores), note, f"{row.own_at}/score", kind="score")
 
 
 def _with_spread(mean: float, scores: Sequence[float]) -> str:

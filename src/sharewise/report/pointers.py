@@ -23,6 +23,7 @@ class Pointers:
             "comparisons.json": records.comparisons,
             "verdicts.json": records.verdicts,
             "isolated.json": records.isolated,
+            "scores.json": records.scores,
             "decisions.json": records.decisions,
             "stability.json": records.stability,
             "calibration.json": records.calibration,

@@ -12,6 +12,7 @@ from sharewise.records import (
     Decision,
     MetricFacts,
     Outcome,
+    OwnScore,
     Receipt,
     SetAside,
     TaskData,
@@ -58,6 +59,9 @@ class TaskRow:
     isolated_at: str
     decision: Decision | None
     decision_at: str
+    own: OwnScore | None = None
+    """What the task's best single-task model scores by itself."""
+    own_at: str = ""
 
     @property
     def state(self) -> State:
@@ -142,6 +146,7 @@ def task_rows(records: StudyRecords) -> tuple[TaskRow, ...]:
     decisions = {d.task: i for i, d in enumerate(records.decisions)}
     data = {} if records.data is None else {t.task: i for i, t in enumerate(records.data.tasks)}
     isolated = {v.task: i for i, v in enumerate(records.isolated)}
+    scores = {s.task: i for i, s in enumerate(records.scores)}
     tasks = {} if records.design is None else {task.name: task for task in records.design.tasks}
     aside = {item.task for item in set_aside(records)}
     names = dict.fromkeys([*tasks, *data, *verdicts, *decisions])
@@ -165,6 +170,8 @@ def task_rows(records: StudyRecords) -> tuple[TaskRow, ...]:
                 isolated_at=_at("isolated.json#", isolated.get(name)),
                 decision=records.decisions[decisions[name]] if name in decisions else None,
                 decision_at=_at("decisions.json#", decisions.get(name)),
+                own=records.scores[scores[name]] if name in scores else None,
+                own_at=_at("scores.json#", scores.get(name)),
             )
         )
     return tuple(rows)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sharewise.records import Comparison
 from sharewise.report import words
 from sharewise.report.families import families, median_change
-from sharewise.report.instead import ENSEMBLE
 from sharewise.report.load import StudyRecords, load
 from sharewise.report.rows import MANY, State, TaskRow, of_state, task_rows
 from sharewise.report.sentences import answer
@@ -40,9 +38,7 @@ def show(study: StudyRecords | Path | str, console: Console | None = None) -> No
     rows = task_rows(records)
     many = len(rows) > MANY
     head = _FAMILY_HEAD if many else _HEAD
-    # A task that shares nothing has no verdict, but its own runs were scored, for their ensemble.
-    alone = {c.task: c for c in records.ensembles if c.candidate == ENSEMBLE}
-    lines = _family_lines(rows) if many else [_line(row, alone) for row in rows if row.verdict or row.decision]
+    lines = _family_lines(rows) if many else [_line(row) for row in rows if row.verdict or row.decision]
     fancy = console.is_terminal and not console.no_color
     for i, sentence in enumerate(answer(records)):
         style = "bold" if i == 0 and fancy else ""
@@ -58,10 +54,10 @@ def show(study: StudyRecords | Path | str, console: Console | None = None) -> No
             console.print(Text(line), highlight=False, soft_wrap=True)
 
 
-def _line(row: TaskRow, alone: Mapping[str, Comparison]) -> tuple[str, ...]:
+def _line(row: TaskRow) -> tuple[str, ...]:
     single = shared = change = words.MISSING
-    if row.name in alone:
-        single = f"{words.score(alone[row.name].baseline_score)} ({alone[row.name].baseline})"
+    if row.own is not None:
+        single = f"{words.score(row.own.score)} {words.between(row.own.low, row.own.high)} ({row.own.arm})"
     settle = ""
     if row.verdict is not None:
         c = row.verdict.comparison

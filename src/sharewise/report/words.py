@@ -107,6 +107,11 @@ def interval(low: float, high: float, scale: str) -> str:
     return f"[{_signed(100 * low, 1)}, {_signed(100 * high, 1)}]{THIN}{unit(scale)}"
 
 
+def between(low: float, high: float) -> str:
+    """An interval of a score in the metric's own unit: "[0.601, 0.689]"."""
+    return f"[{score(low)}, {score(high)}]"
+
+
 def amount(value: float, scale: str) -> str:
     """A size without a sign: "2 %", "1.5 points"; used for margins."""
     return f"{100 * value:.3g}{THIN}{unit(scale)}"

@@ -23,6 +23,7 @@ from sharewise.records import (
     Challenge,
     Comparison,
     Decision,
+    OwnScore,
     Phase,
     PooledEffect,
     Role,
@@ -47,6 +48,7 @@ from sharewise.study.judge import judge_all
 from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
 from sharewise.study.rules import Rules
+from sharewise.study.scores import own_scores
 from sharewise.study.space import RATES, drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units
@@ -79,6 +81,8 @@ class Findings:
     """Of each task's ensemble of single-task runs: against one such run, and the shared model against it."""
     challenges: tuple[Challenge, ...] = ()
     """Further ways to answer a task, judged once this contest was decided (see `challenge`)."""
+    scores: tuple[OwnScore, ...] = ()
+    """Of each task's best single-task arm, whether it was compared or not."""
 
 
 class Conductor:
@@ -399,12 +403,14 @@ class Conductor:
                 one if len(self.judged) == 1 else "No two tasks read an input in common, so none can share a model."
             )
             decisions = [self._alone(t, best[t], reason) for t in self.judged.names]
-            together = tuple(against_ensembles([self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]))
-            together = tuple(c for c in together if c.candidate == ENSEMBLE)
+            lone_pairs = [self.pair(t, best[t], SINGLE, by_arm, "test") for t in best]
+            together = tuple(c for c in against_ensembles(lone_pairs) if c.candidate == ENSEMBLE)
             measured = self.calibrations(decisions, best, by_arm)
+            own = own_scores(lone_pairs)
             return Findings(
-                None, reason, (), (), (), tuple(decisions), (), by_arm, best, calibration=measured, ensembles=together
-            )
+                None, reason, (), (), (), tuple(decisions), (), by_arm, best,
+                calibration=measured, ensembles=together, scores=own,
+            )  # fmt: skip
         shared = [t for t in self.judged.names if len(candidate.plan.group_of(t).tasks) > 1]
         opened_pairs = [self.pair(t, best[t], candidate.name, by_arm, "test") for t in self.judged.names]
         against_best, why = self.compared([pair for pair in opened_pairs if pair.task.name in shared])
@@ -452,6 +458,7 @@ class Conductor:
             stability(options, decisions, prefer_fewer_models=prefer),
             self.calibrations(decisions, best, by_arm, candidate.name),
             tuple(against_ensembles(opened_pairs)),
+            scores=own_scores(opened_pairs),
         )
 
     def calibrations(
@@ -503,6 +510,7 @@ class Conductor:
         write_atomic(self.directory / "stability.json", to_json(findings.stability))
         write_atomic(self.directory / "calibration.json", to_json(findings.calibration))
         write_atomic(self.directory / "ensembles.json", to_json(findings.ensembles))
+        write_atomic(self.directory / "scores.json", to_json(findings.scores))
 
     def shipped_run(self, decision: Decision, findings: Findings) -> Run:
         """The confirmation run that answers a task: the best of its arm on validation rows, over the group's tasks."""
