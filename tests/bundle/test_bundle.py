@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import tiny_bundle as tiny
+from PIL import Image
 
 from sharewise.bundle import Address, Bundle, Reroute, Retired, append_route, save
 from sharewise.bundle.layout import folder, slug
 from sharewise.errors import BundleError, DataError
+from sharewise.tables.images.native import Native
+from sharewise.tables.read import Table
+from sharewise.tables.schema import Input, InputKind
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,28 @@ def bundle(saved: Path) -> Bundle:
 
 
 TASKS = ["yes", "kind", "grade", "tags", tiny.ODD, "again", "score"]
+
+
+def test_pictures_that_are_skipped_are_told(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the Python way as by the command line: with their rows, of a table of several pieces too."""
+    monkeypatch.setattr("sharewise.bundle.load._PIECE", 50)
+    data = tiny.table()
+    blank = io.BytesIO()
+    Image.new("L", (9, 9)).save(blank, "PNG")
+    cells = [blank.getvalue() if i not in (3, 98) else b"nonsense" for i in range(tiny.N)]
+    data = Table(data.arrow.append_column("p", pa.array(cells)), "t")
+    photo = Native(unreadable="skip").fit("p", data.column("p"), np.arange(100), Path())
+    codec = replace(
+        bundle.codec,
+        encoders=(*bundle.codec.encoders, photo),
+        schema=replace(bundle.codec.schema, inputs=(*bundle.codec.schema.inputs, Input("p", InputKind.IMAGE))),
+    )
+    told = "2 pictures of 'p' cannot be read and count as missing: rows 4, 99"
+    with pytest.warns(UserWarning, match=told) as caught:
+        replace(bundle, codec=codec).predict(data.arrow, ["score"])
+    assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(UserWarning, match=told):
+        replace(bundle, codec=codec).predict_proba(data.arrow, ["kind"])
 
 
 class TestAnswers:

@@ -68,7 +68,8 @@ def test_a_table_with_modalities_missing(tmp_path: Path, monkeypatch: pytest.Mon
     result = study.run(tmp_path / "out", workers=1)
     assert {d.task for d in result.decisions} == {"bright", "tags", "size"}
     bundle = Bundle.load(tmp_path / "out" / "bundle")
-    answers = bundle.predict(data.drop_columns(["bright", "tags", "size"])).to_pydict()
+    with pytest.warns(UserWarning, match="1 picture of 'photo' cannot be read and counts as missing: row 5"):
+        answers = bundle.predict(data.drop_columns(["bright", "tags", "size"])).to_pydict()
     lengths = [0 if w is None else len(w) for w in data["words"].to_pylist()]
     assert [len(t) for t in answers["tags"]] == lengths
     right = [a == b for a, b in zip(answers["bright"], data["bright"].to_pylist(), strict=True)]

@@ -9,14 +9,13 @@ from typing import Any
 
 from sharewise.tables.codec import Codec
 from sharewise.tables.images.backbone import BackboneEncoder
-from sharewise.tables.images.tuned import TunedBackboneEncoder
 from sharewise.tables.sentences.transformer import SentenceTransformerEncoder
 from sharewise.tables.texts import locate
 from sharewise.tables.texts.transformer import TransformerEncoder
 
 BACKBONES = "backbones"
 
-Reader = TransformerEncoder | SentenceTransformerEncoder | BackboneEncoder | TunedBackboneEncoder
+Reader = TransformerEncoder | SentenceTransformerEncoder | BackboneEncoder
 """Encoders of a codec that read by a network of others."""
 
 

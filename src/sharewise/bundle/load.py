@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from sharewise.bundle.answers import Question
 from sharewise.bundle.artifact import Artifact
 from sharewise.bundle.routes import Address, Routes
 from sharewise.errors import BundleError, DataError, Problem, nearest
-from sharewise.models.reading import encode
+from sharewise.models.reading import encode, unread, unread_said
 from sharewise.plan import Plan
 from sharewise.records import from_json
 from sharewise.tables.codec import Codec
@@ -233,29 +234,39 @@ class Bundle:
         It is a frame of the kind that was given; a path gives an Arrow table; a pandas frame keeps its index. A grouped
         declaration is one column, in which each row is answered by its own group's task, and rows of a group never seen
         are missing. A finer task is missing where its parent's answer has no classes below it. Raises DataError where
-        the table lacks an input, BundleError for a task that is not in the bundle.
+        the table lacks an input, BundleError for a task that is not in the bundle. Warns of rows whose picture could
+        not be read and counts as missing, where the study allowed that (`unreadable: skip`).
         """
         asked = self.asked(tasks)
         read_ = read(table)
         taken = set(read_.names) - {self.codec.schema.row_id or ""}
-        pieces = [
-            self.answer_table(piece, self.encode(piece, asked), asked, taken, proba=False) for piece in _pieces(read_)
-        ]
+        pieces = []
+        for piece, inputs in self._encoded(read_, asked):
+            pieces.append(self.answer_table(piece, inputs, asked, taken, proba=False))
         return _like(table, pa.concat_tables(pieces))
 
     def predict_proba(self, table: Source, tasks: Sequence[str] | None = None) -> dict[str, Any]:
-        """Per task that has classes a frame of the kind that was given, one column of probabilities per class."""
+        """Per task that has classes a frame of the kind that was given, one column of probabilities per class; errors
+        and warnings are those of `predict`."""
         asked = [question for question in self.asked(tasks) if question.tasks[0].has_probabilities]
         read_ = read(table)
         pieces: dict[str, list[pa.Table]] = {question.name: [] for question in asked}
-        for piece in _pieces(read_):
-            for said in self.answered(piece, self.encode(piece, asked), asked):
+        for piece, inputs in self._encoded(read_, asked):
+            for said in self.answered(piece, inputs, asked):
                 pieces[said.question.name].append(pa.table(said.probabilities()))
         return {name: _like(table, pa.concat_tables(parts)) for name, parts in pieces.items()}
 
-
-def _pieces(table: Table) -> Iterator[Table]:
-    return (table.slice(start, _PIECE) for start in range(0, table.n_rows, _PIECE))
+    def _encoded(self, table: Table, asked: Sequence[Question]) -> Iterator[tuple[Table, Inputs[Array]]]:
+        """A table in pieces, and the same as the models read them; at the end a warning of what could not be read."""
+        gone: dict[str, list[Array]] = {}
+        for start in range(0, table.n_rows, _PIECE):
+            piece = table.slice(start, _PIECE)
+            inputs = self.encode(piece, asked)
+            for name, rows in unread(self.codec, piece, inputs).items():
+                gone.setdefault(name, []).append(rows)
+            yield piece, inputs
+        for name, found in gone.items():
+            warnings.warn(unread_said(name, np.concatenate(found)), stacklevel=3)
 
 
 def _codec(contents: Mapping[str, bytes], root: Path) -> Codec:

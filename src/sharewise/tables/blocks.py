@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sharewise.tables import pictures
 from sharewise.tables.encoders import Encoder, Rows
+from sharewise.tables.schema import InputKind
 
 Array = npt.NDArray[Any]
 
@@ -54,8 +56,6 @@ class BlockEncoder(Encoder):
     """
 
     block: ClassVar[str] = "own"
-    deferred: ClassVar[bool] = False
-
     columns: tuple[str, ...]
 
     @property
@@ -78,6 +78,11 @@ class BlockEncoder(Encoder):
         return True
 
     @property
+    def deferred(self) -> bool:
+        """Whether a network writes its block."""
+        return False
+
+    @property
     @abstractmethod
     def shape(self) -> Shape:
         """What its block holds."""
@@ -97,7 +102,7 @@ class BlockEncoder(Encoder):
 
     def located(self, columns: Sequence[pa.ChunkedArray], folder: Path) -> Sequence[pa.ChunkedArray]:
         """The columns with relative paths of files, where they hold such, taken from the table's folder."""
-        return columns
+        return [pictures.located(column, folder) for column in columns] if self.kind is InputKind.IMAGE else columns
 
     def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> Array | None:
         """Write the block's rows and, where reading alone can tell, say which have a value; raises DataError where a

@@ -14,7 +14,6 @@ from sharewise.tables.encoders import EmbeddingEncoder, Encoder, Rows, encoder_f
 from sharewise.tables.ids import IdEncoder
 from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.images.native import PictureEncoder
-from sharewise.tables.images.tuned import TunedBackboneEncoder
 from sharewise.tables.read import Table
 from sharewise.tables.schema import Input, InputKind
 from sharewise.tables.sentences.transformer import SentenceTransformerEncoder
@@ -30,7 +29,6 @@ READERS: dict[str, type[BlockEncoder]] = {
         TransformerEncoder,
         PictureEncoder,
         BackboneEncoder,
-        TunedBackboneEncoder,
         TokensEncoder,
         SentenceTransformerEncoder,
     )

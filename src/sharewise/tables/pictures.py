@@ -293,6 +293,21 @@ def contents(column: pa.ChunkedArray) -> Iterator[bytes | Path | None]:
             yield None if cell is None else Path(cell) if paths else cell
 
 
+def write(
+    column: pa.ChunkedArray, name: str, side: int, channels: int, skip: bool, shape: Sequence[int], out: Pixels
+) -> npt.NDArray[np.bool_] | None:
+    """Write pictures (N, side, side, channels), and say which rows have one where reading alone tells: an unreadable
+    one counts as missing with `skip`. `shape` is that of raw arrays; raises DataError for what is no picture as it was
+    in training."""
+    if is_encoded(column.type):
+        return write_decoded(column, name, side, channels, skip, out)
+    if len(shape) != 3:
+        rule = "A column holds pictures as it did in training, as paths or bytes"
+        raise DataError(Problem(rule, f"it is of type {column.type}", column=name))
+    write_arrays(column, name, Shape(*shape), side, channels, out)
+    return None
+
+
 def write_arrays(column: pa.ChunkedArray, name: str, shape: Shape, side: int, channels: int, out: Pixels) -> None:
     """Raw pictures of one shape into `out` (N, side, side, channels), zeros where missing; pictures of that size
     already are copied, others resized. Raises DataError where the lengths differ."""

@@ -18,7 +18,6 @@ from sharewise.errors import DataError, Problem
 from sharewise.models.backbones import opened
 from sharewise.models.backbones.store import Array, Store, key, room
 from sharewise.tables import pictures
-from sharewise.tables.images import tuned
 from sharewise.tables.images.backbone import BackboneEncoder
 from sharewise.tables.texts import locate
 
@@ -66,7 +65,7 @@ def read(
 def _computed(encoder: BackboneEncoder, column: pa.ChunkedArray, store: Store) -> list[bytes | None]:
     """The key of every picture of a column, each of them in the store when this returns; None where there is none."""
     pixels = np.zeros((len(column), encoder.side, encoder.side, 3), np.uint8)
-    there = tuned.pixels(column, encoder.name, encoder.side, encoder.skip, encoder.shape_of_arrays, pixels)
+    there = encoder.pixels(column, pixels)
     if there is None:
         there = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
     names = [key(p.tobytes()) if t else None for p, t in zip(pixels, there, strict=True)]

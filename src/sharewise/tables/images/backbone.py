@@ -15,10 +15,9 @@ from sharewise.tables import pictures
 from sharewise.tables.blocks import Array, BlockEncoder, Shape, to_unit_size
 from sharewise.tables.encoders import Rows
 from sharewise.tables.images.base import Reading
-from sharewise.tables.images.tuned import TunedBackboneEncoder
 from sharewise.tables.schema import InputKind
 from sharewise.tables.texts import locate
-from sharewise.tables.texts.base import FROZEN
+from sharewise.tables.texts.base import FROZEN, check_train
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,7 @@ class Backbone(Reading):
 
     def check(self) -> None:
         found, train = locate.vision(self.model), str(self.train)
-        if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= found.layers):
-            rule = f"'train' of a vision backbone is none, all, lora or a number of its {found.layers} layers"
-            raise DataError(Problem(rule, f"it is {train}"))
-        if self.per_task and train != "lora":
-            fact = f"train is {train}"
-            raise DataError(Problem("Tasks have parts of a network of their own by LoRA", fact, "Write train: lora"))
+        check_train("vision backbone", train, found.layers, per_task=self.per_task)
         if train == FROZEN and (self.shift or self.flip):
             rule = "Pictures are moved and mirrored where a network is trained on them"
             raise DataError(Problem(rule, "train is none", "Remove shift and flip, or set train"))
@@ -71,18 +65,16 @@ class Backbone(Reading):
         column = pictures.unpacked(column, self.shape)
         raw = () if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape).sizes
         said = (str(found.folder), found.digest, found.width, self.side or found.side, self.unreadable == "skip", raw)
-        if str(self.train) == FROZEN:
-            return BackboneEncoder(name, (name,), *said)
         how = (str(self.train), self.rank, self.shift, self.flip, self.per_task)
-        return TunedBackboneEncoder(name, (name,), *said, *how)
+        return BackboneEncoder(name, (name,), *said, *how)
 
 
 @dataclass(frozen=True)
 class BackboneEncoder(BlockEncoder):
-    """Features (N, width) float16 of a frozen vision backbone, nan where a picture could not be read."""
+    """Frozen: features (N, width) float16 of a vision backbone, nan where a picture could not be read. Trained: pixels
+    (N, side, side, 3) uint8, zeros where there is no picture, for the network that is trained on them."""
 
     kind = InputKind.IMAGE
-    deferred = True
 
     model: str
     digest: str
@@ -90,6 +82,15 @@ class BackboneEncoder(BlockEncoder):
     side: int
     skip: bool
     shape_of_arrays: tuple[int, ...]
+    train: str = FROZEN
+    rank: int = 8
+    shift: int = 0
+    flip: bool = False
+    per_task: bool = False
+
+    @property
+    def deferred(self) -> bool:
+        return self.train == FROZEN
 
     @property
     def stored(self) -> pa.DataType:
@@ -97,10 +98,14 @@ class BackboneEncoder(BlockEncoder):
 
     @property
     def shape(self) -> Shape:
-        return Shape("float16", (self.size,))
+        return Shape("float16", (self.size,)) if self.deferred else Shape("uint8", (self.side, self.side, 3))
 
-    def located(self, columns: Sequence[pa.ChunkedArray], folder: Path) -> list[pa.ChunkedArray]:
-        return [pictures.located(column, folder) for column in columns]
+    def pixels(self, column: pa.ChunkedArray, out: Array) -> Array | None:
+        """Write what the network is given; which rows have a picture, where reading alone tells."""
+        return pictures.write(column, self.name, self.side, 3, self.skip, self.shape_of_arrays, out)
+
+    def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> Array | None:
+        return self.pixels(columns[0], out)
 
     def found(self, block: Array) -> Array:
         """Rows whose picture could be read."""
@@ -108,4 +113,18 @@ class BackboneEncoder(BlockEncoder):
         return made
 
     def part(self, sample: Array) -> dict[str, Any]:
-        return {"name": "vectors", "block": self.own_block, "n_in": self.size, "scale": to_unit_size(sample)}
+        if self.deferred:
+            return {"name": "vectors", "block": self.own_block, "n_in": self.size, "scale": to_unit_size(sample)}
+        return {
+            "name": "vision",
+            "block": self.own_block,
+            "model": self.model,
+            "digest": self.digest,
+            "n_out": self.size,
+            "side": self.side,
+            "train": self.train,
+            "rank": self.rank,
+            "shift": self.shift,
+            "flip": self.flip,
+            "per_task": self.per_task,
+        }

@@ -96,20 +96,9 @@ class PictureEncoder(BlockEncoder):
     def shape(self) -> Shape:
         return Shape("uint8", (self.side, self.side, self.channels))
 
-    def located(self, columns: Sequence[pa.ChunkedArray], folder: Path) -> list[pa.ChunkedArray]:
-        return [pictures.located(column, folder) for column in columns]
-
     def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> Array | None:
-        """Which rows have a picture; an unreadable one counts as missing where the study file allows it."""
-        column = columns[0]
-        if pictures.is_encoded(column.type):
-            return pictures.write_decoded(column, self.name, self.side, self.channels, self.skip, out)
-        if len(self.shape_of_arrays) != 3:
-            rule = "A column holds pictures as it did in training, as paths or bytes"
-            raise DataError(Problem(rule, f"it is of type {column.type}", column=self.name))
-        shape = pictures.Shape(*self.shape_of_arrays)
-        pictures.write_arrays(column, self.name, shape, self.side, self.channels, out)
-        return None
+        said = (self.name, self.side, self.channels, self.skip, self.shape_of_arrays)
+        return pictures.write(columns[0], *said, out)
 
     def part(self, sample: Array) -> dict[str, Any]:
         mean, deviation = normalisation(sample)

@@ -31,7 +31,6 @@ class SentenceTransformerEncoder(BlockEncoder):
     """
 
     kind = InputKind.TOKENS
-    deferred = True
 
     model: str
     digest: str
@@ -42,6 +41,10 @@ class SentenceTransformerEncoder(BlockEncoder):
     subwords: str
     length: int
     per_task: bool = False
+
+    @property
+    def deferred(self) -> bool:
+        return True
 
     @property
     def frozen(self) -> bool:

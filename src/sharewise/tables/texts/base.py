@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from sharewise.errors import DataError, Problem
 from sharewise.tables import columns as col
 from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.encoders import Rows
@@ -38,3 +39,13 @@ def strings(column: pa.ChunkedArray, longest: int) -> list[str]:
             values = [None if v is None else v.decode("utf-8", "replace") for v in cells]
         made += ["" if v is None else v[:longest] for v in values]
     return made
+
+
+def check_train(network: str, train: str, layers: int, *, per_task: bool) -> None:
+    """Raises DataError where `network`, of so many layers, is not trained so, or has no parts of single tasks."""
+    if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= layers):
+        rule = f"'train' of a {network} is none, all, lora or a number of its {layers} layers"
+        raise DataError(Problem(rule, f"it is {train}"))
+    if per_task and train != "lora":
+        fact = f"train is {train}"
+        raise DataError(Problem("Tasks have parts of a network of their own by LoRA", fact, "Write train: lora"))

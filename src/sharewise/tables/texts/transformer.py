@@ -15,7 +15,7 @@ from sharewise.tables.encoders import Rows
 from sharewise.tables.schema import InputKind
 from sharewise.tables.sentences.transformer import SUBWORDS, SentenceTransformerEncoder
 from sharewise.tables.texts import locate
-from sharewise.tables.texts.base import FROZEN, Reading
+from sharewise.tables.texts.base import FROZEN, Reading, check_train
 
 LEAST_TOKENS = 8
 """Sub-words of a window over a sentence, the tokens that begin and end it included."""
@@ -56,12 +56,7 @@ class Transformer(Reading):
 
     def _check(self) -> None:
         backbone, train = locate.backbone(self.model), str(self.train)
-        if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= backbone.layers):
-            rule = f"'train' of a transformer is none, all, lora or a number of its {backbone.layers} layers"
-            raise DataError(Problem(rule, f"it is {train}"))
-        if self.per_task and train != "lora":
-            fact = f"train is {train}"
-            raise DataError(Problem("Tasks have parts of a network of their own by LoRA", fact, "Write train: lora"))
+        check_train("transformer", train, backbone.layers, per_task=self.per_task)
         if train == "lora":
             locate.need("peft", "text")
 
@@ -127,7 +122,6 @@ class TransformerEncoder(BlockEncoder):
     (N, max_tokens), 0 for none, else 1 + the token's number + 2^24 times its segment."""
 
     kind = InputKind.TEXT
-    deferred = True
 
     model: str
     digest: str
@@ -136,6 +130,10 @@ class TransformerEncoder(BlockEncoder):
     train: str
     rank: int
     per_task: bool = False
+
+    @property
+    def deferred(self) -> bool:
+        return True
 
     @property
     def frozen(self) -> bool:
