@@ -70,6 +70,9 @@ class Session:
     def carry_out(self, started: float) -> tuple[Findings, StudySummary]:
         """The whole study, from its design to its report; goes on where an interrupted one stopped."""
         design, prepared, data = self.design()
+        said = self.declared.tuning.storage
+        if said is not None:
+            trials.check(said, self.directory)
         design.freeze(self.directory)
         self._tidy()
         self._keep_study_file()
@@ -78,7 +81,6 @@ class Session:
         conductor = Conductor(design, prepared, self.directory, self.log)
         transfers = Transfers(conductor)
         self._announce(design, conductor, transfers)
-        said = self.declared.tuning.storage
         storage = None if said is None else trials.opened(said, self.directory)
         with Workers(prepared, self.directory, self.workers) as pool:
             tuning = conductor.plan_units(conductor.tuning())
