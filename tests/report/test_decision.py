@@ -92,7 +92,7 @@ def raw_of(name: str) -> Raw:
         "design": r.design, "data": r.data, "runs": r.runs, "verdicts": r.verdicts, "isolated": r.isolated,
         "decisions": r.decisions, "selection": r.selection, "stability": r.stability, "calibration": r.calibration,
         "ensembles": r.ensembles, "cost": r.cost, "summary": r.summary, "challenges": r.challenges,
-        "grouping": r.grouping,
+        "grouping": r.grouping, "scores": r.scores, "plans": r.found_arms,
     }  # fmt: skip
     return {key: json.loads(to_json(value)) for key, value in files.items()}
 
@@ -202,13 +202,35 @@ def miscalibrated(raw: Raw) -> list[str]:
             continue
         if c["ece"] is not None and c["ece"] > 2 * c["ece_chance"]:
             bad.append(c["task"])
-        if c["coverage"] is not None and abs(c["coverage"] - 0.9) > 4 * (0.09 / c["n_rows"]) ** 0.5:
-            bad.append(c["task"])
+        if c["coverage"] is not None:
+            wide = abs(c["coverage"] - 0.9) / 0.09**0.5, abs(c["bias"]) / (c["half_width"] / 1.645)
+            bad += [c["task"]] * (max(wide) > 4 / c["n_rows"] ** 0.5)
     return bad
 
 
-def blunt(raw: Raw) -> int:
-    return sum(v["comparison"]["effect"] - v["comparison"]["low"] > v["comparison"]["margin"] for v in raw["verdicts"])
+def hiding(raw: Raw) -> list[str]:
+    kinds = [outcome(v) for v in raw["verdicts"]]
+    k, n = kinds.count("open"), len(kinds)
+    reach = [v["comparison"]["effect"] - v["comparison"]["low"] for v in raw["verdicts"]]
+    where = "is open, in all of them" if k == n else f"is open, in {k} of {n} tasks"
+    return [pc(min(reach)).lstrip("+"), pc(max(reach)).lstrip("+"), where if k else "no verdict is open"]
+
+
+def settled_by(raw: Raw) -> list[str]:
+    """What would settle the open verdicts, counted from their receipts."""
+    receipts = [v["receipt"] for v in raw["verdicts"] if outcome(v) == "open"]
+    runs = sum(r["runs_needed"] is not None for r in receipts)
+    rows = sum(r["rows_needed"] is not None for r in receipts) - sum(
+        r["rows_needed"] is not None and r["runs_needed"] is not None for r in receipts
+    )
+    counts = {"ore runs would settle": runs, "nly more test rows would settle": rows}
+    counts["either more runs nor more test rows can settle"] = len(receipts) - runs - rows
+    if len(receipts) == 1:
+        return [f"{what} the one" for what, n in counts.items() if n]
+    if len(receipts) in counts.values():
+        return [what for what, n in counts.items() if n] + [f"the {len(receipts)} open verdicts"]
+    short = {what.replace("either more runs nor more", "either runs nor"): n for what, n in counts.items()}
+    return [f"{what} {n}" for what, n in short.items() if n]
 
 
 def bell(n: int) -> int:
@@ -257,6 +279,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "contest": lambda raw, text: [
         f"{value:+.2f}".replace("-", "−") + f" for '{name}'" for name, value in promises(raw).items()
     ],
+    "reading": lambda raw, text: [percent(raw["design"]["level"])],
     "protocol": lambda raw, text: [
         f"{raw['design']['tuning_runs']} trial", f"{raw['design']['confirmation_runs']} fresh"
     ],
@@ -284,11 +307,8 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         "cannot be said" if any(outcome(v) != "fine" for v in raw["verdicts"]) else "may be said"
     ],
     "worst of all": lambda raw, text: worst(raw),
-    "precision": lambda raw, text: [
-        "could not hide" if blunt(raw) == 0 else "could hide in all" if blunt(raw) == len(raw["verdicts"]) > 1
-        else f"hide in {blunt(raw)} of" if len(raw["verdicts"]) > 1 else "hide in it"
-    ],
-    "settling": lambda raw, text: [] if any(outcome(v) == "open" for v in raw["verdicts"]) else ["not possible"],
+    "precision": lambda raw, text: hiding(raw),
+    "settling": lambda raw, text: settled_by(raw),
     "alternatives tried": lambda raw, text: [
         a["model"] for a in raw["design"]["arms"] if a["role"] == "single-task alternative"
     ],
@@ -296,7 +316,9 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         f"of the {raw['ensembles'][0]['n_baseline_runs']} single-task runs",
         f"for {letters(sum(c['candidate'] == 'ensemble' and c['low'] > 0 for c in raw['ensembles']))} of",
     ],
-    "against ensembles": lambda raw, text: [
+    "against ensembles": lambda raw, text: ["not shown" if not any(
+        c["baseline"] == "ensemble" and c["low"] > 0 and c["task"] in sharing(raw) for c in raw["ensembles"]
+    ) else "is still better"] if len(sharing(raw)) == 1 else [
         letters(sum(
             c["baseline"] == "ensemble" and c["low"] > 0 and (not sharing(raw) or c["task"] in sharing(raw))
             for c in raw["ensembles"]
@@ -319,13 +341,14 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "cost": lambda raw, text: costly(raw),
     "cost alone": lambda raw, text: [f"{raw['cost'][0]['n_models']} model"] if not sharing(raw) else ["?"],
     "study cost": lambda raw, text: [
-        f"{raw['summary']['n_runs']:,} training run", f"{raw['summary']['workers']} worker"
+        f"{raw['summary']['n_runs']:,} training run",
+        f" {words.seconds(sum(r['seconds'] for r in raw['runs']))} of".replace(words.THIN, " "),
     ],
     "stable": lambda raw, text: unstable(raw),
     "retrain": lambda raw, text: [
         ", ".join(pc(e) for e in s["effects"][:1]) for s in raw["stability"] if text.startswith(f"For {s['task']} ")
     ],
-    "other retrains": lambda raw, text: ["%"],
+    "other retrains": lambda raw, text: ["retrains agree" if "at least one" not in text else "retrains agrees"],
     "calibration": lambda raw, text: [],  # it explains, and counts nothing
     "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
     "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],
@@ -403,7 +426,7 @@ def test_every_claim_is_derived_again_from_the_raw_records(name: str) -> None:
             assert part in text, (sentence.rule, part, text)
 
 
-DERIVED_NUMBERS = {"cost", "contest", "measured weights", "precision", "other plans", "miscalibrated"}
+DERIVED_NUMBERS = {"cost", "study cost", "contest", "measured weights", "precision", "other plans", "miscalibrated"}
 """Rules whose numbers are ratios, means or counts that stand in no record: derived above instead."""
 
 
@@ -445,7 +468,7 @@ def test_every_fraction_in_a_sentence_is_a_number_of_a_record_it_names(name: str
 
 FILES = tuple(f"{n}.json#" for n in (
     "design", "data", "selection", "verdicts", "isolated", "decisions", "stability", "calibration",
-    "ensembles", "cost", "summary", "challenges", "grouping"
+    "ensembles", "cost", "summary", "challenges", "grouping", "scores", "plans"
 ))  # fmt: skip
 
 

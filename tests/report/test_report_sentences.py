@@ -103,11 +103,11 @@ SUPPORT: dict[str, Sequence[Made]] = {
     "Of the one that stays alone: sharing would harm it.": [good(1), good(2), bad(3)],
     "Of the one that stays alone: the evidence is not enough.": [good(1), good(2), unsure(3)],
     "Of the one that stays alone: sharing would do no harm, but does not earn its place.": [good(1), fine(2, False)],
-    "Of the 2 that stay alone: sharing would harm 1 and the evidence is not enough for 1.": [
+    "Of the 2 that stay alone: sharing would harm 1 and the evidence is not enough to clear 1.": [
         good(1), bad(2), unsure(3),
     ],
     "Of the 3 that stay alone: sharing would harm every one.": [good(1), bad(2), bad(3), bad(4)],
-    "Of the 2 that stay alone: the evidence is not enough for any.": [good(1), unsure(2), unsure(3)],
+    "Of the 2 that stay alone: the evidence is not enough to clear any.": [good(1), unsure(2), unsure(3)],
     "Of the 3 that stay alone: sharing would harm 2 and sharing would do no harm but does not earn its place for 1.": [
         bad(1), bad(2), fine(3, share=False),
     ],
@@ -116,7 +116,7 @@ SUPPORT: dict[str, Sequence[Made]] = {
     "Only more test rows would settle the one open verdict.": [good(1), unsure(2)],
     "More runs would settle the one open verdict.": [good(1), unsure(2, half=0.028)],
     "Neither more runs nor more test rows can settle the one open verdict.": [good(1), unsure(2, half=0.08)],
-    "Of the 2 open verdicts, only more test rows would settle both.": [good(1), unsure(2), unsure(3)],
+    "Only more test rows would settle the 2 open verdicts.": [good(1), unsure(2), unsure(3)],
     "Of the 3 open verdicts, more runs would settle 1, only more test rows would settle 1, "
     "and neither runs nor test rows can settle 1.": [
         good(0), unsure(1, half=0.028), unsure(2), unsure(3, half=0.08),
@@ -147,7 +147,8 @@ def test_a_harm_that_ships_is_said_first() -> None:
 
 def test_the_least_favourable_change_stands_beside_the_answer() -> None:
     lines = said(synthetic.study([good(1), fine(2), bad(3)]))
-    assert lines[2] == "The least favourable change among the tasks that share is +0.2 % [−0.8, +1.2] %, for fine2."
+    worst = "The least favourable change among the tasks that share is +0.2 % [−0.8, +1.2] %, for fine2"
+    assert lines[2] == f"{worst} (90 % interval)."
 
 
 def test_tasks_set_aside() -> None:

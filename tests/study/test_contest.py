@@ -145,8 +145,19 @@ def test_optunas_pruners_drop_trials_and_ask_the_same_again(pruner: str, tmp_pat
     assert all(some[0].status is Status.DONE for some in first.values())
 
 
-def test_a_storage_that_cannot_be_opened_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("storage", "fact"),
+    [
+        ("nosuch://user:secret@host/x", "'host/x' cannot be opened"),
+        ("oracle://user:secret@host/x", "'host/x' needs the Python package"),
+        ("nosuch/trials.db", "'nosuch/trials.db' is in a folder that does not exist"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_refused_and_leaves_no_directory(
+    storage: str, fact: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=r"storage: trials\.db") as raised:
-        study(storage="nosuch://user:secret@host/x").run(tmp_path / "run", workers=1)
+        study(storage=storage).run(tmp_path / "run", workers=1)
     assert "secret" not in str(raised.value)
-    assert not list((tmp_path / "run" / "runs").glob("*.json"))
+    assert fact in str(raised.value)
+    assert not (tmp_path / "run").exists()

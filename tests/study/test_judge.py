@@ -159,4 +159,4 @@ def test_the_harmed_list_names_a_healthy_task_in_at_most_five_percent_of_studies
 def test_few_rows_ask_for_no_number_where_none_would_settle_it() -> None:
     told = receipt(replace(comparison(-0.0199, se=0.02, rows_share=0.5), n_rows=193))
     assert told.rows_needed is None
-    assert "about 200 test rows would allow a claim, but not this one" in told.sentence
+    assert "with about 200 test rows it could be judged, but would stay open" in told.sentence

@@ -41,7 +41,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study in which every ensemble takes its task over; forty steps a run, as nothing is asked of its quality."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "recipe_for", lambda schema, epochs: {"epochs": epochs, "min_steps": 40})
-        patch.setattr(challenge, "_ruling", lambda one, belief: (True, "it was told to"))
+        patch.setattr(challenge, "_objection", lambda one, belief: "")
         out = tmp_path_factory.mktemp("ensemble") / "run"
         budget = {"level": "quick", "trials": 1, "seeds": SEEDS, "epochs": 4}
         kinds = {"alternatives": [], "search": "off", "architecture": {"name": "hard", "width": 16}}

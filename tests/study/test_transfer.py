@@ -72,7 +72,7 @@ def short() -> Iterator[None]:
 def done(short: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study in which every transfer takes its task over, so that one of each kind ships."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(challenge, "_ruling", lambda one, belief: (True, "it was told to"))
+        patch.setattr(challenge, "_objection", lambda one, belief: "")
         out = tmp_path_factory.mktemp("transfer") / "run"
         phases: dict[str, list[int | None]] = {}
 
@@ -238,7 +238,7 @@ def test_interrupted_it_goes_on_to_the_same_findings(done: Path, tmp_path: Path)
         shutil.rmtree(out / "models" / name)
     (out / "summary.json").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(challenge, "_ruling", lambda one, belief: (True, "it was told to"))
+        patch.setattr(challenge, "_objection", lambda one, belief: "")
         study().run(out, workers=1)
     for name in ("challenges.json", "decisions.json", "verdicts.json"):
         assert (out / name).read_bytes() == (done / name).read_bytes()

@@ -78,7 +78,7 @@ def contest(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if records.confirmed is None or not promise:
         return None
     if len(promise) == 1:
-        text = f"One plan that shares was tried: '{records.confirmed}'."
+        text = f"One plan that shares was tried: '{records.confirmed}'{_meant(records)}."
         return Sentence("only plan", text, ("summary.json#/promises", "summary.json#/selected"))
     ranked = sorted(promise, key=lambda name: -promise[name])
     listed = words.listing((f"{_plus(promise[name])} for '{name}'" for name in ranked), limit=5)
@@ -87,6 +87,14 @@ def contest(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         f"the expected mean change over all tasks against their best single-task models, in margins: {listed}."
     )
     return Sentence("contest", text, ("summary.json#/promises", "summary.json#/selected"))
+
+
+def _meant(records: StudyRecords) -> str:
+    """What the confirmed plan is, where one group says it all."""
+    arm = records.arms.get(records.confirmed or "")
+    if arm is None or len(arm.plan.groups) > 1:
+        return ""
+    return f", one model for {words.all_of(len(arm.plan.tasks))} tasks"
 
 
 def _plus(value: float) -> str:
@@ -139,7 +147,10 @@ def spread(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not effects:
         return None
     i, effect = next(((i, e) for i, e in effects if e.family is None), effects[0])
-    text = f"Around that the tasks spread by about {_size(effect.between_sd, effect.scale)} either way."
+    text = (
+        f"From task to task it varies around that with a standard deviation of about "
+        f"{_size(effect.between_sd, effect.scale)}."
+    )
     return Sentence("spread", text, (f"summary.json#/pooled/{i}/between_sd",))
 
 
@@ -149,7 +160,8 @@ def rivals(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not judged:
         return None
     by_arm = Counter(_comparison(row).baseline for row in judged)
-    named = [f"{_kind(records, arm)} for {words.in_words(n)}" for arm, n in by_arm.most_common()]
+    of = {len(judged): f"all {words.in_words(len(judged))}" if len(judged) > 2 else "both"}
+    named = [f"{_kind(records, arm)} for {of.get(n) or words.in_words(n)}" for arm, n in by_arm.most_common()]
     noun = "The best single-task model, chosen on validation rows, is"
     text = f"{noun} {words.parts(named)}." if len(judged) > 1 else f"{noun} {_kind(records, next(iter(by_arm)))}."
     return Sentence("rivals", text, tuple(f"{row.verdict_at}/comparison/baseline" for row in judged))
@@ -275,19 +287,18 @@ def precision(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None
     judged = [row for row in rows if row.verdict is not None]
     if not judged:
         return None
-    blunt = [row for row in judged if _reach(_comparison(row)) > _comparison(row).margin]
+    open_ = of_state(judged, State.UNDECIDED)
     spans = []
     for scale, members in _by_scale(judged).items():
         reaches = [_reach(_comparison(row)) for row in members]
         low, high = _size(min(reaches), scale), _size(max(reaches), scale)
         spans.append(f"{low}" if len(members) == 1 else f"{low} to {high}")
     subject = "The interval reaches" if len(judged) == 1 else "The intervals reach"
-    hidden = (
-        "so that harm of the size of the margin could not hide"
-        if not blunt
-        else f"so that harm of the size of the margin could hide in {_some(len(blunt), len(judged))}"
-    )
-    text = f"{subject} {words.parts(spans)} below the change, {hidden}."
+    hidden = "no verdict is open, so that no harm of the size of the margin can hide"
+    if open_:
+        where = _some(len(open_), len(judged))
+        hidden = f"harm of the size of the margin can still hide where the verdict is open, in {where}"
+    text = f"{subject} {words.parts(spans)} below the change; {hidden}."
     return Sentence("precision", text, tuple(f"{row.verdict_at}/comparison/low" for row in judged))
 
 

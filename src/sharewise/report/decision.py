@@ -13,6 +13,8 @@ from sharewise.report.rows import MANY, TaskRow
 from sharewise.report.sentences import Sentence
 
 _SOURCES_SHOWN = 6
+_ROWS_SHOWN = 6
+"""The page folds longer tables, so that what it says can be read in one go."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ def document(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Answered, 
         _answered(
             "What is the evidence that sharing helps?",
             remarks.protocol(records, rows),
+            _tuning(records, rows),
+            remarks.reading(records, rows),
             case.tally(records, rows),
             case.clearest(records, rows),
             sentences.pooled(records, rows),
             case.spread(records, rows),
             remarks.isolated(records, rows),
             case.rivals(records, rows),
-            remarks.equal_tuning(records, rows),
         )
         if any(row.verdict for row in rows)
         else None,
@@ -111,6 +114,12 @@ def _alone(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence | No
     return [*one_by_one] if one_by_one else [sentences.staying(records, rows)]
 
 
+def _tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """What the runs say of tuning, where it is more than the protocol has said."""
+    said = remarks.equal_tuning(records, rows)
+    return None if said is None or remarks.tuned_as_designed(records) else said
+
+
 def _regression(records: StudyRecords, rows: Sequence[TaskRow]) -> Answered | None:
     command = upkeep.roll_back_command(records, rows)
     after = [upkeep.after_command(records, rows), upkeep.not_sharing(records, rows)] if command else []
@@ -145,7 +154,7 @@ def section(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     for one in answered:
         first, after = (tuple(numbered(s) for s in some) for some in (one.sentences, one.after))
         tables: tuple[Block, ...] = () if one.table is None else (one.table,)
-        if one.table is not None and len(one.table.rows) > MANY:
+        if one.table is not None and len(one.table.rows) > _ROWS_SHOWN:
             tables = (Fold(f"{one.table.caption}: {words.plural(len(one.table.rows), 'row')}", tables),)
         blocks.append(Question(one.title, first, one.command, after, tables))
     blocks.append(Fold("The numbers behind each sentence", (References(tuple(references)),)))
@@ -175,7 +184,7 @@ def _cost_table(records: StudyRecords) -> Table | None:
         ),
         ("Answering one row", words.latency(plan.seconds_one), words.latency(alone.seconds_one), "seconds_one"),
         (
-            f"Answering {words.plural(plan.n_many, 'row')}",
+            f"Answering {words.plural(plan.n_many, 'validation row')}",
             words.latency(plan.seconds_many),
             words.latency(alone.seconds_many),
             "seconds_many",

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from sharewise.report import figures, words
 from sharewise.report.blocks import Chip, Team, Teams, Tile, Tiles
 from sharewise.report.load import StudyRecords
-from sharewise.report.rows import MANY, State, TaskRow, of_state, set_aside, shared_models, trained_with
+from sharewise.report.rows import State, TaskRow, of_state, set_aside, shared_models, trained_with
 from sharewise.report.sentences import in_models
+
+CHIPS = 12
+"""A model with more tasks than this shows its verdicts, counted: the names are in the table below."""
 
 
 def tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
@@ -29,9 +32,9 @@ def tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
         Tile(words.count(open_), words.verb(open_, "open verdict", "open verdicts"), "verdicts.json"),
         Tile(words.count(models), words.verb(models, "model to run", "models to run") + saved, "decisions.json"),
     ]
-    if records.summary is not None:
-        runs = f"for {words.plural(records.summary.n_runs, 'run')}"
-        made.append(Tile(words.seconds(records.summary.seconds), runs, "summary.json#/seconds"))
+    if records.runs:
+        spent = words.seconds(sum(run.seconds for run in records.runs))
+        made.append(Tile(spent, f"of processor time for {words.plural(len(records.runs), 'run')}", "runs/"))
     return (Tiles(tuple(made)),)
 
 
@@ -45,7 +48,7 @@ def teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
         model = records.arms[arm].model if arm in records.arms else arm
         note = model + (f", trained with {words.plural(extra, 'more task')}" if extra > 0 else "")
         title = f"One shared model answers {words.plural(len(members), 'task')}"
-        made.append(Team(title, note, _chips(members, fold=len(rows) > MANY), "shared"))
+        made.append(Team(title, note, _chips(members), "shared"))
     alone = [row for row in rows if not row.shares]
     if alone:
         title = f"{words.plural(len(alone), 'task')} on {words.verb(len(alone), 'its', 'their')} own"
@@ -57,7 +60,7 @@ def teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
         )
         if any(c.answers for c in records.challenges):
             note += ", or what took it over"
-        made.append(Team(title, note, _chips(alone, fold=len(rows) > MANY), "alone"))
+        made.append(Team(title, note, _chips(alone), "alone"))
     aside = set_aside(records)
     if aside:
         chips = tuple(Chip(item.task, item.reason, source=f"data.json#/set_aside/{i}") for i, item in enumerate(aside))
@@ -65,9 +68,9 @@ def teams(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Teams, ...]:
     return (Teams(tuple(made)),)
 
 
-def _chips(rows: Sequence[TaskRow], *, fold: bool) -> tuple[Chip, ...]:
-    """A chip for each task, or with very many tasks for each verdict."""
-    if fold:
+def _chips(rows: Sequence[TaskRow]) -> tuple[Chip, ...]:
+    """A chip for each task, or with many tasks for each verdict."""
+    if len(rows) > CHIPS:
         counts = [(state, of_state(rows, state)) for state in State]
         return tuple(
             Chip(words.count(len(found)), state.value, figures.mark(state), "verdicts.json")

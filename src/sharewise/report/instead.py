@@ -59,9 +59,12 @@ def against_ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         held = sum(c.low > 0 for _, c in mine)
         end = f"; {words.listing(lost, limit=6)} would be answered better by {_its(lost)} ensemble" if lost else ""
         text = (
-            f"Against these ensembles, sharing is still better for {words.some_of(held)} of "
-            f"{words.plural(len(mine), 'task')} that {words.verb(len(mine), 'shares', 'share')}{end}."
+            f"Against these ensembles, sharing is still better for {words.some_of(held)} of the "
+            f"{words.count(len(mine))} tasks that share{end}."
         )
+        if len(mine) == 1:
+            only, said = mine[0][1].task, "is still" if held else "is not shown to be"
+            text = f"Against its ensemble, sharing {said} better for {only}, the task that shares{end}."
         return Sentence("against ensembles", text, tuple(f"ensembles.json#/{i}" for i, _ in mine))
     held = sum(c.low > 0 for _, c in found)
     of = words.plural(len(found), "task")

@@ -116,6 +116,19 @@ class StudyRecords:
         """Arms of the design by name."""
         return {} if self.design is None else {arm.name: arm for arm in self.design.arms}
 
+    def arm_at(self, name: str) -> str:
+        """Where an arm stands: in the design, or among the plans that a search found."""
+        found = [arm.name for arm in self.found_arms]
+        if name in found:
+            return f"plans.json#/{found.index(name)}"
+        return f"design.json#/arms/{list(self.arms).index(name)}"
+
+    @cached_property
+    def found_arms(self) -> list[Arm]:
+        """The plans that a search found, as arms."""
+        names = () if self.grouping is None else tuple(plan.name for plan in self.grouping.plans)
+        return [arm for name, arm in self.arms.items() if name in names]
+
     @cached_property
     def metrics(self) -> dict[str, MetricFacts]:
         """Metric facts of the design by name."""

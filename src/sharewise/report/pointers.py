@@ -18,6 +18,7 @@ class Pointers:
     def __init__(self, records: StudyRecords) -> None:
         self._records = {
             "design.json": records.design,
+            "plans.json": records.found_arms,
             "data.json": records.data,
             "selection.json": records.selection,
             "comparisons.json": records.comparisons,

@@ -88,6 +88,13 @@ def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | N
     return Sentence("unequal tuning", text, sources)
 
 
+def tuned_as_designed(records: StudyRecords) -> bool:
+    """Whether every model had the trials that the design says, all of them to their end."""
+    d = records.design
+    dropped = any(run.status is Status.DROPPED for run in records.runs)
+    return d is not None and not dropped and {*trials_per_arm(records.runs).values()} == {(d.tuning_runs,) * 2}
+
+
 def trials_per_arm(runs: Iterable[RunRecord]) -> dict[str, tuple[int, int]]:
     """Fewest and most distinct tuning trials that any group of an arm had, by arm."""
     seen: dict[str, dict[str, set[int]]] = {}
@@ -143,6 +150,15 @@ def luck(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         f"both kinds of luck, that of the runs and that of the test rows."
     )
     return Sentence("interval", text, ("design.json#/level",))
+
+
+def reading(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """How a change and its brackets are read."""
+    if records.design is None:
+        return None
+    level = words.percent(records.design.level)
+    text = f"A change is that of the score, plus is better; in brackets stands its {level} interval."
+    return Sentence("reading", text, ("design.json#/level",))
 
 
 def shipping(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:

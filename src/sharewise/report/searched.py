@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sharewise.records import GroupingRecord
+from sharewise.records import GroupingRecord, Phase
 from sharewise.report import words
 from sharewise.report.affinity import CLEAR
 from sharewise.report.load import StudyRecords
@@ -29,13 +29,24 @@ def origin(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         if plan.name == records.confirmed:
             text = (
                 f"'{plan.name}' was proposed by the search: {words.plural(g.n_groups, 'group')} of tasks, trained "
-                f"together, gave a model of who helps whom, which foresaw a mean change of {_margins(plan.gain)} over "
-                f"all {words.plural(len(g.tasks), 'task')} (standard error {plan.sd:.2f}) before the plan was trained."
+                f"together{_sampled(records)}, gave a model of who helps whom, which foresaw a mean change of "
+                f"{_margins(plan.gain)} over all {words.plural(len(g.tasks), 'task')} (standard error {plan.sd:.2f}) "
+                "before the plan was trained."
             )
             return Sentence("search found", text, (f"grouping.json#/plans/{number}", "grouping.json#/n_groups"))
     if not g.plans and g.reason:
-        return Sentence("search ended", f"A search for a better plan ended so: {g.reason}", ("grouping.json#/reason",))
+        text = f"A search for a better plan proposed none. {g.reason.replace('(-', f'({words.MINUS}')}"
+        if "margins" in g.reason:
+            text += " A margin is the change that counts as harm."
+        return Sentence("search ended", text, ("grouping.json#/reason",))
     return None
+
+
+def _sampled(records: StudyRecords) -> str:
+    """How many of the groups were sampled for the search; the others are of candidates that were trained anyway."""
+    sampled = len({run.group for run in records.runs if run.phase is Phase.SEARCH})
+    g = records.grouping
+    return f" ({words.count(sampled)} of them for the search alone)" if g is not None and sampled < g.n_groups else ""
 
 
 def kinship(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:

@@ -255,7 +255,7 @@ def staying(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if harmed:
         clauses.append(f"sharing would harm {_count(harmed, n, 'every one')}")
     if unsure:
-        clauses.append(f"the evidence is not enough for {_count(unsure, n, 'any')}")
+        clauses.append(f"the evidence is not enough to clear {_count(unsure, n, 'any')}")
     if idle:
         clauses.append(f"sharing would do no harm but does not earn its place for {_count(idle, n, 'any')}")
     if outdone:
@@ -304,7 +304,8 @@ def trained(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         return None
     if len(wider) == 1 and len(shared_models(records, rows)) == 1:
         ((_, members, partners),) = wider
-        every, some = words.all_of(len(partners)), words.count(len(members))
+        n, some = len(partners), words.count(len(members))
+        every = words.all_of(n) if n == len(rows) else words.count(n)
         text = f"The shared model was trained with {every} tasks and answers {some} of them."
     else:
         text = (
@@ -324,7 +325,7 @@ def worst(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     c = row.verdict.comparison
     text = (
         f"The least favourable change among the tasks that share is {words.change(c.effect, c.scale)} "
-        f"{words.interval(c.low, c.high, c.scale)}, for {row.name}."
+        f"{words.interval(c.low, c.high, c.scale)}, for {row.name} ({_level(records)} interval)."
     )
     return Sentence("worst", text, (f"{row.verdict_at}/comparison",))
 
@@ -345,17 +346,24 @@ def settling(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     else:
         clauses = []
         if by[Cure.RUNS]:
-            clauses.append(f"more runs would settle {_of(by[Cure.RUNS], n)}")
+            clauses.append(f"more runs would settle {words.count(len(by[Cure.RUNS]))}")
         if by[Cure.ROWS]:
-            clauses.append(f"only more test rows would settle {_of(by[Cure.ROWS], n)}")
+            clauses.append(f"only more test rows would settle {words.count(len(by[Cure.ROWS]))}")
         if by[Cure.NEITHER]:
-            clauses.append(f"neither runs nor test rows can settle {_of(by[Cure.NEITHER], n)}")
+            clauses.append(f"neither runs nor test rows can settle {words.count(len(by[Cure.NEITHER]))}")
         text = f"Of the {words.count(n)} open verdicts, {words.parts(clauses)}."
+        for cure, start in _OF_ALL.items():
+            if len(by[cure]) == n:
+                text = f"{start} the {words.count(n)} open verdicts."
     return Sentence("settling", text, tuple(f"{row.verdict_at}/receipt" for row in open_))
 
 
-def _of(some: Sequence[TaskRow], n: int) -> str:
-    return ("both" if n == 2 else "all") if len(some) == n else words.count(len(some))
+_OF_ALL = {
+    Cure.RUNS: "More runs would settle",
+    Cure.ROWS: "Only more test rows would settle",
+    Cure.NEITHER: "Neither more runs nor more test rows can settle any of",
+}
+"""What is said where one thing would settle every open verdict."""
 
 
 def left_out(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -386,10 +394,15 @@ def pooled(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
             which = "tasks together" if n >= len(rows) else "tasks that can be taken together"
             text = (
                 f"Over {over} {which}, sharing changes the score of a typical task by "
-                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)}."
+                f"{words.change(effect.mean, effect.scale)} {words.interval(effect.low, effect.high, effect.scale)} "
+                f"({_level(records)} interval)."
             )
             return Sentence("pooled", text, (f"summary.json#/pooled/{i}",))
     return None
+
+
+def _level(records: StudyRecords) -> str:
+    return words.percent(0.9 if records.design is None else records.design.level)
 
 
 _SUPPORT: tuple[Rule, ...] = (resume, shipped, worst, trained, staying, pooled, settling, left_out)

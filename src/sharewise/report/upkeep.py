@@ -35,12 +35,11 @@ def weighting(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None
     how = (
         f"all weigh the same{own}" if arm.weights == "equal" else f"they are weighed by '{arm.weights}' while training"
     )
-    at = next(i for i, a in enumerate(records.design.arms) if a.name == arm.name)
     text = (
         f"Every task's loss is divided by the loss of its best constant answer, so that the losses are in comparable "
         f"units, and then {how}."
     )
-    return Sentence("weighting", text, (f"design.json#/arms/{at}/weights",))
+    return Sentence("weighting", text, (f"{records.arm_at(arm.name)}/weights",))
 
 
 def measured_weights(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
@@ -226,8 +225,7 @@ def cost(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         text = (
             f"The plan is the single-task models themselves: {words.plural(c.n_models, 'model')}, "
             f"{words.seconds(c.train_seconds)} of processor time to train once, {words.latency(c.seconds_many)} to "
-            "answer "
-            f"every task for {words.plural(c.n_many, 'row')}."
+            f"answer every task for {words.plural(c.n_many, 'validation row')}."
         )
         return Sentence("cost alone", text, ("cost.json#/0",))
     plan, alone = found
@@ -235,7 +233,8 @@ def cost(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         f"Training the plan's {words.plural(plan.n_models, 'model')} once takes "
         f"{_against(plan.train_seconds, alone.train_seconds)} the processor time of "
         f"{words.plural(alone.n_models, 'single-task model')}, and answering every task for "
-        f"{words.plural(plan.n_many, 'row')} takes {_against(plan.seconds_many, alone.seconds_many)} the time."
+        f"{words.plural(plan.n_many, 'validation row')} takes {_against(plan.seconds_many, alone.seconds_many)} the "
+        "time."
     )
     return Sentence("cost", text, ("cost.json#/0", "cost.json#/1"))
 
@@ -247,13 +246,12 @@ def _against(value: float, other: float) -> str:
 def study_cost(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """What it took to find out."""
     s = records.summary
-    if s is None:
+    if s is None or not records.runs:
         return None
-    text = (
-        f"Finding this out took {words.plural(s.n_runs, 'training run')} and {words.seconds(s.seconds)} with "
-        f"{words.plural(s.workers, 'worker')}."
-    )
-    return Sentence("study cost", text, ("summary.json#/n_runs", "summary.json#/seconds", "summary.json#/workers"))
+    # Not the time on the clock: an interrupted study has more than one of those.
+    spent = words.seconds(sum(run.seconds for run in records.runs))
+    text = f"Finding this out took {words.plural(s.n_runs, 'training run')}, {spent} of processor time."
+    return Sentence("study cost", text, ("summary.json#/n_runs", "runs/"))
 
 
 # --- would it come out the same again ---------------------------------------------------------------------
@@ -268,27 +266,35 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     firm = [s for s in found if s.n_same == len(s.effects)]
     shaky = [(i, s) for i, s in enumerate(found) if s.n_same < len(s.effects)]
     which = f"Each of the {words.count(n)} retrains alone, put in the place of their mean, leads to the same decision"
+    why = "the change of a retrain that does not agree would move the task across the rule above"
     if not shaky:
         scope = "for the one task compared" if len(found) == 1 else f"for {words.all_of(len(found))} tasks compared"
         return [Sentence("stable", f"{which} {scope}.", ("stability.json#",))]
     made = []
     if len(found) > 1:
-        told = f"{which} for {words.some_of(len(firm))} of {words.plural(len(found), 'task')}."
+        told = f"{which} for {words.some_of(len(firm))} of {words.plural(len(found), 'task')}; {why}."
         made.append(Sentence("stable", told, ("stability.json#",)))
-    for i, s in shaky[:FEW]:
+    named = shaky if len(shaky) <= FEW + 1 else shaky[:FEW]
+    for i, s in named:
         changes = ", ".join(words.change(e, s.scale) for e in s.effects)
         row = next((row for row in rows if row.name == s.task), None)
         decided = "to share" if row is not None and row.shares else "to keep it alone"
         text = (
-            f"For {s.task} {words.in_words(s.n_same)} of {words.count(len(s.effects))} retrains agree {decided} "
-            f"(their changes: {changes})."
+            f"For {s.task} {words.some_of(s.n_same)} of {words.count(len(s.effects))} retrains "
+            f"{words.verb(s.n_same, 'agrees', 'agree')} {decided} (their changes: {changes})."
         )
         made.append(Sentence("retrain", text, (f"stability.json#/{i}",)))
-    if len(shaky) > FEW:
-        least = min(s.n_same / len(s.effects) for _, s in shaky)
-        text = f"For the other {words.count(len(shaky) - FEW)} at least {words.percent(least)} of the retrains agree."
+    rest = shaky[len(named) :]
+    if rest:
+        least = min(s.n_same for _, s in rest)
+        agree = words.verb(least, "agrees", "agree")
+        text = f"For the other {words.count(len(rest))} {_at_least(least)} of {words.count(n)} retrains {agree}."
         made.append(Sentence("other retrains", text, ("stability.json#",)))
     return made
+
+
+def _at_least(n: int) -> str:
+    return f"at least {words.in_words(n)}" if n else "none or more"
 
 
 # --- can its certainty be taken at its word ---------------------------------------------------------------
@@ -303,14 +309,14 @@ def what_is_measured(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
     if any(c.ece is not None for c in answering):
         said.append(
             "For classes, the calibration error is the mean gap between the probability that is stated and the share "
-            "that "
-            "came true, over ten bins of equal count; beside it stands what perfectly calibrated probabilities would "
-            "show on as few rows"
+            "that came true, over ten bins of equal count; beside it stands what perfectly calibrated probabilities "
+            "would show on as few rows, and twice that is further off than chance explains"
         )
     if any(c.coverage is not None for c in answering):
         said.append(
-            "For numbers, the interval is as wide as 90\u202f% of the validation rows need it, and the table says how "
-            "many test rows it holds"
+            "For numbers, the interval is as wide as 90\u202f% of the validation rows need it; the table says how many "
+            "test rows it holds, and how far the answers lie from the truth on average, in the task's unit and in "
+            "standard deviations of the truth. Four standard errors of either are further off than chance explains"
         )
     return Sentence("calibration", ". ".join(said) + ".", ("calibration.json#",))
 
@@ -339,12 +345,16 @@ def calibrated(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
 
 
 def miscalibrated(c: Calibration) -> bool:
-    """Whether a calibration error is twice what chance makes of it, or a coverage four standard errors off."""
+    """Whether a calibration error is twice what chance makes of it, or a coverage or a mean four standard errors off.
+
+    The standard deviation of an answer's error is taken from the interval, as a normal one's: half width / 1.645.
+    """
     if c.ece is not None and c.ece_chance is not None:
         return c.ece > 2 * c.ece_chance
-    if c.coverage is not None:
-        return abs(c.coverage - COVERAGE) > 4 * math.sqrt(COVERAGE * (1 - COVERAGE) / c.n_rows)
-    return False
+    if c.coverage is None:
+        return False
+    off = c.half_width is not None and c.bias is not None and abs(c.bias) > 4 * c.half_width / 1.645 / c.n_rows**0.5
+    return off or abs(c.coverage - COVERAGE) > 4 * math.sqrt(COVERAGE * (1 - COVERAGE) / c.n_rows)
 
 
 def certainty(c: Calibration) -> str:
@@ -397,14 +407,15 @@ def _plans(records: StudyRecords) -> Sentence | None:
     left = ways - len(tried)
     if left <= 0:
         return None
-    many = words.count(ways) if ways < 1_000_000 else f"about {ways:.1e}".replace("e+", f"{words.THIN}× 10^")
+    many = words.count(ways) if ways < 1_000_000 else f"about {words.power_of_ten(ways)}"
     text = (
         f"Other plans: {words.count(n)} tasks can be grouped in {many} ways, of which {words.count(len(tried))} "
         f"{words.verb(len(tried), 'was', 'were')} trained, all alone among them."
     )
     sources = ["design.json#/arms"]
     if sampled:
-        text += f" The search judged the others by {words.plural(sampled, 'sampled group')}, trained once each."
+        judged = words.plural(sampled, "group that it sampled", "groups that it sampled")
+        text += f" The search judged the others by {judged}, trained once each."
         sources.append("design.json#/search/groups")
     return Sentence("other plans", text, tuple(sources))
 

@@ -155,15 +155,21 @@ def size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.1f}{THIN}MB"
 
 
+def power_of_ten(value: float) -> str:
+    """A very large number: "1.9 × 10^8"."""
+    digits, _, exponent = f"{value:.1e}".partition("e")
+    return f"{digits}{THIN}× 10^{int(exponent)}"
+
+
 def times(value: float) -> str:
     """A ratio as one says it: "0.4 times", "12 times"."""
     return f"{value:.0f} times" if value >= 9.95 else f"{value:.1f} times" if value >= 0.1 else f"{value:.2f} times"
 
 
 def listing(names: Iterable[str], limit: int = 4) -> str:
-    """Names as in a sentence: "a", "a and b", "a, b and c", "a, b, c and 9 more"."""
+    """Names as in a sentence: "a", "a and b", "a, b and c", "a, b, c and 9 more"; one over the limit is named too."""
     given = list(names)
-    if len(given) > limit:
+    if len(given) > limit + 1:
         return f"{', '.join(given[: limit - 1])} and {count(len(given) - limit + 1)} more"
     if len(given) < 2:
         return "".join(given)

@@ -57,7 +57,7 @@ def settle(
     made = []
     for one in challengers:
         belief = believed.get(one.task)
-        answers, reason = _ruling(one, belief)
+        objection = _objection(one, belief)
         made.append(
             Challenge(
                 task=one.task,
@@ -70,38 +70,46 @@ def settle(
                 probability_harm=None if belief is None else belief.probability_harm,
                 expected_gain=None if belief is None else belief.expected_gain,
                 n_models=one.n_models,
-                answers=answers,
-                reason=reason,
+                answers=not objection,
+                reason=objection or _merit(one.against, belief),
                 tried=dict(tried.get(one.task, {})),
             )
         )
     return made
 
 
-def _ruling(one: Challenger, belief: Belief | None) -> tuple[bool, str]:
-    """Whether a challenger answers, and why or why not, as a clause."""
+def _objection(one: Challenger, belief: Belief | None) -> str:
+    """Why a challenger does not answer, as a clause; empty where nothing speaks against it."""
     c = one.against
     if c is None or belief is None:
-        return False, one.missing or "it could not be compared on test rows"
-    told = (
-        f"harm beyond {amount(c.margin, c)} against '{c.baseline}' has probability {percent(belief.probability_harm)}"
-    )
+        return one.missing or "it could not be compared on test rows"
     if belief.probability_harm > MOST_RISK:
-        return False, f"{told}, more than 5 %"
+        return f"{_risk(c, belief)}, more than 5 %"
     if belief.expected_gain <= 0:
-        return False, f"nothing is gained over '{c.baseline}': the expected change is {signed(belief.expected_gain, c)}"
+        return f"nothing is gained over '{c.baseline}': the expected change is {signed(belief.expected_gain, c)}"
     if judge(c).outcome is Outcome.HARM:
-        return False, f"its rows confirm harm against '{c.baseline}'"
+        return f"its rows confirm harm against '{c.baseline}'"
     if one.dearer and c.low <= 0:
         change = f"{signed(c.effect, c)} [{signed(c.low, c)}, {signed(c.high, c)}]"
-        return False, f"it takes a further model and is not shown to be better than '{c.baseline}': {change}"
+        return f"it takes a further model and is not shown to be better than '{c.baseline}': {change}"
     own = p_no_harm(c)
     if own > MOST_RISK:
-        return (
-            False,
-            f"its own rows and runs leave harm against '{c.baseline}' a probability of {percent(own)}, more than 5 %",
-        )
-    return True, f"{told}, and the expected change is {signed(belief.expected_gain, c)}"
+        left = f"its own rows and runs leave harm against '{c.baseline}' a probability of {percent(own)}"
+        return f"{left}, more than 5 %"
+    return ""
+
+
+def _merit(c: Comparison | None, belief: Belief | None) -> str:
+    """Why a challenger answers, as a clause."""
+    assert c is not None
+    assert belief is not None
+    return f"{_risk(c, belief)}, and the expected change is {signed(belief.expected_gain, c)}"
+
+
+def _risk(c: Comparison, belief: Belief) -> str:
+    return (
+        f"harm beyond {amount(c.margin, c)} against '{c.baseline}' has probability {percent(belief.probability_harm)}"
+    )
 
 
 def taken_over(decisions: Sequence[Decision], challenges: Sequence[Challenge]) -> tuple[Decision, ...]:

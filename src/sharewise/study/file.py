@@ -277,11 +277,10 @@ def _limited(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
     if not (said.together or said.apart) or any(task.by is not None for task in made.tasks):
         # What a grouped task stands for is known when the table is.
         return []
-    from sharewise.grouping.constraints import constraints
+    from sharewise.study.limits import check
 
-    names = [task.name for task in made.tasks if not task.auxiliary]
     try:
-        constraints(names, said.together, said.apart, said.max_models)
+        check(said, [task.name for task in made.tasks], [task.name for task in made.tasks if task.auxiliary])
     except ConfigError as error:
         return [replace(problem, file=file, line=lines.of("search")) for problem in error.problems]
     return []

@@ -141,8 +141,8 @@ def _caution_receipt(c: Comparison) -> Receipt:
     sentence = f"{lack} are too few for a change below three margins; about {rows:,} test rows are needed."
     if narrow is None:
         sentence = (
-            f"{lack} are too few for a change below three margins; about {rows:,} test rows would allow a claim, but "
-            "not this one: the change is too near the margin, or the runs differ too much."
+            f"{lack} are too few for a change below three margins; with about {rows:,} test rows it could be judged, "
+            "but would stay open: the change is too near the margin, or the runs differ too much."
         )
         return Receipt(None, None, sentence)
     return Receipt(None, rows, sentence)
@@ -198,4 +198,4 @@ def _is(names: Sequence[str]) -> str:
 
 def _names(names: Sequence[str], most: int = 6) -> str:
     shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return ", ".join(names) if len(names) <= most + 1 else f"{shown} and {len(names) - most} more"

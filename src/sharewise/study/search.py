@@ -36,7 +36,7 @@ from sharewise.records import (
     to_json,
     write_atomic,
 )
-from sharewise.study.design import SEARCH, SINGLE, Design, describe_model
+from sharewise.study.design import SEARCH, SINGLE, Design, describe_model, method_of
 from sharewise.study.estimate import Clock, at_most
 from sharewise.study.judge import judge
 from sharewise.study.latency import measured, told
@@ -480,7 +480,9 @@ class PlanSearch:
         groups = [tuple(self.tasks.names[t] for t in g) for g in proposal.shared]
         plan = Plan.of(name, groups, self.tasks.names)
         design = self.conductor.design
-        return Arm(name, Role.CANDIDATE, plan, describe_model(design.variants[name]), design.budget.trials, SINGLE)
+        variant = design.variants[name]
+        said, weights = describe_model(variant), method_of(variant)
+        return Arm(name, Role.CANDIDATE, plan, said, design.budget.trials, SINGLE, weights)
 
     def _told(self, found: Found, estimate: Estimate, measured: Measured, behind: np.ndarray) -> GroupingRecord:
         spread = np.sqrt(np.stack([np.diag(c)[1:] for c in estimate.covariance])) if len(measured.gain) else None

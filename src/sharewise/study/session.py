@@ -21,7 +21,7 @@ from sharewise.audit import files as audit_files
 from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import advise, architectures, balancing, challenge, judge, search, shareable, trials
+from sharewise.study import advise, architectures, balancing, challenge, judge, limits, search, shareable, trials
 from sharewise.study import prepare as preparing
 from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
@@ -31,6 +31,7 @@ from sharewise.study.file import IN_MEMORY, StudyFile
 from sharewise.study.inputs import reading_of, recipe_for
 from sharewise.study.progress import Progress
 from sharewise.study.run import Conductor, Findings
+from sharewise.study.search_section import SearchSection
 from sharewise.study.ship import fallbacks, ship
 from sharewise.study.transfer import Transfers, with_transfer
 from sharewise.study.tuning import available
@@ -69,6 +70,9 @@ class Session:
     def carry_out(self, started: float) -> tuple[Findings, StudySummary]:
         """The whole study, from its design to its report; goes on where an interrupted one stopped."""
         design, prepared, data = self.design()
+        said = self.declared.tuning.storage
+        if said is not None:
+            trials.check(said, self.directory)
         design.freeze(self.directory)
         self._tidy()
         self._keep_study_file()
@@ -77,7 +81,6 @@ class Session:
         conductor = Conductor(design, prepared, self.directory, self.log)
         transfers = Transfers(conductor)
         self._announce(design, conductor, transfers)
-        said = self.declared.tuning.storage
         storage = None if said is None else trials.opened(said, self.directory)
         with Workers(prepared, self.directory, self.workers) as pool:
             tuning = conductor.plan_units(conductor.tuning())
@@ -146,7 +149,8 @@ class Session:
         data_hash = preparing.content_hash(table, schema.columns)
         rows = {name: shareable.rows_of(present) for name, (_, present) in truth.items()}
         known = shareable.reads(table, schema.inputs, tasks.tasks, rows)
-        kept, tied = declared.search.apart, declared.search.together
+        limited = self._limits(tasks)
+        kept, tied = limited.apart, limited.together
         shared = shareable.together(known, kept, tied)
         most = [] if shared == () else [Wanted("together", shared)]
         wanted = [*most, *self._wanted(tasks, default)]
@@ -186,6 +190,9 @@ class Session:
         if shared == ():
             design = replace(design, variants={**design.variants, "together": default})
         searching = search.wanted(declared.search, len(tasks.judged)) and bool(most)
+        own = {w.name: w.groups or () for w in wanted[len(most) :]}
+        for line in limits.remarks(limited, own, searches=searching):
+            self.log(line)
         if searching:
             design = search.with_variants(design)
         fusion = {"fusion": declared.encoders.fusion, "width": declared.encoders.width}
@@ -196,12 +203,20 @@ class Session:
             self.log(line)
         balancing.check(design, prepared)
         if searching:
-            said = declared.search
-            apart = shareable.apart(tasks.judged.names, known, said.apart, said.together)
-            limits = said.model_copy(update={"apart": apart})
-            design = search.with_search(design, limits, prepared, search.known_latency(self.directory))
+            apart = shareable.apart(tasks.judged.names, known, kept, tied)
+            said = limited.model_copy(update={"apart": apart})
+            design = search.with_search(design, said, prepared, search.known_latency(self.directory))
         data = preparing.summarise(table, tasks.judged, schema, split, truth, data_hash, aside, (*checked.notes, *gone))
         return design, prepared, data
+
+    def _limits(self, tasks: TaskSet) -> SearchSection:
+        """The search's limits as they stand for the table's tasks; raises ConfigError where they name no such task."""
+        families: dict[str, list[str]] = {}
+        for task in tasks:
+            families.setdefault(task.family or task.name, []).append(task.name)
+        said = limits.standing(self.declared.search, self.checked.set_aside, self.log)
+        limits.check(said, tasks.names, [task.name for task in tasks if task.auxiliary], families)
+        return said
 
     def _wanted(self, tasks: TaskSet, default: Variant) -> list[Wanted]:
         """The study file's own candidates; a sweep is a family of them."""

@@ -191,10 +191,14 @@ def check(
 def apart(
     names: Sequence[str], known: Reads, kept: Sequence[Sequence[str]], tied: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], ...]:
-    """What must not share: what the study file keeps apart, and pairs of `names` with no input in common but those in
-    a set of `tied` tasks, which the study file wants in one model."""
+    """What must not share among `names`: what the study file keeps apart, and pairs with no input in common but those
+    in a set of `tied` tasks, which the study file wants in one model."""
     own = [pair for pair in strangers(known) if set(pair) <= set(names)]
-    return (*(tuple(group) for group in kept), *(pair for pair in own if not any(set(pair) <= set(t) for t in tied)))
+    sets = (tuple(name for name in group if name in names) for group in kept)
+    return (
+        *(group for group in sets if len(group) > 1),
+        *(pair for pair in own if not any(set(pair) <= set(t) for t in tied)),
+    )
 
 
 def rows_of(present: NDArray[Any]) -> NDArray[np.bool_]:

@@ -28,14 +28,29 @@ def opened(said: str, directory: Path) -> Any:
             backend = optuna.storages.journal.JournalFileBackend(str(directory / said))
             return optuna.storages.JournalStorage(backend)
         return optuna.storages.RDBStorage(said if "://" in said else f"sqlite:///{(directory / said).resolve()}")
+    except ImportError as error:
+        raise _refused(said, f"needs the Python package {error.name or 'of its database'}", "install it, or ") from None
     except Exception as error:  # Optuna and SQLAlchemy raise their own, and those of any database's driver.
-        raise ConfigError(
-            Problem(
-                "'storage' of tuning is an Optuna storage: a URL, or the name of a file in the run directory",
-                f"'{said.partition('@')[2] or said}' cannot be opened ({type(error).__name__})",
-                "write storage: trials.db, or sqlite:////path/to/trials.db",
-            )
-        ) from None
+        raise _refused(said, f"cannot be opened ({type(error).__name__})") from None
+
+
+def check(said: str, directory: Path) -> None:
+    """Raise ConfigError where a storage cannot be opened, and leave nothing in the run directory."""
+    if "://" in said:
+        opened(said, directory)
+    elif not (directory / said).absolute().parent.is_dir():
+        raise _refused(said, "is in a folder that does not exist")
+
+
+def _refused(said: str, fact: str, first: str = "") -> ConfigError:
+    """What is said of a storage; whatever stands before the @ of a URL, a password say, is left out."""
+    return ConfigError(
+        Problem(
+            "'storage' of tuning is an Optuna storage: a URL, or the name of a file in the run directory",
+            f"'{said.partition('@')[2] or said}' {fact}",
+            f"{first}write storage: trials.db, or sqlite:////path/to/trials.db",
+        )
+    )
 
 
 def export(conductor: Conductor, storage: Any) -> tuple[str, ...]:
