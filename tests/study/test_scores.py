@@ -54,6 +54,12 @@ def test_it_holds_the_truth_as_often_as_it_says(entities: int) -> None:
     assert stats.binomtest(hits, studies, 0.9).pvalue > 0.001
 
 
+def test_a_model_that_answers_every_row_alike_has_a_score_without_luck() -> None:
+    task = Task("t", TaskKind.BINARY, ("t",), "auroc", classes=("no", "yes"))
+    (made,) = own_scores([pair(task, np.arange(40.0) % 2, [np.full(40, 0.5)] * 3)])
+    assert (made.score, made.low, made.high) == (0.5, 0.5, 0.5)
+
+
 def test_without_runs_or_a_defined_score_there_is_none() -> None:
     truth = np.arange(9) % 2
     assert own_scores([pair(RIGHT, truth, [])]) == ()

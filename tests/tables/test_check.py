@@ -49,7 +49,7 @@ def test_a_sound_table_has_no_problem() -> None:
     made = _prepare(_columns(), row_id="id")
     assert made.set_aside == {}
     assert (
-        "200 of 200 rows have at least one label, and every one of them is used; 200 have labels for all 2 tasks."
+        "200 of 200 rows have at least one label, and every one of them is used; 200 have labels for both tasks."
         in made.notes
     )
 
@@ -61,8 +61,8 @@ def test_every_row_with_a_label_is_used() -> None:
     made = _prepare(columns)
     n_any = sum(1 for i in range(N) if not (i % 2 and i % 3))
     n_all = sum(1 for i in range(N) if not (i % 2 or i % 3))
-    note = f"{n_any} of 200 rows have at least one label, and every one of them is used; {n_all} have labels for all"
-    assert f"{note} 2 tasks." in made.notes
+    note = f"{n_any} of 200 rows have at least one label, and every one of them is used; {n_all} have labels for"
+    assert f"{note} both tasks." in made.notes
 
 
 def test_duplicate_and_missing_row_ids() -> None:

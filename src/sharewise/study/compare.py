@@ -357,7 +357,8 @@ def combine(found: Parts, baseline: Arm, candidate: Arm) -> tuple[float, float, 
     """Variance parts of the two arms, interaction taken off and floored at zero, and Satterthwaite's df of V.
 
     V_A = max(0, Var_s / S - interaction); df = V^2 / sum V_k^2 / df_k, with Var_s / S in the denominator: what varies
-    there is Var_s, on its S - 1 degrees of freedom, whatever is then taken off.
+    there is Var_s, on its S - 1 degrees of freedom, whatever is then taken off. Where nothing varies, as with a model
+    that answers every row alike, df is infinite.
     """
     raw = [arm.variance / arm.n_runs for arm in (baseline, candidate)]
     net = [max(0.0, r - arm.interaction) for r, arm in zip(raw, (baseline, candidate), strict=True)]
@@ -366,7 +367,7 @@ def combine(found: Parts, baseline: Arm, candidate: Arm) -> tuple[float, float, 
     for r, arm in zip(raw, (baseline, candidate), strict=True):
         if arm.variance > 0:
             below += r**2 / arm.df
-    return net[0], net[1], max(1.0, total**2 / below)
+    return net[0], net[1], max(1.0, total**2 / below) if below else float("inf")
 
 
 def t_quantile(p: float, df: float) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.errors import ConfigError
@@ -102,8 +103,11 @@ def _roles(table: Table, own: Declaration, tasks: Sequence[str]) -> Declaration:
 
 
 def _is_id(table: Table, name: str) -> bool:
-    kind = infer.input_kind(table.column(name))
-    return kind in (InputKind.NUMERIC, InputKind.CATEGORICAL) and suspicion.is_identifier(table.column(name), kind)
+    column = table.column(name)
+    if pa.types.is_integer(column.type):
+        return not column.null_count and pc.count_distinct(column).as_py() == table.n_rows
+    kind = infer.input_kind(column)
+    return kind in (InputKind.NUMERIC, InputKind.CATEGORICAL) and suspicion.is_identifier(column, kind)
 
 
 def _columns(table: Table, said: Declaration, own: Declaration) -> list[_Column]:
@@ -168,7 +172,7 @@ def _inputs(table: Table, columns: list[_Column]) -> list[str]:
     if not kept:
         lines = [_noted("inputs: {}", "no column can be read yet; see the reasons below")]
     else:
-        lines = [_noted("inputs:", f"{kept} columns")]
+        lines = [_noted("inputs:", _some(kept, "column"))]
     for c in columns:
         kind = c.kind.value if c.kind is not None else "unknown"
         if c.why is None:

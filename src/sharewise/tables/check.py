@@ -204,7 +204,8 @@ def _labels(table: Table, schema: Schema, split: Split | None, found: _Findings)
     n_real = sum(1 for t in schema.tasks if t.kind is not TaskKind.RECONSTRUCTION and t.name not in found.set_aside)
     grouped = any(t.where is not None for t in schema.tasks)
     if n_real:
-        full = f"; {int((n_labels == n_real).sum()):,} have labels for all {n_real} tasks"
+        named = "both tasks" if n_real == 2 else f"all {n_real} tasks"
+        full = f"; {int((n_labels == n_real).sum()):,} have labels for {named}"
         full = "" if grouped or n_real == 1 else full
         found.notes.insert(
             0, f"{n_used:,} of {table.n_rows:,} rows have at least one label, and every one of them is used{full}."

@@ -14,7 +14,7 @@ from sharewise.tables.read import Table
 from sharewise.tables.schema import TaskDeclaration
 from sharewise.tasks import Label, TaskKind
 
-NEGATIVE = frozenset({"0", "false", "no", "n", "f", "neg", "negative", "benign", "absent", "off", "-1", "none"})
+NEGATIVE = frozenset({"0", "false", "no", "n", "f", "neg", "negative", "benign", "absent", "off", "not", "-1", "none"})
 """Words for the negative class of a binary task, in lower case."""
 
 YES_NO = frozenset({"0", "1", "true", "false"})

@@ -35,6 +35,9 @@ SIGNATURES = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b
 THUMBNAIL = 8
 """Squares a side of what is rebuilt of a picture."""
 
+MOSTLY = 0.8
+"""Share of a column's paths that must end as pictures do: a wrong path is then named when it is read."""
+
 MOST_BYTES = 100_000_000
 MOST_PIXELS = 100_000_000
 MOST_NAMED = 20
@@ -240,13 +243,13 @@ def check_type(column: pa.ChunkedArray, name: str) -> None:
 
 
 def looks_like(column: pa.ChunkedArray) -> bool:
-    """Whether the first values of a column of paths or bytes are pictures by their suffix or first bytes."""
+    """Whether the first values of a column are pictures: paths mostly by their suffix, bytes by how they begin."""
     seen = column.slice(0, 1000).drop_null()
     head = [value.as_py() for value in seen.slice(0, 50)]
     if not head:
         return False
     if col.is_text(column.type):
-        return all(str(value).lower().endswith(SUFFIXES) for value in head)
+        return sum(str(value).lower().endswith(SUFFIXES) for value in head) >= MOSTLY * len(head)
     return all(bytes(value[:12]).startswith(SIGNATURES) for value in head)
 
 

@@ -54,7 +54,7 @@ class SplitDuplicates(Check):
         return [
             Found(
                 Severity.ERROR if severe else Severity.WARNING,
-                f"{len(rows):,} {name} rows ({share:.2%}) have the same inputs as a train row.",
+                f"{_have(len(rows), name, f'{share:.2%}')} the same inputs as a train row.",
                 f"A model that has learned those rows by heart scores better on {name} for every task; a larger "
                 "shared model does so more easily, so that sharing looks better than it is.",
                 "drop the duplicates, or keep all copies in one part (--fix drop-duplicates or group-split)",
@@ -71,7 +71,7 @@ class SplitDuplicates(Check):
         return [
             Found(
                 Severity.INFO,
-                f"{len(rows):,} {PART_NAMES[part]} rows ({share:.1%}) have the same inputs as a train row, as rows do "
+                f"{_have(len(rows), PART_NAMES[part], f'{share:.1%}')} the same inputs as a train row, as rows do "
                 "by chance when inputs are coarse or texts are short.",
                 "The inputs do not tell these rows apart, so that no model, shared or not, can.",
                 "nothing, unless the rows should be distinct: then add the input that tells them apart",
@@ -103,8 +103,8 @@ def _other_tasks(view: AuditView, twins: Twins, chance: np.ndarray[tuple[int], n
     return [
         Found(
             Severity.WARNING,
-            f"{int(leaked.sum()):,} test rows have a twin in train that is labelled for another task only: most often "
-            f"'{worst[0]}' is tested on inputs trained for '{worst[1]}' ({pairs[worst]:,} rows).",
+            f"{_have(int(leaked.sum()), 'test')} a twin in train that is labelled for another task only: most often "
+            f"'{worst[0]}' is tested on inputs trained for '{worst[1]}' ({pairs[worst]:,} of them).",
             "Alone, a task never sees these inputs in training; together it does, through the other task. The gain "
             "from sharing is overstated where the two labels are related.",
             "split by the identity of the input, not by row (--fix group-split)",
@@ -114,3 +114,9 @@ def _other_tasks(view: AuditView, twins: Twins, chance: np.ndarray[tuple[int], n
             rows=rows[leaked],
         )
     ]
+
+
+def _have(n: int, part: str, share: str = "") -> str:
+    """So many rows of a part have or, if it is one, has."""
+    share = f" ({share})" if share else ""
+    return f"1 {part} row{share} has" if n == 1 else f"{n:,} {part} rows{share} have"
