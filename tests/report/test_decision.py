@@ -523,5 +523,31 @@ def test_a_study_of_an_earlier_version_says_what_it_can(tmp_path: Path) -> None:
     assert "Would a retrain decide the same?" not in titles
 
 
+def test_tasks_that_cannot_share_are_told_so_once() -> None:
+    study = synthetic.study([Made(f"odd{i}", best="single") for i in range(3)])
+    assert study.design is not None
+    assert study.summary is not None
+    arms = tuple(arm for arm in study.design.arms if arm.name != "together")
+    reason = "No two tasks read an input in common, so none can share a model."
+    alone = tuple(replace(d, shared=False, arm="single", reason=reason) for d in study.decisions)
+    left = replace(
+        study, design=replace(study.design, arms=arms), verdicts=(), isolated=(), stability=(), decisions=alone,
+        selection=(), summary=replace(study.summary, selected=None, pooled=(), gate=None, promises={}),
+    )  # fmt: skip
+    text = "\n".join(s.text for s in sentences(left))
+    assert text.count("input in common") == 1
+    assert "A task shares only where" not in text
+    assert "can be grouped" not in text
+    assert "transfer: auto" not in text
+
+
+def test_a_task_that_its_ensemble_answers_is_not_said_to_be_answered_by_one_model() -> None:
+    study = synthetic.study([Made("good", effect=0.04, half=0.01), Made("bad", effect=-0.08, half=0.01)])
+    taken = tuple(replace(d, arm="ensemble") if d.task == "bad" else d for d in study.decisions)
+    text = "\n".join(s.text for s in sentences(replace(study, decisions=taken)))
+    assert "It is answered by the mean of its single-task runs, so that none of the harm ships." in text
+    assert "for bad, which the mean of its single-task runs answers." in text
+
+
 def test_partitions_are_bell_numbers() -> None:
     assert [partitions(n) for n in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]

@@ -81,6 +81,14 @@ def test_it_is_compared_with_who_would_answer_otherwise(done: Path) -> None:
         assert c["verdict"]["comparison"]["baseline"] == "single"
 
 
+def test_one_question_has_one_interval(done: Path) -> None:
+    alone = {c["task"]: c for c in read(done, "ensembles.json") if c["candidate"] == "ensemble"}
+    same = [c for c in read(done, "challenges.json") if c["incumbent"] == "single"]
+    for c in same:
+        assert c["against"] == alone[c["task"]] == c["verdict"]["comparison"]
+    assert len(same) + sum(c["incumbent"] == "together" for c in read(done, "challenges.json")) == 3
+
+
 def test_its_models_are_counted_in_cost_and_named_in_provenance(done: Path) -> None:
     cost = {c["plan"]: c for c in read(done, "cost.json")}
     assert (cost["shipped"]["n_models"], cost["single"]["n_models"]) == (3 * SEEDS, 3)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sharewise.records import Comparison
+from sharewise.records import Comparison, Role
 from sharewise.report import sentences, words
+from sharewise.report.instead import ENSEMBLE
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import State, TaskRow, of_state
 from sharewise.report.sentences import Sentence
@@ -58,13 +59,18 @@ def _sharing_all(rows: Sequence[TaskRow]) -> Sentence:
 def staying_alone(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     """Why each task that stays alone does, in the words of its route; nothing where they are many."""
     alone = [row for row in rows if not row.shares and row.decision is not None and row.decision.reason]
-    if len(alone) > FEW or len(rows) == 1:
+    if len(alone) > FEW or not contested(records):
         return []
     return [
         Sentence("route", f"{row.name}: {_clause(row.decision.reason)}", (f"{row.decision_at}/reason",))
         for row in alone
         if row.decision is not None
     ]
+
+
+def contested(records: StudyRecords) -> bool:
+    """Whether any plan that shares was there to be tried; else the headline has said why not."""
+    return any(arm.role is Role.CANDIDATE for arm in records.arms.values())
 
 
 def _clause(reason: str) -> str:
@@ -229,8 +235,12 @@ def found_harm(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
 def _own(records: StudyRecords, alone: Sequence[TaskRow]) -> str:
     """The models that answer tasks which do not share."""
     n = len(alone)
+    if all(row.decision is not None and row.decision.arm == ENSEMBLE for row in alone):
+        return f"the mean of {words.verb(n, 'its', 'their')} single-task runs"
     if any(sentences.transferred(records, row) for row in alone):
         return words.verb(n, "a network of its own that started from other tasks' weights", "models of their own")
+    if any(row.decision is not None and row.decision.arm == ENSEMBLE for row in alone):
+        return "models of their own"
     return f"{words.verb(n, 'its', 'their')} single-task {words.verb(n, 'model', 'models')}"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sharewise.plan import Plan
 from sharewise.records import Calibration, Phase, PlanCost, Role, RunRecord, Status
 from sharewise.report import words
-from sharewise.report.case import FEW
+from sharewise.report.case import FEW, contested
 from sharewise.report.load import StudyRecords
 from sharewise.report.rows import State, TaskRow, of_state, set_aside
 from sharewise.report.sentences import Sentence
@@ -394,7 +394,7 @@ def _one_split(records: StudyRecords) -> Sentence | None:
 
 
 def _plans(records: StudyRecords) -> Sentence | None:
-    if records.design is None or len(records.design.tasks) < 2:
+    if records.design is None or not contested(records):
         return None
     n = len(records.design.tasks)
     tried = {
@@ -444,7 +444,7 @@ def _unconfirmed(records: StudyRecords) -> Sentence | None:
 
 
 def _transfer(records: StudyRecords) -> Sentence | None:
-    if records.design is None or len(records.design.tasks) < 2:
+    if records.design is None or not contested(records):
         return None
     if any(arm.role is Role.TRANSFER for arm in records.design.arms):
         return None

@@ -171,8 +171,10 @@ def with_ensembles(conductor: Conductor, findings: Findings) -> Findings:
     """
     pairs = _averaged(conductor, findings)
     against, why = conductor.compared(list(pairs.values()))
-    held = {c.task: c for c in against}
     alone = {c.task: c for c in findings.ensembles if c.candidate == ENSEMBLE}
+    # Against a task's best single-task model the ensemble has been compared: one question, one interval.
+    fresh = {t for t, pair in pairs.items() if pair.baseline_name == findings.singles[t]}
+    held = {c.task: c for c in against} | {t: c for t, c in alone.items() if t in fresh}
     challengers = [
         Challenger(
             task,
