@@ -11,7 +11,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,12 +73,13 @@ class Catalogue(Mapping[str, str], Generic[T]):
         module, _, attribute = path.partition(":")
         return _parameters(module, attribute)
 
-    def problems(self, name: str, params: Mapping[str, Any]) -> list[Problem]:
-        """What is wrong with a name and its parameters, as far as it shows without importing the class."""
+    def problems(self, name: str, params: Mapping[str, Any], supplied: Collection[str] = ()) -> list[Problem]:
+        """What is wrong with a name and its parameters, as far as it shows without importing the class; those that are
+        `supplied` by others are none of the user's."""
         if name not in self._entries and ":" not in name:
             return [Problem(f"{_a(self.family)} must be known", f"'{name}' is not", nearest(name, self))]
         try:
-            known = {p.name: p for p in self.parameters(name)}
+            known = {p.name: p for p in self.parameters(name) if p.name not in supplied}
         except (KeyError, ImportError):
             fact = f"'{name}' cannot be found"
             return [

@@ -19,7 +19,7 @@ TASKS = TaskSet(tuple(Task(name, TaskKind.REGRESSION, (name,), "rmse") for name 
     ("choice", "words"),
     [
         (Choice("mmoe", {"n_experts": 0}), "Experts, their width and their depth are at least 1.*candidate 'x'"),
-        (Choice("hard", {"split": {"levle": 1}}), "'levle' of candidate 'x' is none.*level"),
+        (Choice("hard", {"split": {"levle": 1}}), "candidate 'x' names 'levle', which is none.*level"),
         (Choice("hard", {"split": {"level": 7}}), "at most the depth 2"),
         (Choice("soft", {"tie": "rope"}), "l2, trace.*'rope'"),
         (Choice("ple", {"levels": {"level": 2}}), "one value for all tasks"),

@@ -57,23 +57,29 @@ def _one(e: Explanation, at: str) -> list[Block]:
 def _table(e: Explanation, before: Comparison, at: str) -> Table:
     shown = [before, *(t.after for t in e.trials if t.after is not None)]
     span = figures.axis_range(shown)
-    rows = [_row("unchanged", "fresh seeds", before, f"{at}/before", span, "", "")]
+    rows = [_row("unchanged", before, f"{at}/before", span, "", "", "with fresh seeds")]
     for n, trial in enumerate(e.trials):
         moved = moved_text(trial, before.scale)
         place = f"{at}/trials/{n}"
         if trial.after is None:
             rows.append(
                 (
-                    Cell(trial.change, trial.text, kind="task"),
+                    Cell(trial.change, kind="task"),
                     Cell(words.MISSING),
                     Cell(),
-                    Cell(trial.effect.value, trial.reason),
+                    Cell(trial.effect.value, f"{trial.text}; {trial.reason}"),
                 )
             )
             continue
         rows.append(
             _row(
-                trial.change, trial.text, trial.after, f"{place}/after", span, moved, _outcome(trial, n == e.convicted)
+                trial.change,
+                trial.after,
+                f"{place}/after",
+                span,
+                moved,
+                _outcome(trial, n == e.convicted),
+                trial.text,
             )
         )
     foot = (
@@ -82,19 +88,24 @@ def _table(e: Explanation, before: Comparison, at: str) -> Table:
         Cell(),
         Cell(),
     )
-    head = ("What was changed", f"Change of {e.task}, shared against alone", "Moved by", "Outcome")
+    head = (
+        "What was changed",
+        f"Change of {e.task}, shared against alone",
+        "Moved by",
+        "Outcome, and what was changed",
+    )
     return Table(f"What was tried for {e.task}", head, tuple(rows), "forest", foot)
 
 
 def _row(
-    name: str, note: str, c: Comparison, at: str, span: tuple[float, float], moved: str, outcome: str
+    name: str, c: Comparison, at: str, span: tuple[float, float], moved: str, outcome: str, note: str
 ) -> tuple[Cell, ...]:
     drawn = Drawn(name, c, state(c), at)
     return (
-        Cell(name, note, kind="task"),
+        Cell(name, kind="task"),
         Cell(drawing=figures.forest_row(drawn, *span, c.baseline), source=at, kind="plot"),
         Cell(moved, source=at.replace("/after", "/shift") if moved else ""),
-        Cell(outcome),
+        Cell(outcome, note),
     )
 
 

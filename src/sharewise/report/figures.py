@@ -145,7 +145,7 @@ def forest_axis(low: float, high: float, scale: str, margin: float | None) -> Ma
     children: list[Markup] = []
     for value in ticks(low, high, 5):
         x = at(value)
-        if 4 <= x <= 96 and (margin is None or not -24 < x - at(-margin) < 4):
+        if 4 <= x <= 96 and (margin is None or not -24 < x - at(-margin) < 6):
             children.append(element("line", {"x1": _pc(x), "x2": _pc(x), "y1": 0, "y2": 5, "class": "tick"}))
             shown = words.change(value, scale).split(words.THIN)[0] if value else "0"
             children.append(text(_trim(shown), {"x": _pc(x), "y": 18, "text-anchor": "middle"}))

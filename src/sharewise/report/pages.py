@@ -144,7 +144,7 @@ def _score_cells(row: TaskRow) -> tuple[Cell, Cell, Cell]:
     )
     change = Cell(
         words.change(c.effect, c.scale),
-        f"{words.interval(c.low, c.high, c.scale)}\n{_margin_note(row, c, named=False)}",
+        f"{words.interval(c.low, c.high, c.scale)}\n{_margin_note(row, c)}",
         f"{at}/effect",
         kind="change",
     )
@@ -247,7 +247,7 @@ def _forest(records: StudyRecords, rows: Sequence[TaskRow], scale: str) -> Table
         c = row.verdict.comparison
         one = Effect(row.name, c, row.state, f"{row.verdict_at}/comparison")
         cells = [
-            Cell(row.name, _margin_note(row, c, named=True), f"{row.verdict_at}/comparison", kind="task"),
+            Cell(row.name, _margin_note(row, c), f"{row.verdict_at}/comparison", kind="task"),
             Cell(drawing=figures.forest_row(one, *span, c.baseline), source=one.source, kind="plot"),
         ]
         if against:
@@ -270,12 +270,12 @@ def _comparisons(rows: Sequence[TaskRow]) -> list[Comparison]:
     return [row.verdict.comparison for row in rows if row.verdict is not None]
 
 
-def _margin_note(row: TaskRow, c: Comparison, *, named: bool) -> str:
+def _margin_note(row: TaskRow, c: Comparison) -> str:
     bound = limit(c, row.metric)
     if bound is None:
         return f"margin {words.amount(c.margin, c.scale)}"
     side = "below" if row.metric is None or row.metric.bigger_is_better else "above"
-    return f"harm {side} {row.metric_label + ' ' if named else ''}{words.score(bound)}"
+    return f"harm {side} {words.score(bound)}"
 
 
 def _isolated_cell(row: TaskRow, span: tuple[float, float]) -> Cell:

@@ -33,7 +33,9 @@ def _problems(where: str, choice: Choice, tasks: TaskSet) -> list[Problem]:
             unknown = [name for name in said if name not in known]
             if unknown:
                 rule = f"'{key}' of '{choice.name}' names tasks of the study"
-                return [Problem(rule, f"'{name}' of {where} is none", nearest(name, known)) for name in unknown]
+                return [
+                    Problem(rule, f"{where} names '{name}', which is none", nearest(name, known)) for name in unknown
+                ]
     layers = [task.at_layer for task in tasks]
     extra = {}
     if any(layers) and len(layers) > 1:

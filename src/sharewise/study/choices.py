@@ -71,11 +71,8 @@ def choice(family: Family, said: object) -> tuple[Choice | None, list[Problem]]:
         ]
     name = str(said["name"])
     params = {str(k): v for k, v in said.items() if k != "name"}
-    found = [
-        p
-        for p in family.catalogue().problems(name, {**dict.fromkeys(family.supplied), **params})
-        if not _spurious(p, family)
-    ]
+    own = {key: value for key, value in params.items() if key not in family.supplied}
+    found = family.catalogue().problems(name, own, family.supplied)
     found += [
         Problem("A parameter that the engine supplies may not be set", f"'{key}' of '{name}' is given", "Remove it")
         for key in params
@@ -84,11 +81,6 @@ def choice(family: Family, said: object) -> tuple[Choice | None, list[Problem]]:
     if not found:
         found = [p for parameter in family.parameters(name) for p in wrong_parameters(name, parameter, params)]
     return (None, found) if found else (Choice(name, params), [])
-
-
-def _spurious(problem: Problem, family: Family) -> bool:
-    """A sibling that does not take a supplied parameter is not the user's concern."""
-    return any(problem.fact == f"'{key}' is not" for key in family.supplied)
 
 
 def wrong_parameters(name: str, parameter: Parameter, params: Mapping[str, object]) -> list[Problem]:

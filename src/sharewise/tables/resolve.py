@@ -219,7 +219,9 @@ class _Resolver:
         words = [i.name for i in inputs if i.kind is InputKind.TOKENS]
         if len(words) != 1:
             fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
-            self.add("A tagging task needs one input of kind tokens", fact, "Name it under inputs")
+            self.add(
+                "A tagging task needs one input of kind tokens", fact, "Write the words' column as tokens under inputs"
+            )
             return
         column = self.table.column(words[0])
         for task in tagging:

@@ -81,12 +81,23 @@ def unequal(tokens: pa.ChunkedArray, column: pa.ChunkedArray, words: str, name: 
     rule = f"A row has a tag for each of its tokens in '{words}'"
     remedy = "Correct the row, or leave its tags missing"
     made = [
-        Problem(rule, f"it has {n_tags[r]} tags and {n_tokens[r]} tokens", remedy, file, column=name, row=int(r) + 1)
+        Problem(
+            rule,
+            f"it has {_some(n_tags[r], 'tag')} and {_some(n_tokens[r], 'token')}",
+            remedy,
+            file,
+            column=name,
+            row=int(r) + 1,
+        )
         for r in odd[:MOST_NAMED]
     ]
     if len(odd) > MOST_NAMED:
         made.append(Problem(rule, f"{len(odd) - MOST_NAMED} more rows have not", file=file, column=name))
     return made
+
+
+def _some(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def as_wide(prediction: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:

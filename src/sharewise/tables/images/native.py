@@ -143,7 +143,8 @@ def _typical(column: pa.ChunkedArray, rows: Rows, folder: Path, name: str, skip:
         except Unreadable as why:
             reason = str(why)
     if not found:
-        raise DataError(Problem("Some of the train pictures must be readable", reason, column=name))
+        remedy = "Correct the column, or give it another kind"
+        raise DataError(Problem("Some of the train pictures must be readable", reason, remedy, column=name))
     height = int(np.median([s.height for s in found]))
     width = int(np.median([s.width for s in found]))
     return pictures.Shape(height, width, max(s.channels for s in found))
