@@ -2,6 +2,7 @@
 
     python benchmarks/tagging.py snips --rows 13084 --epochs 10 slots intent
     python benchmarks/tagging.py snips --encoder embedded slots intent
+    python benchmarks/tagging.py runs/named/ewt/ewt.parquet upos deprel ner --only-together --weights ner=0.1
 
 Prints a line a model: seconds on one core, and the metric of every task on the test rows. No intervals: it tells whether
 the encoder is worth comparing at all, beside the linear figures of the data card.
@@ -38,19 +39,22 @@ from sharewise.training.results import Member
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table")
+    parser.add_argument("table", help="a table of SHAREWISE_DATA, or a parquet file")
     parser.add_argument("tasks", nargs="+")
     parser.add_argument("--rows", type=int, default=10**9, help="train rows")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--only-together", action="store_true")
     parser.add_argument("--split", default="split")
     parser.add_argument("--encoder", default="words", help="words, or embedded: a frozen sentence model's word vectors")
+    parser.add_argument("--weights", nargs="*", default=(), help="TASK=WEIGHT of a task's loss in the joint model")
     said = parser.parse_args()
     torch.set_num_threads(1)
-    table = read(Path(os.environ["SHAREWISE_DATA"]) / f"{said.table}.parquet")
+    own = said.table.endswith(".parquet")
+    table = read(Path(said.table) if own else Path(os.environ["SHAREWISE_DATA"]) / f"{said.table}.parquet")
     kinds = {t: TaskKind.TOKEN_TAGGING if "list" in str(table.column(t).type) else None for t in said.tasks}
+    weights = {name: float(value) for name, value in (w.split("=") for w in said.weights)}
     declared = Declaration(
-        tuple(TaskDeclaration(t, kinds[t]) for t in said.tasks),
+        tuple(TaskDeclaration(t, kinds[t], weight=weights.get(t, 1.0)) for t in said.tasks),
         (InputDeclaration("tokens", InputKind.TOKENS, encoder=Choice(said.encoder)),),
     )
     schema = resolve(table, declared).schema

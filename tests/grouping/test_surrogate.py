@@ -19,10 +19,10 @@ from sharewise.grouping.surrogate import MEAN_VARIANCE, Scales, Surface, Surroga
 
 
 def planted(n_tasks: int, theta: np.ndarray, seed: int, error: float = 1.0) -> Measured:
-    """Gains of a study's own sample of groups, with run luck and a common error of each task's single model."""
+    """Gains of all together and of a study's own sample of groups, with run luck and each single model's own error."""
     random = np.random.default_rng(seed)
     base = random.normal(size=n_tasks) * error * 0.7
-    groups = sample_groups(n_tasks, share(n_tasks, most_runs(n_tasks)).groups, seed)
+    groups = [tuple(range(n_tasks)), *sample_groups(n_tasks, share(n_tasks, most_runs(n_tasks)).groups, seed)]
     rows = [
         (g, k, sum(theta[k, j] for j in g if j != k) + base[k] + random.normal() * error, 0.5 * error**2)
         for g in groups
@@ -89,18 +89,19 @@ def test_the_noise_has_the_single_models_luck_in_every_gain_of_its_task() -> Non
     assert made[0, 2] == 0.0
 
 
-def test_planted_clusters_are_found_and_the_gap_is_about_right() -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_clusters_are_found_and_the_gap_is_not_overstated(seed: int) -> None:
     n = 12
     cluster = np.arange(n) % 3
     theta = np.where(cluster[:, None] == cluster, 1.0, -0.3)
     np.fill_diagonal(theta, 0.0)
     method = Surrogate()
-    estimate = method.fit(planted(n, theta, 1))
+    estimate = method.fit(planted(n, theta, seed))
     found = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=20, seed=0)
     best = found.proposals[0]
     assert best.groups == tuple(tuple(range(c, n, 3)) for c in range(3))
-    # Each task has three kindred partners of one margin each.
-    assert abs(best.gain - 3.0) < 3 * best.sd
+    # Each task has three kindred partners of one margin each; effects of two sizes are shrunk towards each other.
+    assert 1.5 < best.gain < 3.0 + best.sd
     assert found.runner_up is not None
     assert found.runner_up.worth < best.worth
 

@@ -79,7 +79,7 @@ def test_a_planted_loss_scale_is_convicted_and_what_cannot_be_explained_is_said(
     shutil.move(tmp_path / "table.csv", moved)
     lost = sharewise("explain", run, "--task", "third")
     assert lost.returncode == 2
-    assert "Traceback" not in lost.stderr
+    assert f"there is no '{tmp_path / 'table.csv'}'. Give it with --data, wherever it is now." in lost.stderr
     changed = tmp_path / "changed.csv"
     changed.write_text(moved.read_text().replace("0.1", "0.2"))
     other = sharewise("explain", run, "--task", "third", "--data", changed)

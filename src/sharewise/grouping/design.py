@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from sharewise.seeds import derive
 
 LARGEST = 12
 """Most tasks of a sampled group."""
+
+TRIES = 100
+"""Draws of a group that is not made yet; then the first that is not is taken."""
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,38 @@ def n_subsets(n_tasks: int) -> int:
 
 
 def sample_groups(n_tasks: int, n_groups: int, seed: int) -> tuple[Group, ...]:
-    """`n_groups` different groups of K tasks, in the order they are best trained.
+    """`n_groups` different groups of K tasks, in the order they are best trained; at most `n_subsets`.
 
-    Up to K = 6 pairs first and then triples; beyond that groups of 3 to K / 2 tasks (at most 12), sizes in turn. Each
-    group is grown by the task that has been least often with those in it, ties by the seed, so that every pair meets
-    about equally often. The same arguments give the same groups. Cost: O(n_groups K^2).
+    Up to K = 6 pairs first and then triples; beyond that groups of K / 2 tasks (at most 12): a weighing of half of the
+    things tells most of each (Hotelling 1944, "Some improvements in weighing and other experimental techniques"), and
+    the joint run of all tasks tells what sharing costs from what each partner brings. Each group is grown by the task
+    that has been least often with those in it, ties by the seed, so that every pair meets about equally often. The same
+    arguments give the same groups. Cost: O(n_groups K^2).
     """
     random = np.random.default_rng(derive(seed, "groups", n_tasks))
     met = np.zeros((n_tasks, n_tasks))
     if n_tasks <= 6:
         sizes: Sequence[int] = [s for s in range(2, n_tasks) for _ in itertools.combinations(range(n_tasks), s)]
     else:
-        largest = min(max(n_tasks // 2, 3), LARGEST)
-        sizes = [3 + i % (largest - 2) for i in range(n_groups)]
+        sizes = [min(n_tasks // 2, LARGEST)] * n_groups
     made: dict[Group, None] = {}
     for size in sizes[:n_groups]:
-        group = next(g for g in (_grow(size, met, random) for _ in itertools.count()) if g not in made)
+        group = _another(size, made, met, random)
         made[group] = None
         members = np.array(group)
         met[np.ix_(members, members)] += 1.0
     return tuple(made)
+
+
+def _another(size: int, made: Container[Group], met: np.ndarray, random: np.random.Generator) -> Group:
+    """A group that is not made yet, of `size` tasks; of the nearest other size where all of these are made."""
+    for _ in range(TRIES):
+        group = _grow(size, met, random)
+        if group not in made:
+            return group
+    by_size = sorted(range(2, len(met)), key=lambda other: abs(other - size))
+    left = (g for other in by_size for g in itertools.combinations(range(len(met)), other) if g not in made)
+    return next(left)
 
 
 def _grow(size: int, met: np.ndarray, random: np.random.Generator) -> Group:

@@ -266,7 +266,7 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     firm = [s for s in found if s.n_same == len(s.effects)]
     shaky = [(i, s) for i, s in enumerate(found) if s.n_same < len(s.effects)]
     which = f"Each of the {words.count(n)} retrains alone, put in the place of their mean, leads to the same decision"
-    why = "the change of a retrain that does not agree would move the task across the rule above"
+    why = "a retrain that does not agree has changes that put the task on the other side of the rule, all tasks pooled"
     if not shaky:
         scope = "for the one task compared" if len(found) == 1 else f"for {words.all_of(len(found))} tasks compared"
         return [Sentence("stable", f"{which} {scope}.", ("stability.json#",))]

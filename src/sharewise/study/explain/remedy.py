@@ -15,7 +15,7 @@ from sharewise.errors import DataError, Problem
 from sharewise.plan import Plan
 from sharewise.records import from_json
 from sharewise.study.explain.files import finished
-from sharewise.study.explain.scene import Scene, open_scene
+from sharewise.study.explain.scene import Scene, open_scene, still_there
 from sharewise.study.explain.verb import FILE, explain
 from sharewise.study.file import IN_MEMORY, StudyFile, load
 from sharewise.study.lock import held
@@ -140,6 +140,7 @@ def remedy(
     target = Path(out) if out is not None else directory.resolve().with_name(f"{directory.resolve().name}-{NAME}")
     log(f"Remedy: {made.text}. A new revision of the study runs in {target}.")
     started = time.time()
+    still_there(declared, data)
     session = opened(declared, data, target, workers=workers, progress=progress, log=log)
     with claim(target), held(target, "remedy"):
         session.log = silence

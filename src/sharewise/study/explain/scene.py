@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from sharewise.study.design import Variant
 from sharewise.study.explain.bench import Recipe
 from sharewise.study.explain.files import finished
 from sharewise.study.explain.inquiry import Question, harmed_or_worse
-from sharewise.study.file import load
+from sharewise.study.file import IN_MEMORY, StudyFile, load
 from sharewise.study.opening import opened
 from sharewise.study.prepare import Prepared, content_hash
 from sharewise.study.space import TUNED, applied
@@ -154,7 +156,9 @@ def open_scene(directory: Path) -> Scene:
 
 def prepared_again(scene: Scene, data: Source | None, log: Callable[[str], None]) -> Prepared:
     """The study's table, read, checked and encoded as it was; raises DataError where it has moved or changed."""
-    session = opened(load(scene.directory / "study.yaml"), data, scene.directory, log=log)
+    declared = load(scene.directory / "study.yaml")
+    still_there(declared, data)
+    session = opened(declared, data, scene.directory, log=log)
     if content_hash(session.table, session.checked.schema.columns) != scene.summary.data_hash:
         raise DataError(
             Problem(
@@ -173,6 +177,14 @@ def prepared_again(scene: Scene, data: Source | None, log: Callable[[str], None]
             )
         )
     return prepared
+
+
+def still_there(declared: StudyFile, data: Source | None) -> None:
+    """Raise DataError where a study's table, a file, has moved, or its run directory has."""
+    path = os.path.normpath(declared.data_path)
+    if data is None and declared.data.path != IN_MEMORY and not glob.has_magic(path) and not Path(path).exists():
+        rule, fact = "An explanation needs the very table of the study", f"there is no '{path}'"
+        raise DataError(Problem(rule, fact, "give it with --data, wherever it is now"))
 
 
 def _json(path: Path) -> dict[str, Any]:
