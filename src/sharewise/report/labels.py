@@ -92,23 +92,25 @@ def _label_row(row: TaskRow, n_rows: int) -> tuple[Cell, ...]:
             f"{words.count(n.train)} / {words.count(n.validation)} / {words.count(n.test)}",
             source=f"{row.data_at}/labelled",
         ),
-        Cell(_values(row.data), source=row.data_at, kind="values"),
+        Cell(_values(row.data, of_tokens=kind == "token_tagging"), source=row.data_at, kind="values"),
     )
 
 
-def _values(data: TaskData) -> str:
+def _values(data: TaskData, *, of_tokens: bool = False) -> str:
+    """Numbers of a target, or the largest shares of its labelled rows; of tags, which are many a row, of all tags."""
     if data.spread is not None:
         s = data.spread
         return (
             f"median {words.score(s.median)}, from {words.score(s.minimum)} to {words.score(s.maximum)}; "
             f"mean {words.score(s.mean)}, SD {words.score(s.std)}"
         )
-    total = data.labelled.total
+    total = sum(c.rows.total for c in data.classes) if of_tokens else data.labelled.total
     largest = sorted(data.classes, key=lambda c: -c.rows.total)[:4]
     shown = [f"{c.label} {words.percent(c.rows.total / total)}" for c in largest if total]
     if data.n_classes > len(shown) and shown:
         shown.append(f"{words.count(data.n_classes - len(shown))} more")
-    return ", ".join(shown) or words.MISSING
+    listed = ", ".join(shown)
+    return (f"{words.count(total)} tags: {listed}" if of_tokens and shown else listed) or words.MISSING
 
 
 def _overlap(records: StudyRecords) -> list[Block]:

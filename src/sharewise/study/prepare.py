@@ -200,6 +200,10 @@ def _counts(values: Any) -> PartCounts:
     return PartCounts(int(train), int(validation), int(test))
 
 
+MOST_CLASSES = 30
+"""Classes whose rows are on record: the most frequent."""
+
+
 def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]) -> TaskData:
     rows: Array = np.asarray(present.any(axis=1))
     labelled = _counts(rows[p].sum() for p in parts)
@@ -211,13 +215,13 @@ def _task_data(task: Task, values: Array, present: Array, parts: Sequence[Array]
             five = (seen.mean(), seen.std(), seen.min(), np.median(seen), seen.max())
             spread = TargetSpread(*(float(v) for v in five))
         return TaskData(task.name, labelled, spread=spread)
-    counts = []
-    for i, label in enumerate(task.classes[:30]):
-        if task.kind is TaskKind.TOKEN_TAGGING:
-            hit = (present & (values == i)).sum(axis=1)
-        elif task.kind is TaskKind.MULTILABEL:
-            hit = present[:, i] & (values[:, i] > 0.5)
-        else:
-            hit = present[:, 0] & (values[:, 0] == i)
-        counts.append(ClassCounts(str(label), _counts(hit[p].sum() for p in parts)))
-    return TaskData(task.name, labelled, len(task.classes), tuple(counts))
+    n = len(task.classes)
+    if task.kind is TaskKind.MULTILABEL:
+        found = [(present[p] & (values[p] > 0.5)).sum(axis=0) for p in parts]
+    else:
+        found = [np.bincount(values[p][present[p]].astype(np.int64), minlength=n) for p in parts]
+    # Of tags, all: they are told as shares of one another.
+    kept = n if task.kind is TaskKind.TOKEN_TAGGING else MOST_CLASSES
+    often = np.sort(np.argsort(-np.sum(found, axis=0), kind="stable")[:kept])
+    counts = tuple(ClassCounts(str(task.classes[i]), _counts(part[i] for part in found)) for i in often)
+    return TaskData(task.name, labelled, n, counts)
