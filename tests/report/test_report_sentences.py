@@ -94,6 +94,17 @@ def test_what_a_pooled_model_answers_does_not_stay_alone(made: list[Made], names
     assert not any("Of the" in text and "stay alone" in text for text in said(records))
 
 
+def test_two_pooled_models_are_two() -> None:
+    records = pooled([bad(i) for i in range(4)], [f"bad{i}" for i in range(4)])
+    assert records.design is not None
+    pool = records.arms["pooled"]
+    groups = (Group("pooled 1", ("bad0", "bad1")), Group("pooled 2", ("bad2", "bad3")))
+    arms = tuple(replace(a, plan=Plan("pooled", groups)) if a is pool else a for a in records.design.arms)
+    parted = tuple(replace(d, group=next(g.name for g in groups if d.task in g.tasks)) for d in records.decisions)
+    two = replace(records, design=replace(records.design, arms=arms), decisions=parted)
+    assert said(two)[0].startswith("Let two pooled models answer all 4 tasks and share no network")
+
+
 SUPPORT: dict[str, Sequence[Made]] = {
     "No shipped task is harmed; it is better than its best single-task model.": [good(1), bad(2)],
     "No shipped task is harmed; both are better than their best single-task models.": [good(1), good(2), bad(3)],

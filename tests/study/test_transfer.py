@@ -424,6 +424,17 @@ def test_an_alternative_that_is_made_for_no_task_is_said_to_be_left_out(tmp_path
     assert any(chain in line for line in told)
 
 
+def test_one_grouped_declaration_is_many_tasks(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pa.table({"x": random.normal(size=300), "g": np.arange(300) % 3, "y": random.normal(size=300)})
+    said = {"pretrained": True, "pairs": [["y@0", "y"]]}
+    made = Study(table, [{"name": "y", "by": "g"}], transfer=said, alternatives=[], search="off", budget=BUDGET)
+    design, _, _ = made.session(tmp_path, workers=1).design()
+    arms = {a.name: (a.source, a.plan.tasks) for a in design.record.arms if a.role.value == "transfer"}
+    every = ("y@0", "y@1", "y@2")
+    assert arms == {"pretrained": (every, every), "from y@0": (("y@0",), ("y@1", "y@2"))}
+
+
 def test_a_pair_that_apart_separates_is_refused() -> None:
     limits = {"apart": [["sick", "weight", "height"]]}
     said = {"data": {"path": "t.csv"}, "tasks": [*TASKS], "transfer": [["height", "weight"]], "search": limits}

@@ -127,7 +127,13 @@ def _rest(records: StudyRecords, rows: Sequence[TaskRow]) -> str:
     one = [row for row in alone if in_pool(records, row)]
     n, k = len(alone) - len(one), len(one)
     stay = [f"{words.count(n)} {words.verb(n, 'stays', 'stay')} alone{_started(records, alone)}"] if n else []
-    return words.parts([*([f"one pooled model answers {words.count(k)}"] if k else []), *stay])
+    return words.parts([*([f"{_pools(one)} {words.count(k)}"] if k else []), *stay])
+
+
+def _pools(rows: Sequence[TaskRow], do: tuple[str, str] = ("answers", "answer")) -> str:
+    """The pooled models that answer some tasks, with their verb: one a family, more where 'apart' cuts it."""
+    n = len({row.decision.group for row in rows if row.decision is not None})
+    return f"{words.in_words(n)} pooled {words.verb(n, 'model', 'models')} {words.verb(n, *do)}"
 
 
 def transferred(records: StudyRecords, row: TaskRow) -> bool:
@@ -151,12 +157,13 @@ def in_pool(records: StudyRecords, row: TaskRow) -> bool:
 
 
 def _share_nothing(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
-    n, k = len(rows), sum(in_pool(records, row) for row in rows)
+    held = [row for row in rows if in_pool(records, row)]
+    n, k, pools = len(rows), len(held), _pools(held, ("answer", "answer"))
     keep = f"Keep {words.all_of(n)} tasks alone" if n == 2 else f"Keep all {words.count(n)} tasks alone"
     if k == n:
-        keep = f"Let one pooled model answer {words.all_of(n)} tasks and share no network"
+        keep = f"Let {pools} {words.all_of(n)} tasks and share no network"
     elif k:
-        keep = f"Let one pooled model answer {words.count(k)} of {words.plural(n, 'task')} and keep the others alone"
+        keep = f"Let {pools} {words.count(k)} of {words.plural(n, 'task')} and keep the others alone"
     keep += _started(records, rows)
     states = {row.state for row in rows}
     harmed, better = of_state(rows, State.HARM), of_state(rows, State.BETTER)

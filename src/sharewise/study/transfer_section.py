@@ -69,7 +69,7 @@ def problems(
     """What is wrong with the pairs, from the study file alone; no two tasks of a set that is `kept` apart make one."""
     if not said.wanted:
         return []
-    if len(tasks) < 2:
+    if len(tasks) < 2 and not any(task.by for task in tasks):
         rule, remedy = "A transfer needs a task to learn from and another to learn", "Leave transfer out"
         return [Problem(rule, "the study has one task", remedy, file, lines.of("transfer"))]
     known = {task.name: task for task in tasks}
