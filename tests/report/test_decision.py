@@ -549,5 +549,23 @@ def test_a_task_that_its_ensemble_answers_is_not_said_to_be_answered_by_one_mode
     assert "for bad, which the mean of its single-task runs answers." in text
 
 
+def test_ways_to_weigh_of_one_name_are_told_apart() -> None:
+    study = synthetic.study(synthetic.FOUR)
+    assert study.design is not None
+    plan = study.arms["together"]
+    arms = (*study.design.arms, *(replace(plan, name=f"sweep {n}", weights="static") for n in (1, 2)))
+    seen = study.selection[0]
+    changes = tuple(
+        replace(seen, candidate=name, effect=effect)
+        for name, effect in (("together", 0.0), ("sweep 1", 0.0151), ("sweep 2", -0.0032))
+    )
+    text = " ".join(
+        s.text for s in sentences(replace(study, design=replace(study.design, arms=arms), selection=changes))
+    )
+    plain = text.replace(words.THIN, " ")
+    assert "was +1.5 % with 'static' of 'sweep 1', the best, and −0.3 % with 'static' of 'sweep 2', the worst" in plain
+    assert "the choice moved it by 1.8 %." in plain
+
+
 def test_partitions_are_bell_numbers() -> None:
     assert [partitions(n) for n in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pytest
 
 from sharewise.errors import ConfigError
+from sharewise.grouping.find import Proposal
 from sharewise.records import GroupingRecord, Phase, RunRecord, from_json, write_atomic
 from sharewise.report.load import load
 from sharewise.study.result import StudyResult
+from sharewise.study.run import Conductor
+from sharewise.study.search import PlanSearch
 from sharewise.study.study import Study
 
 N_TASKS = 6
@@ -137,6 +140,14 @@ def test_a_limit_in_milliseconds_is_set_against_what_this_machine_takes(tmp_path
 def test_a_latency_that_is_none_is_refused(said: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="max_latency: 25 ms"):
         design_of({"max_latency": said}, tmp_path)
+
+
+def test_a_found_plan_says_how_its_losses_are_weighed(tmp_path: Path) -> None:
+    design, prepared, _ = study(balance="dwa").session(tmp_path).design()
+    looking = PlanSearch(Conductor(design, prepared, tmp_path, print), print)
+    arm = looking._arm("found", Proposal(((0, 2), (1,), (3,), (4,), (5,)), 1.0, 1.0, 0.1))
+    assert arm.weights == design.arm("together").weights == "dwa"
+    assert arm.plan.group_of("t2").tasks == ("t0", "t2")
 
 
 def test_what_must_not_share_is_never_trained_together(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def equal_tuning(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | N
         dropped = sum(run.status is Status.DROPPED for run in records.runs)
         if dropped:
             tuned = sum(run.phase is Phase.TUNE for run in records.runs)
-            text += f" {words.count(dropped)} of {words.plural(tuned, 'trial')} were behind and left before their end."
+            left = words.verb(dropped, "was behind and left before its end", "were behind and left before their end")
+            text += f" {words.count(dropped)} of {words.plural(tuned, 'trial')} {left}."
         return Sentence("equal tuning", text, sources)
     least = min(trials, key=lambda arm: trials[arm][0])
     text = (

@@ -95,12 +95,17 @@ def weights_mattered(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
     best, worst = max(means, key=lambda n: means[n]), min(means, key=lambda n: means[n])
     text = (
         f"{words.in_words(len(methods)).capitalize()} ways to weigh them were tried on the same plan; on validation "
-        "rows "
-        f"the mean change of a task was {words.change(means[best], scale)} with '{methods[best]}', the best, and "
-        f"{words.change(means[worst], scale)} with '{methods[worst]}', the worst: the choice moved it by "
-        f"{words.amount(means[best] - means[worst], scale)}."
+        f"rows the mean change of a task was {words.change(means[best], scale)} with {_way(methods, best)}, the best, "
+        f"and {words.change(means[worst], scale)} with {_way(methods, worst)}, the worst: the choice moved it by "
+        f"{words.change(means[best] - means[worst], scale).lstrip('+')}."
     )
     return Sentence("weights mattered", text, ("selection.json#",))
+
+
+def _way(methods: dict[str, str], name: str) -> str:
+    """A way to weigh losses: its method, and the plan that has it where several have one of the same name."""
+    alike = [*methods.values()].count(methods[name]) > 1
+    return f"'{methods[name]}' of '{name}'" if alike else f"'{methods[name]}'"
 
 
 def _mean(changes: dict[str, tuple[float, str]], scale: str | None = None) -> float:
