@@ -146,8 +146,13 @@ def test_prose_is_not_taken_apart() -> None:
     assert spaced(table, ["y"]) is table
 
 
+def test_words_of_a_piece_that_are_all_numbers_are_words() -> None:
+    assert settled(text("[2024, 5]", None, "[]"), "w", words=True).to_pylist() == [["2024", "5"], None, []]
+    assert settled(text("[2024, 5]", None), "w", words=False).to_pylist() == [[2024, 5], None]
+
+
 @settings(max_examples=40)
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_what_json_and_python_write_comes_back(row: list[str]) -> None:
     cells = [json.dumps(row), json.dumps(row, ensure_ascii=False), str(row)]
-    assert settled(text(*cells), "w", separated=False).to_pylist() == [row] * 3
+    assert settled(text(*cells), "w", words=True).to_pylist() == [row] * 3

@@ -255,7 +255,7 @@ def _listed(table: Table, said: Input) -> Table:
     """The table with the lists of an input taken out of text; raises DataError with the rows that hold none."""
     column = table.column(said.name)
     try:
-        made = lists.settled(column, said.name, separated=said.separated)
+        made = lists.settled(column, said.name, words=said.kind is InputKind.TOKENS, separated=said.separated)
     except DataError as error:
         raise DataError(_placed(error, table)) from None
     return table if made is column else table.with_column(said.name, made)

@@ -26,6 +26,9 @@ REMEDY = "Correct the cell, or leave it empty"
 LOOKS_LIKE = 0.8
 """Share of the cells from which a column of which nothing is said looks like lists, and a note names what is none."""
 
+PROBE = 1000
+"""Rows that are looked at before all are taken apart."""
+
 MOST_NAMED = 20
 SHOWN = 40
 
@@ -104,13 +107,28 @@ def spaced(table: Table, tasks: Sequence[str]) -> Table:
     for name in tasks:
         if not col.is_text(table.column(name).type) or not _several(table.column(name)):
             continue
-        tags = _split(table.column(name))
+        given = table.column(name)
+        tags = _split(given)
         for other in table.names:
             column = table.column(other)
-            words = _split(column) if col.is_text(column.type) else column
-            if other not in tasks and infer.beside(tags, words):
+            if other in tasks or not _as_many(given.slice(0, PROBE), column.slice(0, PROBE)):
+                continue
+            words = _words(column)
+            if infer.beside(tags, words):
                 table = table.with_column(name, tags).with_column(other, words)
     return table
+
+
+def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return _split(column) if col.is_text(column.type) else column
+
+
+def _as_many(tags: pa.ChunkedArray, column: pa.ChunkedArray) -> bool:
+    """True where two columns may have as many words in every row."""
+    words = _words(column)
+    if not col.is_list(words.type):
+        return False
+    return bool(pc.all(pc.equal(pc.list_value_length(_split(tags)), pc.list_value_length(words))).as_py())
 
 
 def _several(column: pa.ChunkedArray) -> bool:
@@ -119,9 +137,10 @@ def _several(column: pa.ChunkedArray) -> bool:
     return bool(found) and not _bracketed(column)
 
 
-def settled(column: pa.ChunkedArray, name: str, *, separated: bool) -> pa.ChunkedArray:
-    """The column of a table to answer as lists, where it is text; `separated` says that the study's tokens were
-    separated by white space, which a column that holds nothing but lists is not.
+def settled(column: pa.ChunkedArray, name: str, *, words: bool, separated: bool = False) -> pa.ChunkedArray:
+    """The column of a table to answer as lists, where it is text: of `words`, also where all of these are numbers, or
+    of numbers. `separated` says that the study's tokens were separated by white space, which a column that holds
+    nothing but lists is not.
 
     Raises DataError with the row of every cell that is no list.
     """
@@ -138,7 +157,7 @@ def settled(column: pa.ChunkedArray, name: str, *, separated: bool) -> pa.Chunke
         return _split(column)
     if made.faults:
         raise DataError(_problems(made.faults, name, None))
-    return made.lists
+    return made.lists.cast(pa.list_(pa.string())) if words else made.lists
 
 
 def _wishes(table: Table, said: Declaration) -> dict[str, Wish]:
