@@ -181,6 +181,14 @@ def weights(raw: Raw) -> list[str]:
     return ["equal"] if high - low < 0.005 else [f"{low:.2f}", f"{high:.2f}"]
 
 
+def others_agree(raw: Raw) -> list[str]:
+    """The fewest and the most retrains that agree, of the shaky tasks beyond those with a sentence of their own."""
+    shaky = [s["n_same"] for s in raw["stability"] if s["n_same"] < len(s["effects"])]
+    rest = shaky[6:]
+    said = ["none" if n == 0 else words.in_words(n) for n in sorted({min(rest), max(rest)})]
+    return [f"For the other {len(rest)} {' to '.join(said)} of {len(raw['stability'][0]['effects'])} retrains"]
+
+
 def unstable(raw: Raw) -> list[str]:
     n = len(raw["stability"])
     same = sum(s["n_same"] == len(s["effects"]) for s in raw["stability"])
@@ -348,7 +356,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "retrain": lambda raw, text: [
         ", ".join(pc(e) for e in s["effects"][:1]) for s in raw["stability"] if text.startswith(f"For {s['task']} ")
     ],
-    "other retrains": lambda raw, text: ["retrains agree" if "at least one" not in text else "retrains agrees"],
+    "other retrains": lambda raw, text: others_agree(raw),
     "calibration": lambda raw, text: [],  # it explains, and counts nothing
     "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
     "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],

@@ -291,15 +291,12 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         made.append(Sentence("retrain", text, (f"stability.json#/{i}",)))
     rest = shaky[len(named) :]
     if rest:
-        least = min(s.n_same for _, s in rest)
-        agree = words.verb(least, "agrees", "agree")
-        text = f"For the other {words.count(len(rest))} {_at_least(least)} of {words.count(n)} retrains {agree}."
+        least, most = min(s.n_same for _, s in rest), max(s.n_same for _, s in rest)
+        agreeing = words.some_of(least) + ("" if least == most else f" to {words.in_words(most)}")
+        agree = words.verb(most, "agrees", "agree")
+        text = f"For the other {words.count(len(rest))} {agreeing} of {words.count(n)} retrains {agree}."
         made.append(Sentence("other retrains", text, ("stability.json#",)))
     return made
-
-
-def _at_least(n: int) -> str:
-    return f"at least {words.in_words(n)}" if n else "none or more"
 
 
 # --- can its certainty be taken at its word ---------------------------------------------------------------
