@@ -181,6 +181,16 @@ def weights(raw: Raw) -> list[str]:
     return ["equal"] if high - low < 0.005 else [f"{low:.2f}", f"{high:.2f}"]
 
 
+def rivalled(raw: Raw) -> list[str]:
+    """How many of the tasks that share and have an ensemble beat it; where there is none such, how many of all would."""
+    found = [c for c in raw["ensembles"] if c["baseline"] == "ensemble"]
+    mine = [c for c in found if c["task"] in sharing(raw)]
+    if len(mine) == 1:
+        only = mine[0]["task"] + (", the task that shares" if len(sharing(raw)) == 1 else "")
+        return [f"{'is still' if mine[0]['low'] > 0 else 'is not shown to be'} better for {only}"]
+    return [f"better for {letters(sum(c['low'] > 0 for c in mine or found))} of"]
+
+
 def others_agree(raw: Raw) -> list[str]:
     """The fewest and the most retrains that agree, of the shaky tasks beyond those with a sentence of their own."""
     shaky = [s["n_same"] for s in raw["stability"] if s["n_same"] < len(s["effects"])]
@@ -232,7 +242,7 @@ def settled_by(raw: Raw) -> list[str]:
         r["rows_needed"] is not None and r["runs_needed"] is not None for r in receipts
     )
     counts = {"ore runs would settle": runs, "nly more test rows would settle": rows}
-    counts["either more runs nor more test rows can settle"] = len(receipts) - runs - rows
+    counts["either more runs nor more test rows alone can settle"] = len(receipts) - runs - rows
     if len(receipts) == 1:
         return [f"{what} the one" for what, n in counts.items() if n]
     if len(receipts) in counts.values():
@@ -324,14 +334,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         f"of the {raw['ensembles'][0]['n_baseline_runs']} single-task runs",
         f"for {letters(sum(c['candidate'] == 'ensemble' and c['low'] > 0 for c in raw['ensembles']))} of",
     ],
-    "against ensembles": lambda raw, text: ["not shown" if not any(
-        c["baseline"] == "ensemble" and c["low"] > 0 and c["task"] in sharing(raw) for c in raw["ensembles"]
-    ) else "is still better"] if len(sharing(raw)) == 1 else [
-        letters(sum(
-            c["baseline"] == "ensemble" and c["low"] > 0 and (not sharing(raw) or c["task"] in sharing(raw))
-            for c in raw["ensembles"]
-        ))
-    ],
+    "against ensembles": lambda raw, text: rivalled(raw),
     "weighting": lambda raw, text: [
         "all weigh the same" if a["weights"] == "equal" else a["weights"]
         for a in raw["design"]["arms"] if a["name"] == raw["summary"]["selected"]

@@ -126,10 +126,10 @@ SUPPORT: dict[str, Sequence[Made]] = {
     "The shared model was trained with both tasks and answers 1 of them.": [good(1), bad(2)],
     "Only more test rows would settle the one open verdict.": [good(1), unsure(2)],
     "More runs would settle the one open verdict.": [good(1), unsure(2, half=0.028)],
-    "Neither more runs nor more test rows can settle the one open verdict.": [good(1), unsure(2, half=0.08)],
+    "Neither more runs nor more test rows alone can settle the one open verdict.": [good(1), unsure(2, half=0.08)],
     "Only more test rows would settle the 2 open verdicts.": [good(1), unsure(2), unsure(3)],
     "Of the 3 open verdicts, more runs would settle 1, only more test rows would settle 1, "
-    "and neither runs nor test rows can settle 1.": [
+    "and neither runs nor test rows alone can settle 1.": [
         good(0), unsure(1, half=0.028), unsure(2), unsure(3, half=0.08),
     ],
 }  # fmt: skip

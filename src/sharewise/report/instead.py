@@ -64,7 +64,8 @@ def against_ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         )
         if len(mine) == 1:
             only, said = mine[0][1].task, "is still" if held else "is not shown to be"
-            text = f"Against its ensemble, sharing {said} better for {only}, the task that shares{end}."
+            which = f"{only}, the task that shares" if len(shared) == 1 else only
+            text = f"Against its ensemble, sharing {said} better for {which}{end}."
         return Sentence("against ensembles", text, tuple(f"ensembles.json#/{i}" for i, _ in mine))
     held = sum(c.low > 0 for _, c in found)
     of = words.plural(len(found), "task")

@@ -348,7 +348,7 @@ def settling(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         text = {
             Cure.RUNS: "More runs would settle the one open verdict.",
             Cure.ROWS: "Only more test rows would settle the one open verdict.",
-            Cure.NEITHER: "Neither more runs nor more test rows can settle the one open verdict.",
+            Cure.NEITHER: "Neither more runs nor more test rows alone can settle the one open verdict.",
         }[next(cure for cure in Cure if by[cure])]
     else:
         clauses = []
@@ -357,7 +357,7 @@ def settling(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
         if by[Cure.ROWS]:
             clauses.append(f"only more test rows would settle {words.count(len(by[Cure.ROWS]))}")
         if by[Cure.NEITHER]:
-            clauses.append(f"neither runs nor test rows can settle {words.count(len(by[Cure.NEITHER]))}")
+            clauses.append(f"neither runs nor test rows alone can settle {words.count(len(by[Cure.NEITHER]))}")
         text = f"Of the {words.count(n)} open verdicts, {words.parts(clauses)}."
         for cure, start in _OF_ALL.items():
             if len(by[cure]) == n:
@@ -368,7 +368,7 @@ def settling(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
 _OF_ALL = {
     Cure.RUNS: "More runs would settle",
     Cure.ROWS: "Only more test rows would settle",
-    Cure.NEITHER: "Neither more runs nor more test rows can settle any of",
+    Cure.NEITHER: "Neither more runs nor more test rows alone can settle any of",
 }
 """What is said where one thing would settle every open verdict."""
 
