@@ -182,7 +182,7 @@ def weights(raw: Raw) -> list[str]:
 
 
 def rivalled(raw: Raw) -> list[str]:
-    """How many of the tasks that share and have an ensemble beat it; where there is none such, how many of all would."""
+    """How many of the tasks that share and have an ensemble beat it; where none does, how many of all would."""
     found = [c for c in raw["ensembles"] if c["baseline"] == "ensemble"]
     mine = [c for c in found if c["task"] in sharing(raw)]
     if len(mine) == 1:
