@@ -92,3 +92,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return "No name is valid here."
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return f"Valid names: {shown}."
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things, as a message says it: "1 tag", "3 tags"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -33,7 +33,7 @@ def tiles(records: StudyRecords, rows: Sequence[TaskRow]) -> tuple[Tiles, ...]:
         Tile(words.count(models), words.verb(models, "model to run", "models to run") + saved, "decisions.json"),
     ]
     if records.runs:
-        spent = words.seconds(sum(run.seconds for run in records.runs))
+        spent = words.seconds(records.spent)
         made.append(Tile(spent, f"of processor time for {words.plural(len(records.runs), 'run')}", "runs/"))
     return (Tiles(tuple(made)),)
 

@@ -116,6 +116,11 @@ class StudyRecords:
         """Arms of the design by name."""
         return {} if self.design is None else {arm.name: arm for arm in self.design.arms}
 
+    @cached_property
+    def spent(self) -> float:
+        """Processor seconds of all runs."""
+        return sum(run.seconds for run in self.runs)
+
     def arm_at(self, name: str) -> str:
         """Where an arm stands: in the design, or among the plans that a search found."""
         found = [arm.name for arm in self.found_arms]

@@ -254,7 +254,7 @@ def study_cost(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | Non
     if s is None or not records.runs:
         return None
     # Not the time on the clock: an interrupted study has more than one of those.
-    spent = words.seconds(sum(run.seconds for run in records.runs))
+    spent = words.seconds(records.spent)
     text = f"Finding this out took {words.plural(s.n_runs, 'training run')}, {spent} of processor time."
     return Sentence("study cost", text, ("summary.json#/n_runs", "runs/"))
 

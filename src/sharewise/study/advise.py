@@ -59,7 +59,7 @@ def advise(declared: StudyFile, table: Table) -> Checklist:
     Trains nothing but, on small tables, the audit's models for label noise.
     """
     checked = prepare(table, declared.declaration(table), declared.split_spec(), declared.seed)
-    subject = Subject(declared, checked.table, checked)
+    subject = Subject(declared, checked)
     found: list[Advice] = []
     for question in QUESTIONS:
         # Where nothing can be shared, what sharing would find is not asked.
@@ -72,10 +72,10 @@ def advise(declared: StudyFile, table: Table) -> Checklist:
 class Subject:
     """What every question looks at: labels and values by task, computed once."""
 
-    def __init__(self, declared: StudyFile, table: Table, checked: Prepared) -> None:
-        self.declared, self.table, self.checked = declared, table, checked
+    def __init__(self, declared: StudyFile, checked: Prepared) -> None:
+        self.declared, self.checked = declared, checked
         self.tasks = [t for t in checked.schema.tasks.judged if t.kind is not TaskKind.RECONSTRUCTION]
-        self.view: AuditView = view_of(table, checked.schema, checked.split, seed=declared.seed)
+        self.view: AuditView = view_of(checked.table, checked.schema, checked.split, seed=declared.seed)
         self.present: dict[str, Flags] = {task.name: self.view.task_present(task) for task in self.tasks}
         self.labels: dict[str, Labels] = {}
         for labels in self.view.labels:
@@ -222,7 +222,7 @@ def noise(s: Subject) -> Advice | None:
     small = s.view.n_rows * max(len(s.tasks), 1) <= NOISY_ROWS
     checks = ["label_conflicts", *(["label_noise"] if small else [])]
     found = audit.run(
-        s.table, s.checked.schema, s.checked.split, seed=s.declared.seed, checks=tuple(checks), level="full"
+        s.checked.table, s.checked.schema, s.checked.split, seed=s.declared.seed, checks=tuple(checks), level="full"
     )
     question = "Are labels noisy or at odds with one another?"
     scope = (

@@ -47,7 +47,7 @@ def opened(
     # What is heavy is imported when the table has been checked.
     from sharewise.study.session import Session
 
-    return Session(declared, checked.table, checked, directory, workers, progress, log)
+    return Session(declared, checked, directory, workers, progress, log)
 
 
 @contextmanager

@@ -38,7 +38,6 @@ from sharewise.study.tuning import available
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
-from sharewise.tables.read import Table
 from sharewise.tables.split import Split
 from sharewise.tasks import TaskSet
 
@@ -56,14 +55,13 @@ class Session:
     def __init__(
         self,
         declared: StudyFile,
-        table: Table,
         checked: Checked,
         directory: Path,
         workers: int | None,
         progress: Progress,
         log: Callable[[str], None],
     ) -> None:
-        self.declared, self.table, self.checked, self.directory = declared, table, checked, directory
+        self.declared, self.table, self.checked, self.directory = declared, checked.table, checked, directory
         self.workers = workers or default_workers()
         self.progress, self.log = progress, log
 
@@ -301,7 +299,7 @@ class Session:
         self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {at_most(minutes)} with {crew}{apart}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
-        power = advise.power(advise.Subject(self.declared, self.table, self.checked))
+        power = advise.power(advise.Subject(self.declared, self.checked))
         if design.candidates and power is not None and power.level == "stop":
             # Said before anything is trained: what would do instead of this budget and these rows.
             self.log(f"No verdict can clear a task here. {power.answer}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, counted
 from sharewise.tables import columns as col
 from sharewise.tables import described, infer, lists, suspicion, texts
 from sharewise.tables.read import Table
@@ -76,18 +76,14 @@ def template(table: Table, tasks: Sequence[str], folder: Path) -> Template:
         *_rest(said),
     ]
     left_out = (
-        f", {_some(len(columns) - len(kept), 'column')} commented out with the reason"
+        f", {counted(len(columns) - len(kept), 'column')} commented out with the reason"
         if len(columns) > len(kept)
         else ""
     )
-    summary = f"{_some(len(kept), 'input')}{left_out}, {_some(len(said.tasks), 'task')}"
+    summary = f"{counted(len(kept), 'input')}{left_out}, {counted(len(said.tasks), 'task')}"
     if not said.tasks:
         summary += "; name what to predict under tasks (or use --task NAME)"
     return Template("\n".join(lines) + "\n", " ".join([summary + ".", *found.notes]))
-
-
-def _some(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 # --- what stands in the file --------------------------------------------------------------------------------
@@ -172,7 +168,7 @@ def _inputs(table: Table, columns: list[_Column]) -> list[str]:
     if not kept:
         lines = [_noted("inputs: {}", "no column can be read yet; see the reasons below")]
     else:
-        lines = [_noted("inputs:", _some(kept, "column"))]
+        lines = [_noted("inputs:", counted(kept, "column"))]
     for c in columns:
         kind = c.kind.value if c.kind is not None else "unknown"
         if c.why is None:

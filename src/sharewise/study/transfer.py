@@ -126,10 +126,11 @@ def pairs(
         if source not in tasks or not targets:
             log(f"The transfer from '{source}' to '{target}' is left out: one of them was set aside.")
             continue
-        for name in (name for name in targets if shareable.kept_apart(source, name, kept)):
-            log(f"The transfer from '{source}' to '{name}' is left out: 'apart' of the search names both.")
-        free = (name for name in targets if name != source and not shareable.kept_apart(source, name, kept))
-        made |= dict.fromkeys((source, name) for name in free)
+        for name in targets:
+            if shareable.kept_apart(source, name, kept):
+                log(f"The transfer from '{source}' to '{name}' is left out: 'apart' of the search names both.")
+            elif name != source:
+                made[source, name] = None
     return list(made)
 
 

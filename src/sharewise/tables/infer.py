@@ -62,13 +62,16 @@ def _text_kind(column: pa.ChunkedArray) -> InputKind:
     return InputKind.TEXT if many and words >= TEXT_WORDS else InputKind.CATEGORICAL
 
 
+def as_many(column: pa.ChunkedArray, words: pa.ChunkedArray) -> bool:
+    """True where two columns of lists have as many items in every row that has both."""
+    return bool(pc.all(pc.equal(pc.list_value_length(column), pc.list_value_length(words))).as_py())
+
+
 def beside(column: pa.ChunkedArray, words: pa.ChunkedArray) -> bool:
     """True where every row of lists has one value for each of its words, and rows differ in how many."""
     if not col.is_list(words.type) or not col.is_text(words.type.value_type):
         return False
-    counts = pc.list_value_length(column)
-    equal = pc.all(pc.equal(counts, pc.list_value_length(words))).as_py()
-    return bool(equal) and len(pc.unique(counts).drop_null()) > 1
+    return as_many(column, words) and len(pc.unique(pc.list_value_length(column)).drop_null()) > 1
 
 
 def share(values: pa.Array, parses: Callable[[str], bool]) -> float:

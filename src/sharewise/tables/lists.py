@@ -126,9 +126,7 @@ def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _as_many(tags: pa.ChunkedArray, column: pa.ChunkedArray) -> bool:
     """True where two columns may have as many words in every row."""
     words = _words(column)
-    if not col.is_list(words.type):
-        return False
-    return bool(pc.all(pc.equal(pc.list_value_length(_split(tags)), pc.list_value_length(words))).as_py())
+    return col.is_list(words.type) and infer.as_many(_split(tags), words)
 
 
 def _several(column: pa.ChunkedArray) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.batch import Inputs
-from sharewise.errors import DataError, Problem
+from sharewise.errors import DataError, Problem, counted
 from sharewise.tables import columns as col
 from sharewise.tasks import OUTSIDE, Label, span_types
 
@@ -83,7 +83,7 @@ def unequal(tokens: pa.ChunkedArray, column: pa.ChunkedArray, words: str, name: 
     made = [
         Problem(
             rule,
-            f"it has {_some(n_tags[r], 'tag')} and {_some(n_tokens[r], 'token')}",
+            f"it has {counted(n_tags[r], 'tag')} and {counted(n_tokens[r], 'token')}",
             remedy,
             file,
             column=name,
@@ -94,10 +94,6 @@ def unequal(tokens: pa.ChunkedArray, column: pa.ChunkedArray, words: str, name: 
     if len(odd) > MOST_NAMED:
         made.append(Problem(rule, f"{len(odd) - MOST_NAMED} more rows have not", file=file, column=name))
     return made
-
-
-def _some(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def as_wide(prediction: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:

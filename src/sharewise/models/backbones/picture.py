@@ -65,7 +65,7 @@ def read(
 def _computed(encoder: BackboneEncoder, column: pa.ChunkedArray, store: Store) -> list[bytes | None]:
     """The key of every picture of a column, each of them in the store when this returns; None where there is none."""
     pixels = np.zeros((len(column), encoder.side, encoder.side, 3), np.uint8)
-    there = encoder.pixels(column, pixels)
+    there = encoder.read([column], pixels)
     if there is None:
         there = column.is_valid().combine_chunks().to_numpy(zero_copy_only=False)
     names = [key(p.tobytes()) if t else None for p, t in zip(pixels, there, strict=True)]

@@ -100,12 +100,9 @@ class BackboneEncoder(BlockEncoder):
     def shape(self) -> Shape:
         return Shape("float16", (self.size,)) if self.deferred else Shape("uint8", (self.side, self.side, 3))
 
-    def pixels(self, column: pa.ChunkedArray, out: Array) -> Array | None:
-        """Write what the network is given; which rows have a picture, where reading alone tells."""
-        return pictures.write(column, self.name, self.side, 3, self.skip, self.shape_of_arrays, out)
-
     def read(self, columns: Sequence[pa.ChunkedArray], out: Array) -> Array | None:
-        return self.pixels(columns[0], out)
+        """Write the pixels that the network is given, frozen or trained."""
+        return pictures.write(columns[0], self.name, self.side, 3, self.skip, self.shape_of_arrays, out)
 
     def found(self, block: Array) -> Array:
         """Rows whose picture could be read."""
