@@ -636,8 +636,8 @@ class DesignRecord:
 
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
-    every arm (tuning: trials), `planned_runs` their total; `seed` is the root seed, `revision` counts how often the
-    confirmation was drawn anew.
+    every arm (tuning: trials), `planned_runs` their total; of what run luck leaves open there are up to `most_runs`
+    confirmation runs. `seed` is the root seed, `revision` counts how often the confirmation was drawn anew.
     """
 
     name: str
@@ -656,6 +656,7 @@ class DesignRecord:
     version: str = ""
     search: SearchDesign | None = None
     revision: int = 0
+    most_runs: int = 0
 
 
 @dataclass(frozen=True)

@@ -126,12 +126,16 @@ def protocol(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     d = records.design
     if d is None:
         return None
+    more = ""
+    if d.most_runs > d.confirmation_runs:
+        more = f" (up to {words.count(d.most_runs)} where run luck, seen on validation rows, leaves a task open)"
     text = (
         f"Each arm is tuned with {words.plural(d.tuning_runs, 'trial')} a model and compared on validation rows; the "
         f"chosen plan and its baselines are then retrained with "
-        f"{words.plural(d.confirmation_runs, 'fresh seed')}, and the test rows are opened once."
+        f"{words.plural(d.confirmation_runs, 'fresh seed')}{more}, and the test rows are opened once."
     )
-    return Sentence("protocol", text, ("design.json#/tuning_runs", "design.json#/confirmation_runs"))
+    where = ("design.json#/tuning_runs", "design.json#/confirmation_runs", "design.json#/most_runs")
+    return Sentence("protocol", text, where)
 
 
 def chosen(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:

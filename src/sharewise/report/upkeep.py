@@ -267,10 +267,11 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     found = records.stability
     if not found:
         return []
-    n = len(found[0].effects)
+    numbers = {len(s.effects) for s in found}
+    every = f"Each of the {words.count(max(numbers))} retrains" if len(numbers) == 1 else "Each retrain"
     firm = [s for s in found if s.n_same == len(s.effects)]
     shaky = [(i, s) for i, s in enumerate(found) if s.n_same < len(s.effects)]
-    which = f"Each of the {words.count(n)} retrains alone, put in the place of their mean, leads to the same decision"
+    which = f"{every} alone, put in the place of their mean, leads to the same decision"
     why = "a retrain that does not agree has changes that put the task on the other side of the rule, all tasks pooled"
     if not shaky:
         scope = "for the one task compared" if len(found) == 1 else f"for {words.all_of(len(found))} tasks compared"
@@ -294,7 +295,9 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
         least, most = min(s.n_same for _, s in rest), max(s.n_same for _, s in rest)
         agreeing = words.some_of(least) + ("" if least == most else f" to {words.in_words(most)}")
         agree = words.verb(most, "agrees", "agree")
-        text = f"For the other {words.count(len(rest))} {agreeing} of {words.count(n)} retrains {agree}."
+        text = f"For the other {words.count(len(rest))} {agreeing} of {words.count(max(numbers))} retrains {agree}."
+        if len(numbers) > 1:
+            text = f"For the other {words.count(len(rest))} at least one of the task's retrains does not agree."
         made.append(Sentence("other retrains", text, ("stability.json#",)))
     return made
 

@@ -83,8 +83,15 @@ class Subject:
 
     @property
     def runs(self) -> int:
-        """Confirmation runs of the budget that the file asks for."""
-        return self.declared.budget.seeds or BUDGETS[self.declared.budget.level].confirmation_runs
+        """The most confirmation runs of a task that the budget of the file allows."""
+        return self.declared.budget.seeds or BUDGETS[self.declared.budget.level].most_runs
+
+    @property
+    def told_runs(self) -> str:
+        """The same in words."""
+        return (
+            f"{self.runs} confirmation runs" if self.declared.budget.seeds else f"up to {self.runs} confirmation runs"
+        )
 
     def count(self, task: Task, part: int) -> int:
         """Labelled rows of a part."""
@@ -361,7 +368,7 @@ def power(s: Subject) -> Advice | None:
     if weak:
         runs = [p.runs_needed for p in weak if p.runs_needed is not None]
         said.append(
-            f"With {s.runs} confirmation runs an unharmed task is cleared with a probability of "
+            f"With {s.told_runs} an unharmed task is cleared with a probability of "
             f"{_range([100 * p.power for p in weak])} % for {len(weak)} of {n} tasks."
         )
         if runs:
@@ -372,7 +379,7 @@ def power(s: Subject) -> Advice | None:
         lowest = min(p.power for p in ready)
         said.append(
             f"{len(ready)} of {_plural(n, 'task')} will be cleared with a probability of at least {100 * lowest:.0f} % "
-            f"if sharing does no harm ({s.runs} confirmation runs)."
+            f"if sharing does no harm ({s.told_runs})."
         )
     said.append("Assumed: tasks of middling difficulty (accuracy 0.85, AUROC 0.8), 1 % of luck between runs.")
     blind = n < MANY and all(p.smallest_margin > BLIND * p.margin for p in found)

@@ -28,19 +28,24 @@ SEARCH = "search"
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is trained: tuning trials per arm, runs per phase, epochs. Never how honestly it is judged."""
+    """How much is trained: tuning trials per arm, runs per phase, epochs. Never how honestly it is judged.
+
+    Of the confirmation there are `confirmation_runs` of every model, and up to `most_runs` of those that a task which
+    run luck leaves open is compared by (see `enough`).
+    """
 
     name: str
     trials: int
     selection_runs: int
     confirmation_runs: int
+    most_runs: int
     epochs: int
 
 
 BUDGETS = {
-    "quick": Budget("quick", trials=2, selection_runs=1, confirmation_runs=3, epochs=30),
-    "standard": Budget("standard", trials=6, selection_runs=2, confirmation_runs=5, epochs=60),
-    "thorough": Budget("thorough", trials=16, selection_runs=3, confirmation_runs=10, epochs=100),
+    "quick": Budget("quick", trials=2, selection_runs=1, confirmation_runs=3, most_runs=10, epochs=30),
+    "standard": Budget("standard", trials=6, selection_runs=2, confirmation_runs=5, most_runs=10, epochs=60),
+    "thorough": Budget("thorough", trials=16, selection_runs=3, confirmation_runs=10, most_runs=20, epochs=100),
 }
 
 
@@ -268,6 +273,7 @@ def build(
         tuning_runs=budget.trials,
         selection_runs=budget.selection_runs,
         confirmation_runs=budget.confirmation_runs,
+        most_runs=budget.most_runs,
         planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
         prefer_fewer_models=prefer_fewer_models,
         version=__version__,

@@ -49,7 +49,7 @@ def judge_all(comparisons: Iterable[Comparison]) -> list[Verdict]:
 def p_harm(comparison: Comparison) -> float:
     """One-sided p-value of "harm beyond the margin": P(t_df <= (theta + margin) / SE), small where harm is shown."""
     c = comparison
-    return _below(c.effect + c.margin, c.standard_error, c.df)
+    return below(c.effect + c.margin, c.standard_error, c.df)
 
 
 def p_no_harm(comparison: Comparison) -> float:
@@ -61,10 +61,10 @@ def p_no_harm(comparison: Comparison) -> float:
     """
     c = comparison
     error = c.standard_error if c.own_error is None else c.own_error
-    return _below(-c.effect - c.margin, error, c.df if c.own_df is None else c.own_df)
+    return below(-c.effect - c.margin, error, c.df if c.own_df is None else c.own_df)
 
 
-def _below(distance: float, error: float, df: float) -> float:
+def below(distance: float, error: float, df: float) -> float:
     """P(t_df <= distance / error)."""
     if error == 0:
         return 0.0 if distance < 0 else 1.0

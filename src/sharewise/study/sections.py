@@ -369,7 +369,12 @@ class BudgetSection(Section):
     """How much evidence to buy; numbers override the level's own."""
 
     level: Literal["quick", "standard", "thorough"] = "standard"
-    seeds: Whole | None = Field(default=None, ge=2, le=100, description="Confirmation runs an arm.")
+    seeds: Whole | None = Field(
+        default=None,
+        ge=2,
+        le=100,
+        description="Confirmation runs of every arm; if not given, more of those that run luck leaves open.",
+    )
     trials: Whole | None = Field(default=None, ge=1, le=200, description="Tuning trials an arm.")
     epochs: Whole | None = Field(default=None, ge=1, le=100_000, description="At most this many.")
 

@@ -21,7 +21,18 @@ from sharewise.audit import files as audit_files
 from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
-from sharewise.study import advise, architectures, balancing, challenge, judge, limits, search, shareable, trials
+from sharewise.study import (
+    advise,
+    architectures,
+    balancing,
+    challenge,
+    enough,
+    judge,
+    limits,
+    search,
+    shareable,
+    trials,
+)
 from sharewise.study import prepare as preparing
 from sharewise.study.contest import SPENT
 from sharewise.study.cost import costs
@@ -35,6 +46,7 @@ from sharewise.study.search_section import SearchSection
 from sharewise.study.ship import fallbacks, ship
 from sharewise.study.transfer import Transfers, with_transfer
 from sharewise.study.tuning import available
+from sharewise.study.work import Run
 from sharewise.study.workers import Workers, default_workers
 from sharewise.tables import targets
 from sharewise.tables.prepare import Prepared as Checked
@@ -88,9 +100,7 @@ class Session:
                 selected, singles = conductor.select(pool, advance)
             if design.record.search is not None:
                 selected, singles = self._search(conductor, pool, singles)
-            runs = conductor.confirmation(selected, singles)
-            with self.progress("confirmation", len(runs)) as advance:
-                pool.carry_out(conductor.plan_units(runs), advance)
+            runs = self._confirm(conductor, pool, selected, singles)
             if transfers.arms:
                 self.log(transfers.announce(self.workers))
                 with self.progress("transfer", transfers.n_to_choose) as advance:
@@ -113,6 +123,21 @@ class Session:
         report.write(self.directory)
         report.write_decision(self.directory)
         return findings, summary
+
+    def _confirm(
+        self, conductor: Conductor, pool: Workers, selected: str | None, singles: dict[str, dict[str, str]]
+    ) -> list[Run]:
+        """Retrain the chosen plan and its rivals with fresh seeds, more often where run luck leaves a task open."""
+        runs: list[Run] = []
+        more = conductor.confirmation(selected, singles)
+        while more:
+            with self.progress("further confirmation" if runs else "confirmation", len(more)) as advance:
+                pool.carry_out(conductor.plan_units(more), advance)
+            runs += more
+            more = enough.further(conductor, selected, singles, runs)
+            if more:
+                self.log(enough.said(more))
+        return runs
 
     def _search(
         self, conductor: Conductor, pool: Workers, singles: dict[str, dict[str, str]]
@@ -282,6 +307,7 @@ class Session:
             base,
             trials=said.trials or base.trials,
             confirmation_runs=said.seeds or base.confirmation_runs,
+            most_runs=said.seeds or base.most_runs,
             epochs=said.epochs or base.epochs,
         )
 
@@ -290,13 +316,18 @@ class Session:
         units, clock = conductor.plan_units(conductor.tuning()), Clock(conductor.prepared, self.directory)
         later = (design.budget.confirmation_runs + design.budget.selection_runs - 1) / max(design.budget.trials, 1)
         spent = SPENT.get(design.tuning.get("pruner", "none"), 1.0)
-        minutes = clock.minutes(units, self.workers) * (spent + later) + transfers.minutes(clock, self.workers)
+        tuning = clock.minutes(units, self.workers)
+        minutes = tuning * (spent + later) + transfers.minutes(clock, self.workers)
         n = len(design.record.tasks)
         crew = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         runs = f"at most {design.record.planned_runs} runs"
         apart = "" if design.record.search is None else ", without the search for a plan"
         tasks = f"{n} task{'s' if n > 1 else ''}"
         self.log(f"{tasks}, {len(design.record.arms)} arms, {runs}, {at_most(minutes)} with {crew}{apart}.")
+        if design.candidates and design.budget.most_runs > design.budget.confirmation_runs:
+            more = tuning * (design.budget.most_runs - design.budget.confirmation_runs) / max(design.budget.trials, 1)
+            most = f"up to {design.budget.most_runs} confirmation runs instead of {design.budget.confirmation_runs}"
+            self.log(f"Tasks that run luck leaves open take {most}: {at_most(more)} more.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.checked))
