@@ -31,6 +31,17 @@ def planted(n_tasks: int, theta: np.ndarray, seed: int, error: float = 1.0) -> M
     return Measured.of(rows, n_tasks)
 
 
+def joined(one: Measured, other: Measured) -> Measured:
+    """The gains of both."""
+    parts = (
+        (one.members, other.members),
+        (one.task, other.task),
+        (one.gain, other.gain),
+        (one.variance, other.variance),
+    )
+    return Measured(*(np.concatenate(part) for part in parts))
+
+
 def test_the_posterior_is_that_of_a_linear_model_written_out() -> None:
     n = 4
     random = np.random.default_rng(0)
@@ -97,8 +108,9 @@ def test_planted_clusters_are_found_and_the_gap_is_not_overstated(seed: int) -> 
     np.fill_diagonal(theta, 0.0)
     method = Surrogate()
     estimate = method.fit(planted(n, theta, seed))
-    found = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=20, seed=0)
-    best = found.proposals[0]
+    found = find(method, estimate, Constraints(), risk=1.0, room=20, seed=0)
+    best = found.proposal
+    assert best is not None
     assert best.groups == tuple(tuple(range(c, n, 3)) for c in range(3))
     # Each task has three kindred partners of one margin each; effects of two sizes are shrunk towards each other.
     assert 1.5 < best.gain < 3.0 + best.sd
@@ -106,21 +118,56 @@ def test_planted_clusters_are_found_and_the_gap_is_not_overstated(seed: int) -> 
     assert found.runner_up.worth < best.worth
 
 
-def test_the_plans_cost_no_more_models_than_there_is_room_for() -> None:
+def test_every_further_plan_is_another_one_that_fits() -> None:
     n = 12
     theta = np.where((np.arange(n) % 4)[:, None] == np.arange(n) % 4, 0.8, -0.3)
     np.fill_diagonal(theta, 0.0)
     method = Surrogate()
     estimate = method.fit(planted(n, theta, 3))
-    plenty = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=99, seed=0).proposals
-    sizes = [len(p.shared) for p in plenty]
-    assert len(sizes) == 3
-    # Plans have groups in common, and each is trained for every plan that has it.
-    assert len({g for p in plenty for g in p.shared}) < sum(sizes)
-    for room in range(sizes[0], sum(sizes) + 1):
-        found = find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=room, seed=0).proposals
-        assert found[0] == plenty[0]
-        assert sum(len(p.shared) for p in found) <= room
+    tried = []
+    worths = []
+    for _ in range(5):
+        found = find(method, estimate, Constraints(), risk=1.0, room=99, seed=0, tried=tried).proposal
+        assert found is not None
+        assert found.shared not in tried
+        tried.append(found.shared)
+        worths.append(found.worth)
+    # The estimate has not changed between them, so that they come best first.
+    assert worths == sorted(worths, reverse=True)
+    sizes = {len(groups) for groups in tried}
+    less = find(method, estimate, Constraints(), risk=1.0, room=min(sizes) - 1, seed=0, tried=tried)
+    assert less.proposal is None or len(less.proposal.shared) < min(sizes)
+    first = find(method, estimate, Constraints(), risk=1.0, room=1, seed=0).proposal
+    assert first is not None
+    assert first.shared == tried[0]
+
+
+def test_plans_found_one_after_the_other_end_at_a_better_one_than_the_first() -> None:
+    """Each plan's own gains are added before the next is looked for: what was too good to be true is found out."""
+    n, first, last = 8, [], []
+    cluster = np.arange(n) % 2
+    theta = np.where(cluster[:, None] == cluster, 0.7, -0.5)
+    np.fill_diagonal(theta, 0.0)
+    for seed in range(8):
+        random = np.random.default_rng([seed, 7])
+        measured, tried = planted(n, theta, seed, error=1.5), []
+        method = Surrogate()
+        for _ in range(3):
+            found = find(method, method.fit(measured), Constraints(), risk=1.0, room=99, seed=0, tried=tried).proposal
+            if found is None:
+                break
+            tried.append(found.shared)
+            rows = [(g, k, theta[k, list(g)].sum() + 1.5 * random.normal(), 1.1) for g in found.shared for k in g]
+            measured = joined(measured, Measured.of(rows, n))
+        if not tried:
+            continue
+        estimate = method.fit(measured)
+        true = {plan: sum(theta[np.ix_(g, g)].sum() for g in plan) / n for plan in tried}
+        chosen = max(tried, key=lambda plan: sum(estimate.gains(g)[0].sum() for g in plan))
+        first.append(true[tried[0]])
+        last.append(true[chosen])
+    assert len(first) >= 5
+    assert np.mean(last) > np.mean(first)
 
 
 def test_noise_alone_is_nothing_to_gain() -> None:
@@ -128,8 +175,8 @@ def test_noise_alone_is_nothing_to_gain() -> None:
     for seed in range(20):
         method = Surrogate()
         estimate = method.fit(planted(9, np.zeros((9, 9)), seed))
-        said.append(find(method, estimate, Constraints(), risk=1.0, n_plans=3, room=20, seed=0))
-    quiet = [found for found in said if not found.proposals]
+        said.append(find(method, estimate, Constraints(), risk=1.0, room=20, seed=0))
+    quiet = [found for found in said if found.proposal is None]
     assert len(quiet) >= 11
     assert all(found.reason for found in quiet)
 

@@ -21,10 +21,9 @@ from sharewise.study.study import Study
 def test_two_kindred_sets_are_suggested(name: str) -> None:
     scores = np.where(np.arange(6)[:, None] % 2 == np.arange(6) % 2, 0.4, -0.1) + 0.01 * np.arange(6)
     method = CATALOGUE.build(name)
-    found = find(
-        method, method.fit(Measured.of([], 6), scores), Constraints(), risk=1.0, n_plans=3, room=9, seed=0
-    ).proposals
-    assert set(found[0].shared) == {(0, 2, 4), (1, 3, 5)}
+    found = find(method, method.fit(Measured.of([], 6), scores), Constraints(), risk=1.0, room=9, seed=0).proposal
+    assert found is not None
+    assert set(found.shared) == {(0, 2, 4), (1, 3, 5)}
 
 
 def study(method: str) -> Study:

@@ -1,7 +1,8 @@
-"""From an estimate to the plans that are worth training, or to none."""
+"""From an estimate to the next plan that is worth training, or to none."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sharewise.errors import ConfigError, Problem
@@ -11,9 +12,8 @@ from sharewise.grouping.exact import MOST_BLOCKS, best_partitions
 from sharewise.grouping.local import LocalSearch
 from sharewise.grouping.objective import Objective
 
-BOLD, CAREFUL = 0.0, 3.0
-"""Prices of a certain harm, in margins, at which further plans are looked for beside the study's own."""
-
+AHEAD = 6
+"""Plans that are ranked beside those tried, of which the next is the best that fits."""
 
 CHASED = 1.28
 """Standard errors that a predicted gain must be worth before its plan is trained: the one-sided 90 % bound. Of tables
@@ -38,9 +38,9 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found: proposals, best first, the runner-up of the best, and why there are none if so."""
+    """What a search found: the plan to train next, the runner-up of the best, and why there is none if so."""
 
-    proposals: tuple[Proposal, ...]
+    proposal: Proposal | None
     runner_up: Proposal | None
     reason: str
 
@@ -64,37 +64,39 @@ def partitions(objective: Objective, n_best: int, seed: int) -> list[tuple[float
 
 
 def find(
-    method: Affinity, estimate: Estimate, limits: Constraints, *, risk: float, n_plans: int, room: int, seed: int
+    method: Affinity,
+    estimate: Estimate,
+    limits: Constraints,
+    *,
+    risk: float,
+    room: int,
+    seed: int,
+    tried: Collection[tuple[Group, ...]] = (),
 ) -> Found:
-    """Proposals worth training: the best plan at the study's price of harm, its runner-up, the best bold and the best
-    careful one, as far as their groups fit into `room` models.
+    """The best plan at the study's price of harm that is not among those `tried` and whose groups fit into `room`
+    models; the first is proposed whatever its size.
 
-    A best plan whose predicted gain over all tasks alone is below its own error (`CHASED` standard deviations) is not
-    chased, unless constraints rule out leaving the tasks alone.
+    Plans are found one after the other, each from an estimate that knows the gains of those before it: the best of very
+    many plans is where an estimate errs most in its favour, and training it tells just that. A plan whose predicted
+    gain over all tasks alone is below its own error (`CHASED` standard deviations) is not chased, unless constraints
+    rule out leaving the tasks alone.
     """
-    ranked = partitions(Objective(estimate, limits, risk), max(n_plans, 2), seed)
+    ranked = partitions(Objective(estimate, limits, risk), len(tried) + AHEAD, seed)
     made = [_proposal(method, estimate, value, groups) for value, groups in ranked]
-    best = made[0]
     runner_up = made[1] if len(made) > 1 else None
+    fresh = (p for p in made if p.shared and p.shared not in tried and (not tried or len(p.shared) <= room))
+    best = next(fresh, None)
     if not limits.binding:
-        if not best.shared:
-            return Found((), None, "No group is predicted to gain: each task alone is the best plan found.")
-        if method.measures_groups and best.gain < CHASED * best.sd:
+        if not made[0].shared:
+            return Found(None, None, "No group is predicted to gain: each task alone is the best plan found.")
+        if best is not None and method.measures_groups and best.gain < CHASED * best.sd:
             gap = f"{best.gain:+.2f} margins a task, with a standard error of {best.sd:.2f}"
-            return Found((), best, f"Nothing to gain: the best plan's predicted gain is within its own error ({gap}).")
-    bold = [partitions(Objective(estimate, limits, other), 1, seed)[0] for other in (BOLD, CAREFUL)]
-    wanted = [best, *(_proposal(method, estimate, *item) for item in bold), *made[1:]]
-    kept: list[Proposal] = []
-    trained = 0
-    for proposal in wanted:
-        if proposal.groups in [k.groups for k in kept] or len(kept) == n_plans or not proposal.shared:
-            continue
-        # A group of two plans is trained for each, with another seed.
-        if kept and trained + len(proposal.shared) > room:
-            continue
-        kept.append(proposal)
-        trained += len(proposal.shared)
-    return Found(tuple(kept), runner_up, "")
+            return Found(
+                None, best, f"Nothing to gain: the best plan's predicted gain is within its own error ({gap})."
+            )
+    if best is None:
+        return Found(None, runner_up, "Every plan worth training within the search's budget was trained.")
+    return Found(best, runner_up, "")
 
 
 def _proposal(method: Affinity, estimate: Estimate, value: float, groups: list[Group]) -> Proposal:

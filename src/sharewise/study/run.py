@@ -49,6 +49,7 @@ from sharewise.study.posterior import beliefs, pooled
 from sharewise.study.prepare import Array, Prepared
 from sharewise.study.rules import Rules
 from sharewise.study.scores import own_scores
+from sharewise.study.search_section import FOUND
 from sharewise.study.space import RATES, drawn, further
 from sharewise.study.stability import stability
 from sharewise.study.work import Run, Unit, read_predictions, read_record, units
@@ -119,12 +120,14 @@ class Conductor:
         root, revision = self.design.record.seed, self.design.record.revision
         # A revision keeps what was tuned and selected and draws the confirmation anew.
         again = (revision,) if revision and phase is Phase.CONFIRM else ()
+        # A group that two found plans have in common is trained for each: another look, with another seed.
+        own = (arm,) if arm in FOUND and phase is not Phase.CONFIRM else ()
         return Run(
             phase=phase,
             arm=arm,
             kind=kind,
             group=group,
-            seed=derive(root, phase.value, *again, number),
+            seed=derive(root, phase.value, *again, *own, number),
             trial=trial,
             params=self._params(kind, arm, group, trial),
             key=self.design.variants[arm].key if kind == "neural" else kind,

@@ -19,7 +19,7 @@ from sharewise.errors import ConfigError, Problem
 from sharewise.grouping import design as sampling
 from sharewise.grouping.base import Affinity, Estimate, Measured
 from sharewise.grouping.base import Group as Numbers
-from sharewise.grouping.constraints import Constraints, constraints, models_within
+from sharewise.grouping.constraints import constraints, models_within
 from sharewise.grouping.find import Found, Proposal, find
 from sharewise.plan import Group, Plan
 from sharewise.records import (
@@ -262,53 +262,75 @@ class PlanSearch:
         self.tasks: TaskSet = conductor.judged
         """The tasks that plans are about; an auxiliary task stays with the candidates that name it."""
         self.limits = constraints(self.tasks.names, record.together, record.apart, record.max_models)
-        self._fitted: tuple[Affinity, int, np.ndarray] | None = None
-        """The method, the common trial and how far each task alone is behind, once groups were measured."""
+        n = len(self.tasks)
+        self.method: Affinity | None = None
+        """None where no search is needed."""
+        self.trial = 0
+        self.behind = np.zeros(n)
+        """How far each task alone is behind its best single-task arm, in margins."""
+        self.measured = Measured.of([], n)
+        self.estimate = Estimate(np.zeros(n), np.zeros((n, n)), np.zeros((n, n + 1, n + 1)))
         self.scores: np.ndarray | None = None
         """Scores of pairs (K, K) that suggested plans, where no group was measured."""
+        self.found: list[Proposal] = []
+        """The plans proposed so far, each with what was predicted of it before it was trained."""
+        self.runner_up: Proposal | None = None
+        self.reason = ""
 
-    def carry_out(
-        self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]
-    ) -> tuple[Arm, ...]:
-        """The plans found, as arms; `grouping.json` and `plans.json` say how and which."""
-        behind = self._behind(singles[SINGLE])
-        reason = self._cleared(singles[SINGLE])
-        if reason:
-            n = len(self.tasks)
-            found, measured = Found((), None, reason), Measured.of([], n)
-            estimate = Estimate(np.zeros(n), np.zeros((n, n)), np.zeros((n, n + 1, n + 1)))
-        else:
-            method: Affinity = grouping.CATALOGUE.build(self.record.method)
-            trial = self._common_trial()
-            pool.carry_out(self.conductor.plan_units(self._sampled(trial)), progress)
-            measured = self._measured(trial) if method.measures_groups else Measured.of([], len(self.tasks))
-            hints = self._hints(trial) if method.measures_groups else self._scores(method, trial)
-            estimate = method.fit(measured, hints)
-            self._fitted = method, trial, behind
-            self.scores = None if method.measures_groups else hints
-            # Scores have no unit, so that what a task alone is behind cannot be set against them.
-            against = replace(estimate, intercept=estimate.intercept - behind) if self.scores is None else estimate
-            found = self._find(method, against, self.limits)
-        self._say(found)
-        arms = tuple(self._arm(name, p) for name, p in zip(FOUND, found.proposals, strict=False))
+    def measure(self, pool: Workers, progress: Callable[[int], None], singles: dict[str, dict[str, str]]) -> None:
+        """Train the sampled groups, where there may be something to gain."""
+        self.behind = self._behind(singles[SINGLE])
+        self.reason = self._cleared(singles[SINGLE])
+        if not self.reason:
+            self.method = grouping.CATALOGUE.build(self.record.method)
+            self.trial = self._common_trial()
+            pool.carry_out(self.conductor.plan_units(self._sampled(self.trial)), progress)
+
+    def next_plan(self) -> Arm | None:
+        """The next plan to train as a candidate, by the gains of all groups trained so far, those of the plans before
+        it among them; None where no other is worth it. `grouping.json` and `plans.json` say which and why."""
+        found = Found(None, None, self.reason)
+        if self.method is not None:
+            against = self._fit(self.method)
+            tried = [proposal.shared for proposal in self.found]
+            room = self.record.plan_models - sum(len(groups) for groups in tried)
+            if len(self.found) < min(self.record.n_plans, len(FOUND)):
+                seed = self.conductor.design.record.seed
+                risk = self.record.risk
+                found = find(self.method, against, self.limits, risk=risk, room=room, seed=seed, tried=tried)
+        if not self.found:
+            self.runner_up, self.reason = found.runner_up, found.reason
+        if found.proposal is not None:
+            self.found.append(found.proposal)
+            self._say(found.proposal)
+        elif not self.found:
+            self.log(self.reason)
+        arms = tuple(self._arm(name, p) for name, p in zip(FOUND, self.found, strict=False))
         directory = self.conductor.directory
         write_atomic(directory / "plans.json", to_json(arms))
-        write_atomic(directory / "grouping.json", to_json(self._told(found, estimate, measured, behind)))
-        return arms
+        write_atomic(directory / "grouping.json", to_json(self._told()))
+        return arms[-1] if found.proposal is not None else None
+
+    def _fit(self, method: Affinity) -> Estimate:
+        """The method fitted to all gains measured so far; what is returned counts against each task's best model."""
+        if method.measures_groups:
+            self.measured = self._measured(self.trial)
+            self.estimate = method.fit(self.measured, self._hints(self.trial))
+            return replace(self.estimate, intercept=self.estimate.intercept - self.behind)
+        # Scores have no unit, so that what a task alone is behind cannot be set against them.
+        self.scores = self._scores(method, self.trial)
+        self.estimate = method.fit(self.measured, self.scores)
+        return self.estimate
 
     def forecasts(self) -> dict[str, dict[str, float]]:
         """Expected gains in margins over each task's best single-task arm, by candidate and task, of the candidates
         that are made like the sampled groups; empty where no group was measured.
 
-        The method is fitted again with the gains of the plans that were trained since: a plan is chosen by what all
-        runs of the search say of it, not by its own few alone.
+        They are those of the last fit, which knows the gains of all plans: a plan is chosen by what all runs of the
+        search say of it, not by its own few alone.
         """
-        if self._fitted is None:
+        if self.method is None or not self.method.measures_groups:
             return {}
-        method, trial, behind = self._fitted
-        if not method.measures_groups:
-            return {}
-        estimate = method.fit(self._measured(trial), self._hints(trial))
         conductor, names = self.conductor, self.tasks.names
         made = {}
         for arm in conductor.design.candidates:
@@ -317,37 +339,25 @@ class PlanSearch:
                 continue
             # A plan whose models won with another trial is not what the forecast is about.
             won = [conductor.winning(arm, group) for group in groups]
-            if not all(run.trial == trial and self._like(run) for run in won):
+            if not all(run.trial == self.trial and self._like(run) for run in won):
                 continue
             gains: dict[str, float] = {}
             for item in groups:
                 group = tuple(sorted(self.tasks.index(t) for t in item.tasks))
-                gains |= {names[t]: float(g - behind[t]) for t, g in zip(group, estimate.gains(group)[0], strict=True)}
+                gains |= {
+                    names[t]: float(g - self.behind[t])
+                    for t, g in zip(group, self.estimate.gains(group)[0], strict=True)
+                }
             made[arm.name] = gains
         return made
 
-    def _find(self, method: Affinity, estimate: Estimate, limits: Constraints) -> Found:
-        record = self.record
-        return find(
-            method,
-            estimate,
-            limits,
-            risk=record.risk,
-            n_plans=record.n_plans,
-            room=record.plan_models,
-            seed=self.conductor.design.record.seed,
-        )
-
-    def _say(self, found: Found) -> None:
-        if not found.proposals:
-            self.log(found.reason)
-            return
-        best = found.proposals[0]
-        sizes = ", ".join(str(len(g)) for g in sorted(best.shared, key=len, reverse=True))
-        said = f"{best.gain:+.2f} margins a task, standard error {best.sd:.2f}"
+    def _say(self, proposal: Proposal) -> None:
+        sizes = ", ".join(str(len(g)) for g in sorted(proposal.shared, key=len, reverse=True))
+        said = f"{proposal.gain:+.2f} margins a task, standard error {proposal.sd:.2f}"
         if self.scores is not None:
             said = f"suggested by {self.record.method} scores: a hypothesis, no measured gain"
-        self.log(f"Found {len(found.proposals)} plans to try; the best shares groups of {sizes} tasks ({said}).")
+        number = "a plan" if len(self.found) == 1 else "another plan"
+        self.log(f"Found {number} to try, which shares groups of {sizes} tasks ({said}).")
 
     # --- what is known already ----------------------------------------------------------------------------
 
@@ -484,7 +494,8 @@ class PlanSearch:
         said, weights = describe_model(variant), method_of(variant)
         return Arm(name, Role.CANDIDATE, plan, said, design.budget.trials, SINGLE, weights)
 
-    def _told(self, found: Found, estimate: Estimate, measured: Measured, behind: np.ndarray) -> GroupingRecord:
+    def _told(self) -> GroupingRecord:
+        measured, estimate = self.measured, self.estimate
         spread = np.sqrt(np.stack([np.diag(c)[1:] for c in estimate.covariance])) if len(measured.gain) else None
         n_groups = len({tuple(row) for row in measured.members.tolist()})
         return GroupingRecord(
@@ -493,12 +504,12 @@ class PlanSearch:
             helps=_rounded(estimate.theta) if spread is not None else (),
             helps_sd=_rounded(spread) if spread is not None else (),
             sharing=tuple(round(float(v), 4) for v in estimate.intercept),
-            behind=tuple(round(float(v), 4) for v in behind),
+            behind=tuple(round(float(v), 4) for v in self.behind),
             n_groups=n_groups,
             n_gains=len(measured.gain),
-            plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, found.proposals, strict=False)),
-            runner_up=None if found.runner_up is None else self._forecast("runner-up", found.runner_up),
-            reason=found.reason,
+            plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, self.found, strict=False)),
+            runner_up=None if self.runner_up is None else self._forecast("runner-up", self.runner_up),
+            reason=self.reason,
             suggested=() if self.scores is None else _table(self.scores),
         )
 

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from sharewise.study.latency_text import problem
 from sharewise.study.sections import Number, Section, Text, Whole, problem_error
 
-FOUND = ("found", "found-2", "found-3")
-"""Names of the plans that a search finds, best first."""
+FOUND = ("found", *(f"found-{n}" for n in range(2, 9)))
+"""Names of the plans that a search finds, in the order they are found."""
 
 OFF = "off"
 
@@ -36,7 +36,9 @@ class SearchSection(Section):
     runs: Whole | None = Field(
         default=None, ge=1, description="Models trained for it, each task alone included; 3 T + 20 for T tasks."
     )
-    plans: Whole = Field(default=3, ge=1, le=len(FOUND), description="At most so many plans are tried as candidates.")
+    plans: Whole = Field(
+        default=len(FOUND), ge=1, le=len(FOUND), description="At most so many plans are tried as candidates."
+    )
     risk: Number = Field(default=1.0, ge=0, description="Price of a certain harm to a task, in margins.")
     max_models: Whole | None = Field(default=None, ge=1, description="A plan has at most so many models.")
     max_parameters: Number | None = Field(default=None, gt=0, description="Of all models of a plan together.")

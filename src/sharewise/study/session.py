@@ -142,14 +142,14 @@ class Session:
     def _search(
         self, conductor: Conductor, pool: Workers, singles: dict[str, dict[str, str]]
     ) -> tuple[str | None, dict[str, dict[str, str]]]:
-        """Look for plans, tune them as any candidate, and select again among all."""
+        """Look for plans, tune each as any candidate before the next is looked for, and select again among all."""
         looking = search.PlanSearch(conductor, self.log)
         with self.progress("search", len(looking.record.groups)) as advance:
-            arms = looking.carry_out(pool, advance, singles)
-        if arms:
-            conductor.design = conductor.design.joined_by(arms)
-            with self.progress("tuning what was found", len(conductor.tuning(arms))) as advance:
-                conductor.tune(pool, advance, arms)
+            looking.measure(pool, advance, singles)
+        while (arm := looking.next_plan()) is not None:
+            conductor.design = conductor.design.joined_by((arm,))
+            with self.progress(f"tuning '{arm.name}'", len(conductor.tuning([arm]))) as advance:
+                conductor.tune(pool, advance, [arm])
         with self.progress("selection", len(conductor.selecting())) as advance:
             return conductor.select(pool, advance, looking.forecasts())
 
