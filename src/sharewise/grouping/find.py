@@ -32,8 +32,8 @@ class Proposal:
 
     @property
     def shared(self) -> tuple[Group, ...]:
-        """Groups of two tasks or more."""
-        return tuple(g for g in self.groups if len(g) > 1)
+        """Groups of two tasks or more, sorted."""
+        return tuple(sorted(g for g in self.groups if len(g) > 1))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def find(
     tried: Collection[tuple[Group, ...]] = (),
 ) -> Found:
     """The best plan at the study's price of harm that is not among those `tried` and whose groups fit into `room`
-    models; the first is proposed whatever its size.
+    models.
 
     Plans are found one after the other, each from an estimate that knows the gains of those before it: the best of very
     many plans is where an estimate errs most in its favour, and training it tells just that. A plan whose predicted
@@ -84,7 +84,7 @@ def find(
     ranked = partitions(Objective(estimate, limits, risk), len(tried) + AHEAD, seed)
     made = [_proposal(method, estimate, value, groups) for value, groups in ranked]
     runner_up = made[1] if len(made) > 1 else None
-    fresh = (p for p in made if p.shared and p.shared not in tried and (not tried or len(p.shared) <= room))
+    fresh = (p for p in made if p.shared and p.shared not in tried and len(p.shared) <= room)
     best = next(fresh, None)
     if not limits.binding:
         if not made[0].shared:

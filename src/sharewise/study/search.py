@@ -292,12 +292,13 @@ class PlanSearch:
         found = Found(None, None, self.reason)
         if self.method is not None:
             against = self._fit(self.method)
-            tried = [proposal.shared for proposal in self.found]
-            room = self.record.plan_models - sum(len(groups) for groups in tried)
+            # The first is trained whatever its size.
+            spent = sum(len(proposal.shared) for proposal in self.found)
+            room = self.record.plan_models - spent if self.found else len(self.tasks)
             if len(self.found) < min(self.record.n_plans, len(FOUND)):
                 seed = self.conductor.design.record.seed
                 risk = self.record.risk
-                found = find(self.method, against, self.limits, risk=risk, room=room, seed=seed, tried=tried)
+                found = find(self.method, against, self.limits, risk=risk, room=room, seed=seed, tried=self._tried())
         if not self.found:
             self.runner_up, self.reason = found.runner_up, found.reason
         if found.proposal is not None:
@@ -310,6 +311,17 @@ class PlanSearch:
         write_atomic(directory / "plans.json", to_json(arms))
         write_atomic(directory / "grouping.json", to_json(self._told()))
         return arms[-1] if found.proposal is not None else None
+
+    def _tried(self) -> list[tuple[Numbers, ...]]:
+        """The plans of all candidates whose models are built as the search's: those found before, and 'together'."""
+        design, index = self.conductor.design, self.tasks.index
+        made = []
+        for arm in design.candidates:
+            shared = [g.tasks for g in arm.plan.groups if len(g.tasks) > 1]
+            if design.variants[arm.name].key == design.variants[SEARCH].key:
+                known = [tuple(sorted(index(t) for t in g if t in self.tasks.names)) for g in shared]
+                made.append(tuple(sorted(g for g in known if len(g) > 1)))
+        return made
 
     def _fit(self, method: Affinity) -> Estimate:
         """The method fitted to all gains measured so far; what is returned counts against each task's best model."""
