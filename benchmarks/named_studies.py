@@ -32,13 +32,20 @@ TWEETS = {
     "emotion": 0.571, "hate": 0.436, "irony": 0.636, "offensive": 0.675, "sentiment": 0.371, "stance_abortion": 0.445,
     "stance_atheism": 0.353, "stance_climate": 0.427, "stance_feminist": 0.460, "stance_hillary": 0.307,
 }  # fmt: skip
+EMOTIONS = {
+    "admiration": 0.923, "amusement": 0.968, "anger": 0.892, "annoyance": 0.799, "approval": 0.789, "caring": 0.868,
+    "confusion": 0.926, "curiosity": 0.947, "desire": 0.949, "disappointment": 0.783, "disapproval": 0.849,
+    "disgust": 0.91, "embarrassment": 0.846, "excitement": 0.897, "fear": 0.94, "gratitude": 0.991, "grief": 0.996,
+    "joy": 0.921, "love": 0.978, "nervousness": 0.912, "optimism": 0.914, "pride": 0.926, "realization": 0.784,
+    "relief": 0.845, "remorse": 0.98, "sadness": 0.911, "surprise": 0.912, "neutral": 0.811,
+}  # fmt: skip
 CARDS = {
     "tweeteval": TWEETS,
     "olid": {"subtask_a": 0.691, "subtask_b": 0.504, "subtask_c": 0.491},
     "sick": {"relatedness_score": 0.597, "entailment_judgment": 0.834},
     "snips": {"slots": 0.797, "intent": 0.974},
     "ewt": {"upos": 0.948, "deprel": 0.796, "ner": 0.395},
-    "goemotions": {},
+    "goemotions": EMOTIONS,
 }
 """Table to the card's linear baseline of each task; `emoji` of tweeteval has one class in train and is left out."""
 
