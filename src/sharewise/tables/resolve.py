@@ -217,6 +217,9 @@ class _Resolver:
         if not tagging:
             return
         words = [i.name for i in inputs if i.kind is InputKind.TOKENS]
+        if not words and any(i.kind is InputKind.TOKENS for i in self.said.inputs or ()):
+            # What is wrong with the words is said already.
+            return
         if len(words) != 1:
             fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
             self.add(
