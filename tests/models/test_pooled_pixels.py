@@ -21,7 +21,8 @@ def test_a_picture_becomes_means_over_at_most_16_by_16_cells(side: int, cells: i
 def test_a_side_that_does_not_divide_has_smaller_cells_at_its_end() -> None:
     pixels = np.arange(17 * 17, dtype=np.uint8).reshape(1, 17, 17, 1)
     pooled = pooled_pixels(pixels).reshape(9, 9)
-    assert pooled[8, 8] == pixels[0, 16, 16, 0] and pooled[0, 8] == pixels[0, :2, 16, 0].mean() // 1
+    assert pooled[8, 8] == pixels[0, 16, 16, 0]
+    assert pooled[0, 8] == pixels[0, :2, 16, 0].mean() // 1
 
 
 def test_features_of_a_frozen_backbone_are_seen_as_they_are() -> None:

@@ -146,7 +146,7 @@ def test_a_table_to_answer_may_hold_no_word(rows: list[object]) -> None:
 
 def test_a_text_is_no_list_of_words() -> None:
     reader = TokensEncoder("w", ("w",), ("a",), 4)
-    with pytest.raises(DataError, match="A tokens input is a list of words, or of whole numbers, in every row; however, the "):
+    with pytest.raises(DataError, match="is a list of words, or of whole numbers, in every row; however, the column"):
         reader.room([pa.chunked_array([pa.array(["book music"])])])
 
 
@@ -160,7 +160,8 @@ def test_whole_numbers_are_words() -> None:
         out = reader.room([cells])
         reader.read([cells], out)
         read.append(out)
-    assert (read[0] == read[1]).all() and read[0][0, :, 0].tolist() == [3, 2, 3]
+    assert (read[0] == read[1]).all()
+    assert read[0][0, :, 0].tolist() == [3, 2, 3]
     assert reader.present([column]).tolist() == [True, True, False]
 
 
@@ -168,7 +169,7 @@ def test_numbers_that_are_no_words_are_told_once_with_what_to_do() -> None:
     with pytest.raises(DataError) as told:
         resolve(table(w=[[0.5, 1.0], [2.0]] * 3, ner=[["O", "O"], ["O"]] * 3), declared(NER))
     assert [str(p) for p in told.value.problems] == [
-        "the table, column 'w': A tokens input is a list of words, or of whole numbers, in every row; however, its lists "
-        "hold numbers that need not be whole (list<item: double>). Write them as text or as whole numbers; lists of one "
-        "length may be of kind embedding."
+        "the table, column 'w': A tokens input is a list of words, or of whole numbers, in every row; however, its "
+        "lists hold numbers that need not be whole (list<item: double>). Write them as text or as whole numbers; lists "
+        "of one length may be of kind embedding."
     ]

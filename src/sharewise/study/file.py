@@ -173,9 +173,9 @@ class StudyFile(Section):
     def _input(self, n: int, said: InputSection) -> list[InputDeclaration]:
         """One column, or a pair's two."""
         line = self._lines.of("inputs", n)
-        if not said.columns:
-            return [InputDeclaration(said.name, said.kind, line, said.encoder)]
-        return [InputDeclaration(c, said.kind, line, said.encoder, said.name) for c in said.columns]
+        first, *also = said.encoder or (None,)
+        read = [InputDeclaration(c, said.kind, line, first, said.name, also=tuple(also)) for c in said.columns]
+        return read or [InputDeclaration(said.name, said.kind, line, first, also=tuple(also))]
 
     def _task(self, n: int, said: TaskSection) -> TaskDeclaration:
         return TaskDeclaration(
