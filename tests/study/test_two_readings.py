@@ -1,4 +1,4 @@
-"""One text column, or one pair, read by several encoders at once: declared, fitted, masked by task, written and read back."""
+"""One text, or one pair, read by several encoders at once: declared, fitted, masked by task, written and read back."""
 
 from __future__ import annotations
 

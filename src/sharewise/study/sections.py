@@ -190,12 +190,13 @@ class InputSection(Section):
         if self.columns and (len(self.columns) != 2 or self.kind is not InputKind.TEXT):
             fact = f"input '{self.name}' is of kind {self.kind or 'unknown'} with {len(self.columns)} columns"
             problems.append(Problem("A pair is an input of kind text with two columns", fact, "Write kind: text"))
-        for one in self.encoder or () if self.kind is not None else ():
-            why = misplaced(one.name, self.kind, several=len(self.encoder or ()) > 1)
+        if self.encoder is not None and self.kind is not None:
+            kind, several = self.kind, len(self.encoder) > 1
+            reasons = (misplaced(one.name, kind, several=several) for one in self.encoder)
+            why = next((reason for reason in reasons if reason is not None), None)
             if why is not None:
                 rule = f"The encoder of input '{self.name}' must fit its kind"
                 problems.append(Problem(rule, why, "Remove 'encoder', or name another"))
-                break
         if problems:
             raise problem_error(problems)
         return self

@@ -54,7 +54,7 @@ def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...
             another = f"{another}, {number}" if another in made else another
             more = _fitted(replace(said, encoder=choice), another, columns, rows, table.folder)
             read.append(more)
-            made[another] = replace(more, alias=name)
+            made[another] = replace(more, alias=name) if isinstance(more, BlockEncoder) else more
         if all(isinstance(e, TransformerEncoder) and not e.frozen for e in read):
             # Trees and linear models cannot read tokens: they get the same text as n-grams.
             aside = f"{name} as n-grams"
