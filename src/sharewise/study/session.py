@@ -23,7 +23,6 @@ from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import (
     advise,
-    architectures,
     balancing,
     challenge,
     enough,
@@ -184,9 +183,7 @@ class Session:
             self.log(shareable.said(known))
         if kept and shared:
             self.log(f"{shareable.meant(shared, tasks.names)}, by what 'apart' says.")
-        asked = [("the study", declared.architecture)]
-        asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
-        architectures.check(asked, tasks)
+        declared.check_architectures(tasks, checked.set_aside)
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,

@@ -14,6 +14,7 @@ from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
 from sharewise.tables import hierarchy, images, infer, pictures, sentences, suspicion, tags, texts, tokens
 from sharewise.tables.read import Table
+from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import (
     Declaration,
     Input,
@@ -132,7 +133,8 @@ class _Resolver:
             choice = texts.default()
             better = "" if choice.name == "embedded" else "; the extra 'embedded' brings a stronger one"
             self.notes.append(f"Text '{name}' is read by '{choice.name}', the default here{better}.")
-        return Input(name, kind, choice, said.pair if said is not None else None)
+        pair, also = (said.pair, said.also) if said is not None else (None, ())
+        return Input(name, kind, choice, pair, also=also)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
@@ -145,28 +147,37 @@ class _Resolver:
         return True
 
     def check_encoder(self, said: InputDeclaration, kind: InputKind) -> None:
-        """Raises DataError where a column's encoder cannot be had; asked once a choice, whatever the columns."""
+        """Raises DataError where an encoder does not read the kind that a column turns out to be of, or cannot be had;
+        asked once a choice, whatever the columns."""
+        named = () if said.encoder is None else (said.encoder, *said.also)
+        for choice in named if said.kind is None else ():
+            why = misplaced(choice.name, kind, several=len(named) > 1)
+            if why is not None:
+                rule = f"The encoder of input '{said.name}' must fit its kind"
+                fact = f"the kind is not given, the column looks like {kind.value}, and {why}"
+                raise DataError(Problem(rule, fact, "Write the kind that is meant, or remove 'encoder'"))
         match kind:
             case InputKind.TEXT:
-                choice = said.encoder or self.said.text or texts.default()
-                check = texts.CATALOGUE.build(choice.name, **choice.params).check
+                asked = named or (self.said.text or texts.default(),)
+                checks = [texts.CATALOGUE.build(c.name, **c.params).check for c in asked]
             case InputKind.TOKENS:
-                choice = said.encoder or self.said.tokens or sentences.default()
-                check = sentences.CATALOGUE.build(choice.name, **choice.params).check_sentences
+                asked = named or (self.said.tokens or sentences.default(),)
+                checks = [sentences.CATALOGUE.build(c.name, **c.params).check_sentences for c in asked]
             case InputKind.IMAGE:
-                choice = said.encoder or self.said.image or images.default()
-                check = images.CATALOGUE.build(choice.name, **choice.params).check
+                asked = named or (self.said.image or images.default(),)
+                checks = [images.CATALOGUE.build(c.name, **c.params).check for c in asked]
             case _:
                 return
-        asked = f"{kind}: {choice}"
-        if asked not in self.checked:
-            try:
-                check()
-                self.checked[asked] = []
-            except DataError as error:
-                self.checked[asked] = list(error.problems)
-        if self.checked[asked]:
-            raise DataError(self.checked[asked])
+        for choice, check in zip(asked, checks, strict=True):
+            key = f"{kind}: {choice}"
+            if key not in self.checked:
+                try:
+                    check()
+                    self.checked[key] = []
+                except DataError as error:
+                    self.checked[key] = list(error.problems)
+            if self.checked[key]:
+                raise DataError(self.checked[key])
 
     def inferred_inputs(self) -> list[Input]:
         """Every column that is nothing else and that nothing speaks against; what is left out is noted."""
@@ -217,6 +228,9 @@ class _Resolver:
         if not tagging:
             return
         words = [i.name for i in inputs if i.kind is InputKind.TOKENS]
+        if not words and any(i.kind is InputKind.TOKENS for i in self.said.inputs or ()):
+            # What is wrong with the words is said already.
+            return
         if len(words) != 1:
             fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
             self.add(
