@@ -52,7 +52,7 @@ def by_number(numbers: Sequence[int], noun: str) -> str:
     found = sorted(set(numbers))
     if len(found) == 1:
         return f"{count(found[0])} for {all_of(len(numbers))} {noun}{'s' if len(numbers) > 1 else ''}"
-    told = []
+    told: list[str] = []
     for number in found:
         n = list(numbers).count(number)
         told.append(f"{count(number)} for {in_words(n)}" + ("" if told else f" {noun}{'s' if n > 1 else ''}"))
