@@ -108,7 +108,8 @@ class _Resolver:
             kind = said.kind or infer.input_kind(self.table.column(said.name))
             rule = "An input must be of a kind that an encoder reads"
             if said.name in made:
-                self.add("An input is named once", f"'{said.name}' is named twice", "Remove one", said.line)
+                remedy = "Remove one; several encoders of one text are a list, encoder: [embedded, ngrams]"
+                self.add("A column is read as one input", f"'{said.name}' is named twice", remedy, said.line)
             elif said.name in targets:
                 fact = f"it is an input and the target of task '{targets[said.name]}'"
                 self.add("A target may not be an input", fact, "Remove it from inputs", said.line, said.name)
