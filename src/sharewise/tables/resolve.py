@@ -358,11 +358,8 @@ def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
     elif kind is InputKind.EMBEDDING:
         width = col.list_width(column)
         if width is None:
-            rule, fact = (
-                "An embedding is a list of numbers, of one length in every row",
-                "they are of different lengths",
-            )
-            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+            rule = "An embedding is a list of numbers, of one length in every row"
+            raise DataError(Problem(rule, "the lists are of different lengths", "Give it another kind", column=name))
         col.vectors(column.slice(0, 1), name, width)
     elif kind in shapes.WORDS:
         return
