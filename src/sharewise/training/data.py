@@ -67,7 +67,8 @@ class TrainingData:
         blocks = [b for name, b in self.inputs.blocks.items() if name.startswith("tokens:")]
         if not blocks:
             return None
-        return np.max([(b[..., 0] != 0).sum(1).cpu().numpy() for b in blocks], axis=0)
+        longest: np.ndarray = np.max([(b[..., 0] != 0).sum(1).cpu().numpy() for b in blocks], axis=0)
+        return longest
 
     def rows_of(self, task: int, part: str) -> np.ndarray:
         """Row numbers of `part` with at least one labelled cell of a task, ascending as in the part."""
