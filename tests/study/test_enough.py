@@ -29,8 +29,8 @@ def test_a_task_far_from_the_margin_is_clear_and_one_near_it_is_open() -> None:
 
 
 def test_the_rows_counted_are_those_of_the_test_part() -> None:
-    # A gain of 2.2 margins at se 0.02, a quarter of it rows: with ten times the rows it is clear, with as many open.
-    c = comparison(0.0, 0.008, rows_share=0.9)
+    # 2.5 standard errors from the margin: p = 1.8 %. With ten times the rows it is 4.1 of them: p = 0.2 %.
+    c = comparison(0.0, 0.008, rows_share=0.7)
     assert left_open(c, 2000, 10)
     assert not left_open(c, 20000, 10)
 
@@ -45,8 +45,22 @@ def test_what_no_number_of_runs_settles_is_given_up() -> None:
 
 def test_without_run_luck_or_runs_to_be_had_nothing_is_open() -> None:
     c = comparison(0.0, 0.02)
-    assert not left_open(replace(c, n_candidate_runs=10), 2000, 10)
+    assert left_open(c, 2000, 10)
+    assert not left_open(replace(c, n_baseline_runs=10, n_candidate_runs=10), 2000, 10)
     assert not left_open(replace(c, var_baseline=0.0, var_candidate=0.0, var_rows=0.02**2), 2000, 10)
+
+
+def test_the_model_with_the_fewer_runs_counts_unless_it_has_no_luck() -> None:
+    # The shared model got its ten for another task: the single one may still have more than three.
+    c = replace(comparison(0.01, 0.02), n_candidate_runs=10)
+    assert left_open(c, 2000, 10)
+    assert not left_open(replace(c, n_baseline_runs=1, var_baseline=0.0), 2000, 10)
+
+
+def test_what_more_runs_would_hardly_narrow_is_not_left_open_by_run_luck() -> None:
+    # Of 3 to 10 runs' worth, a share r of the variance: sqrt(1 - 0.7 r) is 0.95 at r = 0.139.
+    assert left_open(comparison(0.0, 0.01, rows_share=0.85), 2000, 10)
+    assert not left_open(comparison(0.0, 0.01, rows_share=0.87), 2000, 10)
 
 
 def test_its_own_run_luck_counts_not_the_moderated() -> None:
@@ -136,7 +150,7 @@ def test_a_study_trains_more_where_a_task_is_open_and_a_resume_makes_the_same_ru
     made = study(tmp_path, epochs=3).run(tmp_path / "run", workers=1, log=told.append)
     count = confirmed(tmp_path / "run")
     assert set(count.values()) <= {3, 6, 10}
-    more = [line for line in told if line.startswith("Run luck leaves tasks open")]
+    more = [line for line in told if line.startswith("Validation rows show that run luck leaves something open")]
     assert bool(more) == (max(count.values()) > 3)
     for verdict in made.verdicts:
         c = verdict.comparison

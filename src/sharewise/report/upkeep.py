@@ -302,6 +302,23 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     return made
 
 
+def paired(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """How runs are paired where one model has fewer of them than the other."""
+    told = {s.task for s in records.stability}
+    uneven = [
+        i
+        for i, v in enumerate(records.verdicts)
+        if v.task in told and v.comparison.n_baseline_runs != v.comparison.n_candidate_runs
+    ]
+    if not uneven:
+        return None
+    text = (
+        "A retrain is a run of the shared model beside one of the single-task model; where there are fewer of one "
+        "kind, they are taken in turn."
+    )
+    return Sentence("paired", text, tuple(f"verdicts.json#/{i}/comparison" for i in uneven))
+
+
 # --- can its certainty be taken at its word ---------------------------------------------------------------
 
 

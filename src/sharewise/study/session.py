@@ -324,7 +324,8 @@ class Session:
         if design.candidates and design.budget.most_runs > design.budget.confirmation_runs:
             more = tuning * (design.budget.most_runs - design.budget.confirmation_runs) / max(design.budget.trials, 1)
             most = f"up to {design.budget.most_runs} confirmation runs instead of {design.budget.confirmation_runs}"
-            self.log(f"Tasks that run luck leaves open take {most}: {at_most(more)} more.")
+            runs = f"at most {design.record.further_runs} further runs"
+            self.log(f"Tasks that run luck leaves open take {most}: {runs}, {at_most(more)}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.checked))
