@@ -60,7 +60,8 @@ def check(
     problems: list[Problem] = []
     for item in asked:
         found = unknown(item, known, lines, file)
-        line = lines.of(*item.path)
+        attached = [n for n in range(len(tasks)) if ("tasks", n, "at_layer") in lines.at]
+        line = lines.of(*item.path) or (lines.of("tasks", attached[0], "at_layer") if attached else None)
         problems += found or [replace(p, file=file, line=line) for p in _problems(item.where, item.choice, tasks)]
     if problems:
         raise ConfigError(problems)
