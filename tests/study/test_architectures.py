@@ -120,3 +120,11 @@ def test_what_cannot_be_built_names_its_line(tmp_path: Path, split: str, experts
 
 def test_a_task_that_the_data_set_aside_may_be_named(tmp_path: Path) -> None:
     study_file(tmp_path, split="mark: 1").check_architectures(TASKS, ["mark@east"])
+
+
+def test_a_task_attached_too_high_names_its_line_where_no_architecture_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("data: t.csv\ntasks:\n  - level\n  - name: low\n    at_layer: 9\n")
+    tasks = TaskSet((TASKS.tasks[0], Task("low", TaskKind.REGRESSION, ("low",), "rmse", at_layer=9)))
+    with pytest.raises(ConfigError, match=r"study\.yaml:5: A task is attached at a layer from 1 to the depth 2"):
+        load(path).check_architectures(tasks, [])

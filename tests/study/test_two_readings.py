@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from sharewise.errors import DataError
 from sharewise.plan import Choice
@@ -82,3 +83,35 @@ def test_the_declaration_reads_back_as_it_was_written() -> None:
     assert StudyFile.from_dict(written) == study
     (first, second) = study.declaration().inputs or ()
     assert (first.encoder, first.also, second.also) == (WORDS, (LETTERS,), ())
+
+
+# --- two inputs of tokens --------------------------------------------------------------------------------------
+
+
+def asked_and_answered() -> tuple[Codec, Table]:
+    """Short questions beside long answers."""
+    said = {"q": [["what", "is"], ["who"]] * 10, "a": [["it", "is", "what", "it", "is"], None] * 10, "y": [0, 1] * 10}
+    table = Table(pa.table(said), "t")
+    tasks = TaskSet((Task("y", TaskKind.REGRESSION, ("y",), "rmse"),))
+    inputs = (Input("q", InputKind.TOKENS), Input("a", InputKind.TOKENS))
+    return Codec.fit(table, Schema(inputs, tasks, row_id=None), np.arange(20)), table
+
+
+def test_two_inputs_of_tokens_are_read_where_none_is_tagged() -> None:
+    from sharewise.models.build import GroupModel, slots_of
+    from sharewise.models.stacked import Stack
+    from sharewise.training.data import TrainingData
+
+    codec, table = asked_and_answered()
+    encoded = codec.encode(table)
+    config = encoder_config(codec, encoded, np.arange(20), {"width": 8})
+    assert [part["per_token"] for part in config["parts"]] == [False, False]
+    model = GroupModel(config, Choice("hard", {"width": 8}), slots_of(codec.schema.tasks.tasks))
+    Stack(model).populate([0], [["y"]])
+    data = TrainingData.of(codec.schema.tasks, encoded, codec.targets(table), {"train": np.arange(20)})
+    whole = data.gather(torch.arange(20)[None])
+    # A batch is as wide as the longest sentence of any of them.
+    assert [whole[f"tokens:{name}"].shape[2] for name in "qa"] == [2, 5]
+    (together,) = model.predict(whole)
+    (alone,) = model.predict(data.gather(torch.tensor([[1]])))
+    torch.testing.assert_close(alone[:, 0], together[:, 1])

@@ -60,7 +60,8 @@ def check(
     problems: list[Problem] = []
     for item in asked:
         found = unknown(item, known, lines, file)
-        line = lines.of(*item.path)
+        attached = [line for path, line in lines.at.items() if path[0] == "tasks" and path[2:] == ("at_layer",)]
+        line = lines.of(*item.path) or min(attached, default=None)
         problems += found or [replace(p, file=file, line=line) for p in _problems(item.where, item.choice, tasks)]
     if problems:
         raise ConfigError(problems)

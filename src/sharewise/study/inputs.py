@@ -41,6 +41,10 @@ def encoder_config(codec: Codec, inputs: Inputs[Any], train: Rows, fusion: Mappi
         sample = inputs[encoder.own_block][rows]
         there = inputs["present"][rows, number] != 0
         parts.append({**encoder.part(sample[there]), "present": number})
+    words = [part for part in parts if part.get("block", "").startswith("tokens:")]
+    for part in words if len(words) > 1 else ():
+        # Tags stand beside the tokens of a single input: of several, none is tagged.
+        part["per_token"] = False
     return {"name": "mixed", "parts": parts, **fusion, **columns}
 
 

@@ -213,6 +213,13 @@ class EncodersSection(Section):
     )
     width: Whole = Field(default=128, ge=4, description="Numbers that each of several inputs becomes.")
 
+    @model_validator(mode="after")
+    def _sound(self) -> EncodersSection:
+        if self.fusion == "attention" and self.width % 4:
+            rule, fact = "The width of fusion by attention divides by its 4 heads", f"it is {self.width}"
+            raise problem_error([Problem(rule, fact, f"Write width: {4 * (self.width // 4 + 1)}")])
+        return self
+
 
 class ParentSection(Section):
     """The coarser task above a task, and which of its classes each class belongs to."""

@@ -13,7 +13,7 @@ from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError, Problem
 from sharewise.plan import Choice
 from sharewise.tables import columns as col
-from sharewise.tables import lists, own
+from sharewise.tables import lists, own, shapes
 from sharewise.tables import targets as labels
 from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.columns import Floats
@@ -156,6 +156,17 @@ class Codec:
                 column = table.column(name)
                 settled = col.as_stored(column, kind)
                 table = table if settled is column else table.with_column(name, settled)
+        problems: list[Problem] = []
+        for said in self.schema.inputs:
+            column = table.column(said.name)
+            if column.null_count == len(column):
+                continue
+            try:
+                shapes.check(column, said.name, said.kind, "Write the column as the study's table had it")
+            except DataError as error:
+                problems += _placed(error, table)
+        if problems:
+            raise DataError(problems)
         return table
 
     def _write(self, piece: Table, rows: dict[str, Block]) -> dict[str, list[Problem]]:

@@ -12,7 +12,7 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import hierarchy, images, infer, pictures, sentences, suspicion, tags, texts, tokens
+from sharewise.tables import hierarchy, images, infer, pictures, sentences, shapes, suspicion, tags, texts, tokens
 from sharewise.tables.read import Table
 from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import (
@@ -108,7 +108,8 @@ class _Resolver:
             kind = said.kind or infer.input_kind(self.table.column(said.name))
             rule = "An input must be of a kind that an encoder reads"
             if said.name in made:
-                self.add("An input is named once", f"'{said.name}' is named twice", "Remove one", said.line)
+                remedy = "Remove one; several encoders of one text are a list, encoder: [embedded, ngrams]"
+                self.add("A column is read as one input", f"'{said.name}' is named twice", remedy, said.line)
             elif said.name in targets:
                 fact = f"it is an input and the target of task '{targets[said.name]}'"
                 self.add("A target may not be an input", fact, "Remove it from inputs", said.line, said.name)
@@ -268,6 +269,13 @@ class _Resolver:
         found = [self.has(column, said.line) for column in needed]
         if not all(found):
             return []
+        if said.kind is not TaskKind.RECONSTRUCTION:
+            try:
+                for column in names:
+                    shapes.check_target(self.table.column(column), column)
+            except DataError as error:
+                self.take(error.problems, said.line)
+                return []
         several = TaskKind.MULTILABEL if len(names) > 1 else None
         kind = said.kind or several or infer.task_kind(self.table.column(names[0]), self.beside(said))
         if said.kind is None:
@@ -342,24 +350,19 @@ def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind, made: tuple[Lab
 
 def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
     """Raises DataError with the first value that cannot be read as `kind`. Only text and lists need a look."""
+    shapes.check(column, name, kind, "Give it another kind")
     if kind is InputKind.TOKENS:
         tokens.text_lists(column, name)
     elif kind is InputKind.IMAGE:
         pictures.check_type(column, name)
     elif kind is InputKind.EMBEDDING:
-        width = col.list_width(column) if col.is_list(column.type) else None
+        width = col.list_width(column)
         if width is None:
-            fact = f"the column is of type {column.type}"
-            if col.is_list(column.type):
-                fact = "the lists are of different lengths"
             rule = "An embedding is a list of numbers, of one length in every row"
-            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+            raise DataError(Problem(rule, "the lists are of different lengths", "Give it another kind", column=name))
         col.vectors(column.slice(0, 1), name, width)
-    elif kind in (InputKind.CATEGORICAL, InputKind.TEXT, InputKind.ID):
-        if col.is_list(column.type) or pa.types.is_binary(column.type):
-            fact = f"the column holds {'lists' if col.is_list(column.type) else 'bytes'} ({column.type})"
-            rule = f"An input of kind {kind.value} holds one value a row"
-            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+    elif kind in shapes.WORDS:
+        return
     elif kind is InputKind.DATETIME:
         if not col.is_date(column.type):
             col.dates(column, name)

@@ -65,7 +65,8 @@ class TokensEncoder(BlockEncoder):
     @classmethod
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:
         """Words from the rows `rows`; the length from all rows, since it says nothing but how much room to keep."""
-        seen = tags.flat(text_lists(column.take(pa.array(rows)), name))[0]
+        column = text_lists(column, name)
+        seen = tags.flat(column.take(pa.array(rows)))[0]
         counts = [(str(c["values"]), int(c["counts"])) for c in pc.value_counts(pc.utf8_lower(seen)).to_pylist()]
         often = sorted(((n, w) for w, n in counts if n >= MIN_COUNT), key=lambda c: (-c[0], c[1]))[:MOST_WORDS]
         most = int(tags.lengths(column).max(initial=1))
