@@ -598,12 +598,14 @@ class SearchDesign:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A plan and its mean gain over all tasks as the search predicts it, with its standard deviation, in margins."""
+    """A plan and its mean gain over all tasks as the search predicts it, with its standard deviation, in margins, from
+    the `n_groups` groups that had been measured by then."""
 
     name: str
     groups: tuple[tuple[str, ...], ...]
     gain: float
     sd: float
+    n_groups: int = 0
 
 
 @dataclass(frozen=True)
@@ -613,7 +615,7 @@ class GroupingRecord:
     `helps[k][j]` is what task j does to task k when it joins k's group, `helps_sd` its standard deviation;
     `sharing[k]` what k gains or loses by any sharing at all, and `behind[k]` how far the same architecture alone
     is behind k's best single-task model on validation rows. `n_groups` groups gave `n_gains` gains. `plans` are those
-    that were trained; `reason` says why there are none.
+    that were trained, in the order they were found; `reason` says why no other was.
     """
 
     method: str
@@ -637,7 +639,8 @@ class DesignRecord:
     `level` is the confidence of the two-sided intervals, `max_probability_harm` the shipping rule's bound;
     `tuning_runs`, `selection_runs` and `confirmation_runs` are the runs of each phase for every group of
     every arm (tuning: trials), `planned_runs` their total; of what run luck leaves open there are up to `most_runs`
-    confirmation runs. `seed` is the root seed, `revision` counts how often the confirmation was drawn anew.
+    confirmation runs, at most `further_runs` more in all. `seed` is the root seed, `revision` counts how often the
+    confirmation was drawn anew.
     """
 
     name: str
@@ -657,6 +660,7 @@ class DesignRecord:
     search: SearchDesign | None = None
     revision: int = 0
     most_runs: int = 0
+    further_runs: int = 0
 
 
 @dataclass(frozen=True)

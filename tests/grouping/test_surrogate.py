@@ -9,7 +9,7 @@ import pytest
 
 from sharewise.errors import ConfigError
 from sharewise.grouping import CATALOGUE
-from sharewise.grouping.base import Measured
+from sharewise.grouping.base import Estimate, Measured
 from sharewise.grouping.constraints import Constraints
 from sharewise.grouping.cosine import Cosine
 from sharewise.grouping.design import least_runs, most_runs, pairs, sample_groups, share
@@ -137,6 +137,20 @@ def test_every_further_plan_is_another_one_that_fits() -> None:
     sizes = {len(groups) for groups in tried}
     less = find(method, estimate, Constraints(), risk=1.0, room=min(sizes) - 1, seed=0, tried=tried)
     assert less.proposal is None or len(less.proposal.shared) < min(sizes)
+
+
+def test_a_plan_worth_less_than_every_task_alone_is_not_trained_after_a_better_one() -> None:
+    # Worth of (0, 1): 3 - 1.5 - 1 = 0.5, of (0, 2): 3 - 2.2 - 1 = -0.2, where a certain harm is priced at a margin.
+    theta = np.array([[0.0, 4.0, 3.0], [-1.5, 0.0, -3.0], [-2.2, -3.0, 0.0]])
+    method, estimate = HigherOrder(), Estimate(np.zeros(3), theta, np.zeros((3, 4, 4)))
+    first = find(method, estimate, Constraints(), risk=1.0, room=9, seed=0)
+    assert first.proposal is not None
+    assert first.proposal.shared == ((0, 1),)
+    then = find(method, estimate, Constraints(), risk=1.0, room=9, seed=0, tried=[((0, 1),)])
+    assert then.proposal is None
+    assert then.reason
+    bound = find(method, estimate, Constraints(max_models=2), risk=1.0, room=9, seed=0, tried=[((0, 1),)])
+    assert bound.proposal is not None
 
 
 def test_plans_found_one_after_the_other_end_at_a_better_one_than_the_first() -> None:

@@ -18,7 +18,7 @@ from report_html_check import Page
 from report_synthetic import Made
 
 from sharewise.plan import Group, Plan
-from sharewise.records import Arm, Challenge, Forecast, GroupingRecord, Role, SetAside, to_json
+from sharewise.records import Arm, Challenge, Comparison, Forecast, GroupingRecord, Role, SetAside, to_json
 from sharewise.report import decision_text, load, render, words
 from sharewise.report.decision import document
 from sharewise.report.load import StudyRecords
@@ -64,8 +64,38 @@ def searched(records: StudyRecords, *, found: bool) -> StudyRecords:
     ))  # fmt: skip
 
 
+def many_found(records: StudyRecords) -> StudyRecords:
+    """The same search with five plans found one after the other, of which the third was confirmed."""
+    made = searched(records, found=True)
+    assert made.grouping is not None
+    third = made.grouping.plans[0]
+    plans = [replace(third, name=f"found-{n}", gain=0.5 - 0.1 * n, n_groups=15 + n) for n in range(1, 6)]
+    plans[2] = replace(third, n_groups=18)
+    return replace(made, grouping=replace(made.grouping, plans=tuple(plans), n_groups=19, reason="Nothing more."))
+
+
+def unevenly_run(records: StudyRecords) -> StudyRecords:
+    """The same study with six runs of every shared model and, of the single ones, one that has no luck, six, and as
+    many as before of the others."""
+    numbers = {v.task: (1, 6)[i] for i, v in enumerate(records.verdicts[:2])}
+
+    def run(c: Comparison, *, ensemble: bool = False) -> Comparison:
+        n = numbers.get(c.task, c.n_baseline_runs)
+        made = replace(c, n_baseline_runs=n, var_baseline=0.0 if n == 1 else c.var_baseline)
+        return made if ensemble else replace(made, n_candidate_runs=6)
+
+    verdicts = tuple(replace(v, comparison=run(v.comparison)) for v in records.verdicts)
+    ensembles = tuple(
+        run(c, ensemble=True) for c in records.ensembles if c.candidate == "ensemble" and numbers.get(c.task) != 1
+    )
+    stability = tuple(replace(s, effects=(*s.effects, *s.effects)[:6]) for s in records.stability)
+    return replace(records, verdicts=verdicts, ensembles=ensembles, stability=stability)
+
+
 def cases() -> dict[str, StudyRecords]:
     return {
+        "many found": many_found(synthetic.study(synthetic.FOUR)),
+        "uneven": unevenly_run(synthetic.study(synthetic.FOUR)),
         "searched": searched(synthetic.study(synthetic.FOUR), found=True),
         "in vain": searched(synthetic.study(synthetic.FOUR), found=False),
         "four": synthetic.study(synthetic.FOUR, aside=(SetAside("rare", "has no label in the test part"),)),
@@ -188,7 +218,10 @@ def rivalled(raw: Raw) -> list[str]:
     if len(mine) == 1:
         only = mine[0]["task"] + (", the task that shares" if len(sharing(raw)) == 1 else "")
         return [f"{'is still' if mine[0]['low'] > 0 else 'is not shown to be'} better for {only}"]
-    return [f"better for {letters(sum(c['low'] > 0 for c in mine or found))} of"]
+    held = sum(c["low"] > 0 for c in mine or found)
+    if mine and held == len(mine) == len(sharing(raw)):
+        return [f"better for {'both' if held == 2 else f'all {held}'} tasks that share"]
+    return [f"better for {letters(held)} of"]
 
 
 def others_agree(raw: Raw) -> list[str]:
@@ -301,6 +334,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
     "protocol": lambda raw, text: [
         f"{raw['design']['tuning_runs']} trial", f"{raw['design']['confirmation_runs']} fresh"
     ],
+    "runs made": lambda raw, text: runs_made(raw),
     "tally": lambda raw, text: tally(raw),
     "clearest gain": lambda raw, text: clearest(raw),
     "pooled": lambda raw, text: [pc(raw["summary"]["pooled"][0]["mean"]), pc(raw["summary"]["pooled"][0]["low"])],
@@ -331,7 +365,7 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         a["model"] for a in raw["design"]["arms"] if a["role"] == "single-task alternative"
     ],
     "ensemble": lambda raw, text: [
-        f"of the {raw['ensembles'][0]['n_baseline_runs']} single-task runs",
+        *averaged_runs(raw),
         f"for {letters(sum(c['candidate'] == 'ensemble' and c['low'] > 0 for c in raw['ensembles']))} of",
     ],
     "against ensembles": lambda raw, text: rivalled(raw),
@@ -360,15 +394,14 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
         ", ".join(pc(e) for e in s["effects"][:1]) for s in raw["stability"] if text.startswith(f"For {s['task']} ")
     ],
     "other retrains": lambda raw, text: others_agree(raw),
+    "paired": lambda raw, text: (
+        ["in turn"] if {v["comparison"]["n_baseline_runs"] != v["comparison"]["n_candidate_runs"]
+                        for v in raw["verdicts"]} != {False} else ["?"]
+    ),
     "calibration": lambda raw, text: [],  # it explains, and counts nothing
     "calibrated": lambda raw, text: ["further off than chance"] if not miscalibrated(raw) else ["?"],
     "miscalibrated": lambda raw, text: miscalibrated(raw)[:5] or ["?"],
-    "search found": lambda raw, text: [
-        f"'{raw['grouping']['plans'][0]['name']}'",
-        f"{raw['grouping']['n_groups']} groups",
-        f"{raw['grouping']['plans'][0]['gain']:+.2f} margins",
-        f"error {raw['grouping']['plans'][0]['sd']:.2f}",
-    ],
+    "search found": lambda raw, text: found(raw),
     "search ended": lambda raw, text: [raw["grouping"]["reason"]],
     "kinship": lambda raw, text: [*kin(raw)],
     "one split": lambda raw, text: [f"{raw['data']['rows']['train']:,} row"],
@@ -404,10 +437,40 @@ DERIVED: dict[str, Callable[[Raw, str], list[str]]] = {
 }  # fmt: skip
 
 
+def runs_made(raw: Raw) -> list[str]:
+    """How many tasks have each number of runs, of either model."""
+    made = []
+    for side in ("candidate", "baseline"):
+        every = [v["comparison"][f"n_{side}_runs"] for v in raw["verdicts"]]
+        made += [f"{n} for {letters(every.count(n))}" for n in set(every) if every.count(n) < len(every)]
+        made += [f"{every[0]} for all {len(every)} tasks"] if len(set(every)) == 1 else []
+    lone = any(v["comparison"]["n_baseline_runs"] == 1 for v in raw["verdicts"])
+    return [*made, *(["the same every time has one run"] if lone else [])]
+
+
+def averaged_runs(raw: Raw) -> list[str]:
+    """How many members the ensembles have."""
+    every = [c["n_baseline_runs"] for c in raw["ensembles"] if c["candidate"] == "ensemble"]
+    if len(set(every)) == 1:
+        return [f"of the {every[0]} single-task runs", f"at {every[0]} times"]
+    return [*(f"{n} for {letters(every.count(n))}" for n in set(every)), "at as many times"]
+
+
+def found(raw: Raw) -> list[str]:
+    """The confirmed plan with what was known before it was trained."""
+    plans = raw["grouping"]["plans"]
+    i = next(i for i, plan in enumerate(plans) if plan["name"] == raw["summary"]["selected"])
+    groups = plans[i]["n_groups"] or raw["grouping"]["n_groups"]
+    place = [f"number {i + 1} of {len(plans)} plans"] if len(plans) > 1 else []
+    gain = f"{plans[i]['gain']:+.2f}".replace("-", words.MINUS)
+    return [f"'{plans[i]['name']}'", *place, f"{groups} groups", f"{gain} margins", f"error {plans[i]['sd']:.2f}"]
+
+
 def kin(raw: Raw) -> list[str]:
     """The clearest help within a group and the clearest harm across groups, from the raw map."""
     g = raw["grouping"]
-    home = {task: i for i, group in enumerate(g["plans"][0]["groups"]) for task in group}
+    plan = next(plan for plan in g["plans"] if plan["name"] == raw["summary"]["selected"])
+    home = {task: i for i, group in enumerate(plan["groups"]) for task in group}
     told = []
     for inside, sign in ((True, 1), (False, -1)):
         found = [

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import report_synthetic as synthetic
 
 from sharewise.records import Forecast, GroupingRecord
 from sharewise.report.affinity import affinity
@@ -72,3 +73,25 @@ def test_nothing_to_gain_is_said_and_no_search_is_no_section() -> None:
     section = affinity(StudyRecords("s", grouping=quiet), ())
     assert section is not None
     assert "Nothing to gain: so it is." in str(section.blocks[0])
+
+
+def test_of_several_plans_the_confirmed_one_is_framed_and_every_one_listed() -> None:
+    made = grouping(6)
+    first = made.plans[0]
+    lone = Forecast("found-3", (tuple(made.tasks[:2]), *((task,) for task in made.tasks[2:])), 0.1, 0.2, 23)
+    plans = (first, replace(first, name="found-2", gain=0.2, n_groups=22), lone)
+    many = replace(made, plans=plans, runner_up=None, reason="Nothing to gain: so it is.")
+    summary = replace(synthetic.study(synthetic.FOUR), grouping=many).summary
+    assert summary is not None
+    section = affinity(StudyRecords("s", grouping=many, summary=replace(summary, selected="found-3")), ())
+    assert section is not None
+    figure = next(b for b in section.blocks if isinstance(b, Figure))
+    assert str(figure.drawing).count('class="frame"') == 1
+    assert "Frames are the groups of 'found-3'." in figure.caption
+    table = [b for b in section.blocks if isinstance(b, Table)][-1]
+    assert [(row[0].text, row[0].note) for row in table.rows] == [
+        ("found", "trained as a candidate"), ("found-2", "trained as a candidate"), ("found-3", "chosen and confirmed"),
+    ]  # fmt: skip
+    said = str(section.blocks[0])
+    assert "Of 3 plans, found one after the other, the first was predicted to gain +0.70 margins a task" in said
+    assert "Then it ended: Nothing to gain: so it is." in said

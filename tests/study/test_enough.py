@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,11 @@ from made_comparisons import comparison
 from scipy import stats
 
 from sharewise import Study
-from sharewise.records import Comparison, Outcome
-from sharewise.study.enough import EARLY, left_open
+from sharewise.plan import Group, Plan
+from sharewise.records import Comparison, Outcome, Phase
+from sharewise.study.enough import EARLY, further, left_open
 from sharewise.study.judge import judge
+from sharewise.study.work import Run
 
 MARGIN = 0.02
 
@@ -29,8 +33,8 @@ def test_a_task_far_from_the_margin_is_clear_and_one_near_it_is_open() -> None:
 
 
 def test_the_rows_counted_are_those_of_the_test_part() -> None:
-    # A gain of 2.2 margins at se 0.02, a quarter of it rows: with ten times the rows it is clear, with as many open.
-    c = comparison(0.0, 0.008, rows_share=0.9)
+    # 2.5 standard errors from the margin: p = 1.8 %. With ten times the rows it is 4.1 of them: p = 0.2 %.
+    c = comparison(0.0, 0.008, rows_share=0.7)
     assert left_open(c, 2000, 10)
     assert not left_open(c, 20000, 10)
 
@@ -45,14 +49,69 @@ def test_what_no_number_of_runs_settles_is_given_up() -> None:
 
 def test_without_run_luck_or_runs_to_be_had_nothing_is_open() -> None:
     c = comparison(0.0, 0.02)
-    assert not left_open(replace(c, n_candidate_runs=10), 2000, 10)
+    assert left_open(c, 2000, 10)
+    assert not left_open(replace(c, n_baseline_runs=10, n_candidate_runs=10), 2000, 10)
     assert not left_open(replace(c, var_baseline=0.0, var_candidate=0.0, var_rows=0.02**2), 2000, 10)
+
+
+def test_the_model_with_the_fewer_runs_counts_unless_it_has_no_luck() -> None:
+    # The shared model got its ten for another task: the single one may still have more than three.
+    c = replace(comparison(0.01, 0.02), n_candidate_runs=10)
+    assert left_open(c, 2000, 10)
+    assert not left_open(replace(c, n_baseline_runs=1, var_baseline=0.0), 2000, 10)
+
+
+def test_what_more_runs_would_hardly_narrow_is_not_left_open_by_run_luck() -> None:
+    # Of 3 to 10 runs' worth, a share r of the variance: sqrt(1 - 0.7 r) is 0.95 at r = 0.139.
+    assert left_open(comparison(0.0, 0.01, rows_share=0.85), 2000, 10)
+    assert not left_open(comparison(0.0, 0.01, rows_share=0.87), 2000, 10)
 
 
 def test_its_own_run_luck_counts_not_the_moderated() -> None:
     sure = comparison(0.02, 0.002)
     assert not left_open(sure, 2000, 10)
     assert left_open(replace(sure, own_error=0.02, own_df=3.0), 2000, 10)
+
+
+def asked(open_tasks: set[str], made: dict[tuple[str, str], int]) -> dict[str, int]:
+    """Runs that `further` asks for, by group, of two tasks in one model; `made` runs by (arm, task)."""
+    plan = Plan("together", (Group("together", ("a", "b")),))
+    groups = {("together", t): plan.groups[0] for t in "ab"} | {("single", t): Group(f"single:{t}", (t,)) for t in "ab"}
+
+    def run(arm: str, group: Group, number: int) -> Run:
+        return Run(Phase.CONFIRM, arm, "neural", group, number, 0, {}, "key")
+
+    def compared(tasks: list[str]) -> tuple[list[Comparison], dict[str, str]]:
+        far = [comparison(0.02 if t in open_tasks else 0.5, 0.02, task=t) for t in tasks]
+        made_by = {t: {"n_baseline_runs": made["single", t], "n_candidate_runs": made["together", t]} for t in tasks}
+        return [replace(c, **made_by[c.task]) for c in far], {}
+
+    conductor = SimpleNamespace(
+        design=SimpleNamespace(
+            budget=SimpleNamespace(most_runs=10), arm=lambda name: SimpleNamespace(name=name, alone="single", plan=plan)
+        ),
+        judged=SimpleNamespace(names=("a", "b")),
+        pair=lambda task, *_: task,
+        compared=compared,
+        prepared=SimpleNamespace(rows_of=lambda task, part: range(2000)),
+        repeated=lambda phase, wanted, n: [run(arm, group, i) for _, arm, group in wanted for i in range(n)],
+    )
+    runs = [run(arm, group, i) for (arm, t), group in groups.items() for i in range(made[arm, t]) if t in group.tasks]
+    runs = list({r.run_id: r for r in runs}.values())
+    best = {"single": {"a": "single", "b": "single"}}
+    return dict(Counter(r.group.name for r in further(conductor, "together", best, runs)))  # type: ignore[arg-type]
+
+
+def test_of_a_task_left_open_the_model_with_the_fewer_runs_is_doubled() -> None:
+    three = {(arm, t): 3 for arm in ("together", "single") for t in "ab"}
+    assert asked(set(), three) == {}
+    assert asked({"a"}, three) == {"together": 3, "single:a": 3}
+    # The shared model has six for a by now; b asks for its own model's first.
+    grown = three | {("together", "a"): 6, ("together", "b"): 6, ("single", "a"): 6}
+    assert asked({"b"}, grown) == {"single:b": 3}
+    assert asked({"a", "b"}, grown) == {"together": 4, "single:a": 4, "single:b": 3}
+    most = grown | {("together", "a"): 10, ("together", "b"): 10, ("single", "a"): 10}
+    assert asked({"a", "b"}, most) == {"single:b": 3}
 
 
 # --- the errors of the whole procedure ----------------------------------------------------------------------
@@ -136,7 +195,7 @@ def test_a_study_trains_more_where_a_task_is_open_and_a_resume_makes_the_same_ru
     made = study(tmp_path, epochs=3).run(tmp_path / "run", workers=1, log=told.append)
     count = confirmed(tmp_path / "run")
     assert set(count.values()) <= {3, 6, 10}
-    more = [line for line in told if line.startswith("Run luck leaves tasks open")]
+    more = [line for line in told if line.startswith("Validation rows show that run luck leaves something open")]
     assert bool(more) == (max(count.values()) > 3)
     for verdict in made.verdicts:
         c = verdict.comparison

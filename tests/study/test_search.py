@@ -190,3 +190,25 @@ def test_auxiliary_tasks_are_no_part_of_the_plans_searched_for(tmp_path: Path) -
     record = design_of({}, tmp_path, tasks=tasks).record.search
     assert record.models <= 3 * 5 + 20
     assert {t for g in record.groups for t in g} == {f"t{k}" for k in range(5)}
+
+
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_together_counts_as_tried_unless_an_auxiliary_task_makes_it_another_plan(
+    auxiliary: bool, tmp_path: Path
+) -> None:
+    tasks = [{"name": f"t{k}", "kind": "regression", "auxiliary": auxiliary and k == 5} for k in range(N_TASKS)]
+    design, prepared, _ = study({}, tasks=tasks).session(tmp_path).design()
+    looking = PlanSearch(Conductor(design, prepared, tmp_path, print), print)
+    assert looking._tried() == ([] if auxiliary else [(tuple(range(N_TASKS)),)])
+
+
+@pytest.mark.parametrize("alternatives", [["linear"], []])
+def test_the_announced_runs_hold_for_any_plan_that_may_be_found(alternatives: list[str], tmp_path: Path) -> None:
+    made = study({}, alternatives=alternatives, budget={"level": "quick", "trials": 2}).session(tmp_path).design()[0]
+    record, search = made.record, made.record.search
+    # Tuned: single models, 'together', alternatives, sampled groups once, the plans found; then confirmed: single
+    # models, a plan of pairs, the alternative that is best for each task; of the last two up to ten runs, not three.
+    tuned = 2 * (N_TASKS + 1 + len(alternatives) * N_TASKS) + len(search.groups) + 2 * search.plan_models
+    confirmed = N_TASKS + N_TASKS // 2 + len(alternatives) * N_TASKS
+    assert record.planned_runs >= tuned + 3 * confirmed
+    assert record.further_runs >= 7 * (N_TASKS + N_TASKS // 2)

@@ -39,7 +39,8 @@ def table(n: int = N, seed: int = 0) -> pa.Table:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("run")
-    ngrams = {"name": "ngrams", "features": 16}
+    # Two encoders of the one column, which is all that a table to answer has.
+    ngrams = [{"name": "ngrams", "features": 16}, {"name": "ngrams", "features": 4, "words": 1}]
     study = Study(
         table(),
         tasks=[{"name": "mood", "kind": "binary", "inputs": ["note"]}, {"name": "level", "kind": "regression"}],
@@ -88,7 +89,7 @@ def test_drift_and_card_know_the_inputs(run: Path) -> None:
     assert said["note"]["words"][50] == 6
     assert 0.0 < said["note"]["missing"] < 0.2
     assert said["user"]["distinct"] == 12
-    assert "`note` (text read by ngrams)" in (run / "bundle" / "card.md").read_text()
+    assert "`note` (text read by ngrams and ngrams)" in (run / "bundle" / "card.md").read_text()
 
 
 def test_a_study_file_says_how_texts_are_read() -> None:
@@ -118,6 +119,11 @@ def test_a_study_file_says_how_texts_are_read() -> None:
         ({"a": {"kind": "text", "columns": ["u"]}}, "A pair is an input of kind text with two columns"),
         ({"a": {"kind": "id", "encoder": "ngrams"}}, "inputs of kind id leave no choice"),
         ({"a": {"kind": "text", "encoder": "transformer"}}, "'transformer' needs its parameter 'model'"),
+        ({"a": {"kind": "text", "encoder": []}}, "'encoder' is one, or a list of different ones; however, the list is"),
+        ({"a": {"kind": "text", "encoder": ["ngrams", "ngrams"]}}, "however, 'ngrams' is named twice. Remove one."),
+        ({"a": {"kind": "text", "encoder": ["ngrams", "ngram"]}}, "'ngram' is not. Did you mean 'ngrams'?"),
+        ({"a": {"kind": "tokens", "encoder": ["words", "embedded"]}}, "is read by one encoder, and several are named"),
+        ({"a": {"kind": "text", "encoder": ["ngrams", "words"]}}, "'words' does not read inputs of kind text"),
     ],
 )
 def test_inputs_that_a_study_file_may_not_say(inputs: dict[str, object], message: str) -> None:

@@ -90,7 +90,7 @@ def test_forms_tell_affixes_and_shape() -> None:
         ({"ner": [["O"], *TAGS[1:]]}, (NER,), "row 1, column 'ner': A row has a tag for each of its tokens"),
         ({"ner": [1, 2, 3, 4, 5, 6]}, (NER,), "The tags of a row are a list"),
         ({"ner": [None, [], None, [], None, None]}, (NER,), "A tagging task needs tags; however, no token has one"),
-        ({"w": [[1], [2], [3], [4], [5], [6]]}, (NER,), "A tokens input is a list of words in every row"),
+        ({"w": [[0.5], [2], [3], [4], [5], [6]]}, (NER,), "hold numbers that need not be whole"),
         ({}, (replace(POS_TASK, metric="entity_f1"),), "Entity F1 is for tags of spans"),
         ({}, (replace(POS_TASK, metric="accuracy"),), "A metric must fit the task's kind"),
     ],
@@ -146,5 +146,30 @@ def test_a_table_to_answer_may_hold_no_word(rows: list[object]) -> None:
 
 def test_a_text_is_no_list_of_words() -> None:
     reader = TokensEncoder("w", ("w",), ("a",), 4)
-    with pytest.raises(DataError, match="A tokens input is a list of words in every row; however, the column is of"):
+    with pytest.raises(DataError, match="is a list of words, or of whole numbers, in every row; however, the column"):
         reader.room([pa.chunked_array([pa.array(["book music"])])])
+
+
+def test_whole_numbers_are_words() -> None:
+    column = pa.chunked_array([pa.array([[7, 12, 7], [12], None])])
+    reader = TokensEncoder.fit("w", column, np.arange(3))
+    assert reader.levels == ("12", "7")
+    as_text = pa.chunked_array([pa.array([["7", "12", "7"], ["12"], None])])
+    read = []
+    for cells in (column, as_text):
+        out = reader.room([cells])
+        reader.read([cells], out)
+        read.append(out)
+    assert (read[0] == read[1]).all()
+    assert read[0][0, :, 0].tolist() == [3, 2, 3]
+    assert reader.present([column]).tolist() == [True, True, False]
+
+
+def test_numbers_that_are_no_words_are_told_once_with_what_to_do() -> None:
+    with pytest.raises(DataError) as told:
+        resolve(table(w=[[0.5, 1.0], [2.0]] * 3, ner=[["O", "O"], ["O"]] * 3), declared(NER))
+    assert [str(p) for p in told.value.problems] == [
+        "the table, column 'w': A tokens input is a list of words, or of whole numbers, in every row; however, its "
+        "lists hold numbers that need not be whole (list<item: double>). Write them as text or as whole numbers; lists "
+        "of one length may be of kind embedding."
+    ]

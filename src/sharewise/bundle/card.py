@@ -56,7 +56,7 @@ def _read_as(said: Input) -> str:
     if said.encoder is None:
         return said.kind.value
     pair = "" if said.pair is None else f", a pair '{said.pair}'"
-    return f"{said.kind.value} read by {said.encoder.name}{pair}"
+    return f"{said.kind.value} read by {' and '.join(choice.name for choice in said.encoders)}{pair}"
 
 
 def _count(n: int, what: str) -> str:

@@ -92,9 +92,10 @@ class NeuralAnswerer(Answerer):
 def rows_at_once(network: GroupModel, inputs: Inputs[torch.Tensor]) -> int:
     """Rows of one forward; fewer where the encoder holds much of each on the way, or of their tokens."""
     cells = float(max(network.encoder.cells, 1))
-    if network.encoder.token_block is not None:
-        cells *= max(inputs[network.encoder.token_block].shape[2] / 64, 1)
-    return max(min(FORWARD_ROWS, int(8_000_000 / cells)), 16 if network.encoder.token_block is None else 1)
+    words = [block.shape[2] for name, block in inputs.blocks.items() if name.startswith("tokens:")]
+    if words:
+        cells *= max(max(words) / 64, 1)
+    return max(min(FORWARD_ROWS, int(8_000_000 / cells)), 1 if words else 16)
 
 
 def _pieces(inputs: Inputs[torch.Tensor], size: int) -> Iterator[Inputs[torch.Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -84,7 +85,9 @@ def find(
     ranked = partitions(Objective(estimate, limits, risk), len(tried) + AHEAD, seed)
     made = [_proposal(method, estimate, value, groups) for value, groups in ranked]
     runner_up = made[1] if len(made) > 1 else None
-    fresh = (p for p in made if p.shared and p.shared not in tried and len(p.shared) <= room)
+    # What is worth less than every task alone is not worth training, where leaving them alone is allowed.
+    worth = made if limits.binding else list(itertools.takewhile(lambda p: p.shared, made))
+    fresh = (p for p in worth if p.shared and p.shared not in tried and len(p.shared) <= room)
     best = next(fresh, None)
     if not limits.binding:
         if not made[0].shared:

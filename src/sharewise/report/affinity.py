@@ -40,14 +40,15 @@ def affinity(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
         return _suggestions(g)
     blocks: list[Block] = [*paragraph([_cost(records, g), _answer(g)])]
     if g.helps:
-        order = _ordered(g)
+        plan = _drawn(g, records.confirmed)
+        order = _ordered(g, plan)
         if len(g.tasks) <= MOST:
-            blocks += [_legend(), _map(g, order)]
+            blocks += [_legend(), _map(g, order, plan)]
         pairs = _pairs(g)
         if pairs.rows:
             blocks.append(pairs)
     if g.plans or g.runner_up is not None:
-        blocks.append(_plans(g))
+        blocks.append(_plans(g, records.confirmed))
     return Section("search", "Who helps whom", lead, tuple(blocks))
 
 
@@ -94,22 +95,35 @@ def _cost(records: StudyRecords, g: GroupingRecord) -> Sentence:
 def _answer(g: GroupingRecord) -> Sentence:
     if not g.plans:
         return say("search answer", g.reason, "grouping.json#/reason")
-    best = g.plans[0]
-    said = f"The best plan found is predicted to gain {_margins(best.gain)} a task (standard error {best.sd:.2f})"
+    first, n = g.plans[0], len(g.plans)
+    whose = "The plan found" if n == 1 else f"Of {words.count(n)} plans, found one after the other, the first"
+    said = f"{whose} was predicted to gain {_margins(first.gain)} a task (standard error {first.sd:.2f})"
     if g.runner_up is not None:
-        said += f"; the runner-up {_margins(g.runner_up.gain)}"
-    return say("search answer", said + ".", "grouping.json#/plans/0")
+        said += f", the runner-up then {_margins(g.runner_up.gain)}"
+    if n > 1:
+        said += "; the gains of each, once it was trained, went into the prediction of the next"
+    said += f". Then it ended: {g.reason}" if g.reason else "."
+    return say("search answer", said, "grouping.json#/plans")
 
 
 def _margins(value: float) -> str:
-    return f"{value:+.2f} margins"
+    return f"{_signed(value)} margins"
 
 
-def _ordered(g: GroupingRecord) -> list[int]:
-    """Tasks in the order of the best plan's groups, the largest first, so that groups are blocks of the map."""
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", words.MINUS)
+
+
+def _drawn(g: GroupingRecord, confirmed: str | None) -> Forecast | None:
+    """The plan whose groups the map shows: the one that was confirmed, else the first found, else the runner-up."""
+    return next((plan for plan in g.plans if plan.name == confirmed), g.plans[0] if g.plans else g.runner_up)
+
+
+def _ordered(g: GroupingRecord, plan: Forecast | None) -> list[int]:
+    """Tasks in the order of a plan's groups, the largest first, so that groups are blocks of the map."""
     number = {task: i for i, task in enumerate(g.tasks)}
-    plan = g.plans[0].groups if g.plans else (() if g.runner_up is None else g.runner_up.groups)
-    order = [number[t] for group in sorted(plan, key=len, reverse=True) for t in group]
+    groups = () if plan is None else plan.groups
+    order = [number[t] for group in sorted(groups, key=len, reverse=True) for t in group]
     return [*order, *(i for i in range(len(g.tasks)) if i not in set(order))]
 
 
@@ -144,7 +158,7 @@ def _mark(x: float, y: float, cell: float, kind: str, strength: float) -> Markup
     return element("path", {"d": path, "class": "mark harm"})
 
 
-def _map(g: GroupingRecord, order: Sequence[int]) -> Figure:
+def _map(g: GroupingRecord, order: Sequence[int], plan: Forecast | None) -> Figure:
     """One row a helped task, one column a helper: size says how sure, shape and colour which way."""
     n = len(order)
     cell = 38.0 if n <= 8 else 26.0 if n <= 16 else 20.0 if n <= 30 else 17.0
@@ -174,21 +188,25 @@ def _map(g: GroupingRecord, order: Sequence[int]) -> Figure:
             said = f"{g.tasks[j]} to {g.tasks[i]}: {mean:+.2f} margins, standard error {sd:.2f}"
             mark = _mark(at, y, cell, kind, min(sure / CLEAR, 1.0))
             drawn.append(element("g", {}, text(said, {}, "title"), mark))
-    drawn += _frames(g, order, left, top, cell)
+    drawn += _frames(g, order, plan, left, top, cell)
     caption = (
         "Each row is a task that is helped or harmed, each column, numbered as the rows, the task that joins. Large: "
-        "clear of zero at 5 %; small: likely only; dot: no telling. Frames are the groups of the best plan found."
+        "clear of zero at 5 %; small: likely only; dot: no telling."
     )
+    if g.plans and plan is not None:
+        caption += f" Frames are the groups of '{plan.name}'."
     title = f"Who helps whom among {words.plural(n, 'task')}"
     return Figure(picture(title, caption, size, drawn, "heat"), caption, "grouping.json#/helps", scroll=True)
 
 
-def _frames(g: GroupingRecord, order: Sequence[int], left: float, top: float, cell: float) -> list[Markup]:
-    if not g.plans:
+def _frames(
+    g: GroupingRecord, order: Sequence[int], plan: Forecast | None, left: float, top: float, cell: float
+) -> list[Markup]:
+    if not g.plans or plan is None:
         return []
     place = {g.tasks[i]: p for p, i in enumerate(order)}
     drawn = []
-    for group in g.plans[0].groups:
+    for group in plan.groups:
         if len(group) > 1:
             first = min(place[t] for t in group)
             side = len(group) * cell
@@ -213,25 +231,32 @@ def _pairs(g: GroupingRecord) -> Table:
         cells = (
             Cell(g.tasks[i], kind="task"),
             Cell(f"{'helped' if mean > 0 else 'harmed'} by {g.tasks[j]}", source=at),
-            Cell(_margins(mean), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
+            Cell(_margins(mean), f"90 % interval {_signed(low)} to {_signed(high)}", at, kind="change"),
         )
         made.append(cells)
     more = f" ({len(made)} of {len(ranked)})" if len(ranked) > len(made) else ""
     return Table(f"Pairs that are clear of zero{more}", ("Task", "Partner", "Change when it joins"), tuple(made))
 
 
-def _plans(g: GroupingRecord) -> Table:
-    made = [_plan_row(plan, f"grouping.json#/plans/{i}", "trained as a candidate") for i, plan in enumerate(g.plans)]
+def _plans(g: GroupingRecord, confirmed: str | None) -> Table:
+    became = {plan.name: "chosen and confirmed" for plan in g.plans if plan.name == confirmed}
+    made = [
+        _plan_row(plan, f"grouping.json#/plans/{i}", became.get(plan.name, "trained as a candidate"))
+        for i, plan in enumerate(g.plans)
+    ]
     if g.runner_up is not None and g.runner_up.groups not in [p.groups for p in g.plans]:
         made.append(_plan_row(g.runner_up, "grouping.json#/runner_up", "not trained"))
-    return Table("Plans that the search proposes", ("Plan", "Groups", "Predicted gain a task"), tuple(made))
+    return Table(
+        "Plans that the search proposes", ("Plan", "Groups", "Gain a task predicted before it was trained"), tuple(made)
+    )
 
 
 def _plan_row(plan: Forecast, at: str, note: str) -> tuple[Cell, ...]:
     shared = [group for group in plan.groups if len(group) > 1]
-    alone = len(plan.groups) - len(shared)
+    alone = [group[0] for group in plan.groups if len(group) == 1]
     said = "; ".join(words.listing(list(group), 8) for group in shared) or "none"
-    rest = f"{words.plural(alone, 'task')} alone" if alone else ""
+    # Plans found one after the other often differ by whom they leave alone.
+    rest = f"alone: {words.listing(alone, 8)}" if alone else ""
     return (
         Cell(plan.name, note, at, kind="task"),
         Cell(said, rest, at),

@@ -61,7 +61,15 @@ def _holds(file: str) -> str:
 
 def method(records: StudyRecords, rows: Sequence[TaskRow]) -> Section | None:
     """How the answer was reached, from what the design froze."""
-    rules = (remarks.protocol, remarks.chosen, remarks.luck, remarks.shipping, remarks.logarithms, remarks.scope)
+    rules = (
+        remarks.protocol,
+        remarks.runs_made,
+        remarks.chosen,
+        remarks.luck,
+        remarks.shipping,
+        remarks.logarithms,
+        remarks.scope,
+    )
     made = paragraph([rule(records, rows) for rule in rules])
     return Section("method", "How it is decided", "", made) if made else None
 

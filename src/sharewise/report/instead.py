@@ -34,16 +34,18 @@ def ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     if not found:
         return None
     n, better = len(found), sum(c.low > 0 for _, c in found)
-    runs = sorted({c.n_baseline_runs for _, c in found})
-    size = words.count(runs[0]) if len(runs) == 1 else f"{words.count(runs[0])} to {words.count(runs[-1])}"
+    runs = [c.n_baseline_runs for _, c in found]
+    if len(set(runs)) == 1:
+        mean = f"The mean of the {words.count(runs[0])} single-task runs that are paid for already, at "
+        mean += f"{words.count(runs[0])} times the latency of one"
+    else:
+        mean = "The mean of a task's single-task runs that are paid for already "
+        mean += f"({words.by_number(runs, 'task')}), at as many times the latency of one"
     if n == 1:
         verdict = f"{'better' if better else 'not shown to be better'} than one run for {found[0][1].task}"
     else:
         verdict = f"better than one run for {words.some_of(better)} of {words.plural(n, 'task')}"
-    text = (
-        f"The mean of the {size} single-task runs that are paid for already, at {size} times the latency of one, is "
-        f"{verdict}."
-    )
+    text = f"{mean}, is {verdict}."
     return Sentence("ensemble", text, tuple(f"ensembles.json#/{i}" for i, _ in found))
 
 
@@ -58,10 +60,10 @@ def against_ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         lost = [c.task for _, c in mine if c.high < 0]
         held = sum(c.low > 0 for _, c in mine)
         end = f"; {words.listing(lost, limit=6)} would be answered better by {_its(lost)} ensemble" if lost else ""
-        text = (
-            f"Against these ensembles, sharing is still better for {words.some_of(held)} of the "
-            f"{words.count(len(mine))} tasks that share{end}."
-        )
+        which = f"{words.some_of(held)} of the {words.count(len(mine))} tasks"
+        if held == len(mine) == len(shared):
+            which = f"{words.all_of(held)} tasks"
+        text = f"Against these ensembles, sharing is still better for {which} that share{end}."
         if len(mine) == 1:
             only, said = mine[0][1].task, "is still" if held else "is not shown to be"
             which = f"{only}, the task that shares" if len(shared) == 1 else only
@@ -87,7 +89,7 @@ def ensemble_table(records: StudyRecords) -> Table | None:
         other = versus.get(c.task)
         made.append(
             (
-                Cell(c.task, c.baseline, kind="task"),
+                Cell(c.task, f"{c.baseline}, {words.plural(c.n_baseline_runs, 'run')}", kind="task"),
                 Cell(words.score(c.baseline_score), source=f"ensembles.json#/{i}/baseline_score"),
                 Cell(words.score(c.candidate_score), change_of(c), f"ensembles.json#/{i}/candidate_score"),
                 Cell(words.MISSING)

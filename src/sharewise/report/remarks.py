@@ -138,6 +138,23 @@ def protocol(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     return Sentence("protocol", text, where)
 
 
+def runs_made(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """How many runs the verdicts rest on, where that is not the same for all."""
+    d = records.design
+    found = [(i, v.comparison) for i, v in enumerate(records.verdicts)]
+    shared, alone = [c.n_candidate_runs for _, c in found], [c.n_baseline_runs for _, c in found]
+    if d is None or {*shared, *alone} <= {d.confirmation_runs}:
+        return None
+    text = (
+        f"The verdicts rest on these numbers of runs: of the shared model, {words.by_number(shared, 'task')}; of the "
+        f"best single-task model, {words.by_number(alone, 'task')}."
+    )
+    # Only a model without luck has a variance over runs of nothing at all.
+    if any(c.n_baseline_runs == 1 and c.var_baseline == 0 for _, c in found):
+        text += " A model that is the same every time has one run."
+    return Sentence("runs made", text, tuple(f"verdicts.json#/{i}/comparison" for i, _ in found))
+
+
 def chosen(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     """Why this candidate was confirmed, as the study says it."""
     if records.summary is None or not records.summary.selection_reason:

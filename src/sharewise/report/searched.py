@@ -27,13 +27,18 @@ def origin(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
                 "search suggested", text, (f"grouping.json#/plans/{number}/groups", "grouping.json#/method")
             )
         if plan.name == records.confirmed:
+            known = plan.n_groups or g.n_groups
+            which = ""
+            if len(g.plans) > 1:
+                which = f", as number {number + 1} of {len(g.plans)} plans found one after the other"
             text = (
-                f"'{plan.name}' was proposed by the search: {words.plural(g.n_groups, 'group')} of tasks, trained "
-                f"together{_sampled(records)}, gave a model of who helps whom, which foresaw a mean change of "
+                f"'{plan.name}' was proposed by the search{which}: {words.plural(known, 'group')} of tasks, trained "
+                f"together{_sampled(records, known)}, gave a model of who helps whom, which foresaw a mean change of "
                 f"{_margins(plan.gain)} over all {words.plural(len(g.tasks), 'task')} (standard error {plan.sd:.2f}) "
                 "before the plan was trained."
             )
-            return Sentence("search found", text, (f"grouping.json#/plans/{number}", "grouping.json#/n_groups"))
+            at = (f"grouping.json#/plans/{number}", f"grouping.json#/plans/{number}/n_groups", "grouping.json#/plans")
+            return Sentence("search found", text, at)
     if not g.plans and g.reason:
         text = f"A search for a better plan proposed none. {g.reason.replace('(-', f'({words.MINUS}')}"
         if "margins" in g.reason:
@@ -42,11 +47,10 @@ def origin(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
     return None
 
 
-def _sampled(records: StudyRecords) -> str:
+def _sampled(records: StudyRecords, known: int) -> str:
     """How many of the groups were sampled for the search; the others are of candidates that were trained anyway."""
     sampled = len({run.group for run in records.runs if run.phase is Phase.SEARCH})
-    g = records.grouping
-    return f" ({words.count(sampled)} of them for the search alone)" if g is not None and sampled < g.n_groups else ""
+    return f" ({words.count(sampled)} of them for the search alone)" if sampled < known else ""
 
 
 def kinship(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:

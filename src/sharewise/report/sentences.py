@@ -81,7 +81,7 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         )
         return Sentence("unfinished", text, tuple(sources))
     done = len(records.runs)
-    planned = 0 if records.design is None else records.design.planned_runs
+    planned = 0 if records.design is None else records.design.planned_runs + records.design.further_runs
     if done and done < planned:
         progress = (
             f"{words.count(done)} of at most {words.plural(planned, 'run')} {words.verb(done, 'has', 'have')} ended"
@@ -90,7 +90,9 @@ def _unfinished(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence:
         progress = f"{words.plural(done, 'run')} {words.verb(done, 'has', 'have')} ended, and nothing is decided"
     else:
         progress = "no run has ended"
-    return Sentence("unfinished", f"No answer yet: {progress}.", ("runs/", "design.json#/planned_runs"))
+    return Sentence(
+        "unfinished", f"No answer yet: {progress}.", ("runs/", "design.json#/planned_runs", "design.json#/further_runs")
+    )
 
 
 def _one_task(row: TaskRow) -> Sentence:

@@ -302,6 +302,23 @@ def retrains(records: StudyRecords, rows: Sequence[TaskRow]) -> list[Sentence]:
     return made
 
 
+def paired(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence | None:
+    """How runs are paired where one model has fewer of them than the other."""
+    told = {s.task for s in records.stability}
+    uneven = [
+        i
+        for i, v in enumerate(records.verdicts)
+        if v.task in told and v.comparison.n_baseline_runs != v.comparison.n_candidate_runs
+    ]
+    if not uneven:
+        return None
+    text = (
+        "A retrain is a run of the shared model beside one of the single-task model; where there are fewer of one "
+        "kind, they are taken in turn."
+    )
+    return Sentence("paired", text, tuple(f"verdicts.json#/{i}/comparison" for i in uneven))
+
+
 # --- can its certainty be taken at its word ---------------------------------------------------------------
 
 
@@ -420,7 +437,8 @@ def _plans(records: StudyRecords) -> Sentence | None:
     sources = ["design.json#/arms"]
     if sampled:
         judged = words.plural(sampled, "group that it sampled", "groups that it sampled")
-        text += f" The search judged the others by {judged}, trained once each."
+        more = ", and by the plans that it trained" if records.grouping is not None and records.grouping.plans else ""
+        text += f" The search judged the others by {judged}, trained once each{more}."
         sources.append("design.json#/search/groups")
     return Sentence("other plans", text, tuple(sources))
 

@@ -47,6 +47,18 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def by_number(numbers: Sequence[int], noun: str) -> str:
+    """How many things have each number: "3 for five tasks and 6 for one", or "3 for all 6 tasks"."""
+    found = sorted(set(numbers))
+    if len(found) == 1:
+        return f"{count(found[0])} for {all_of(len(numbers))} {noun}{'s' if len(numbers) > 1 else ''}"
+    told: list[str] = []
+    for number in found:
+        n = list(numbers).count(number)
+        told.append(f"{count(number)} for {in_words(n)}" + ("" if told else f" {noun}{'s' if n > 1 else ''}"))
+    return parts(told)
+
+
 def score(value: float | None) -> str:
     """A metric's value to about four significant digits, never in exponent form below a million."""
     if value is None or not math.isfinite(value):

@@ -2,20 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.plan import Choice
+from sharewise.study.complaints import Lines, Step
 from sharewise.tasks import TaskSet
 
 
-def check(asked: Iterable[tuple[str, Choice]], tasks: TaskSet) -> None:
-    """Build every (where it is asked for, architecture) for all tasks, at no cost.
+@dataclass(frozen=True)
+class Asked:
+    """An architecture, where it is asked for in words, and the path of the study file that asks for it."""
+
+    where: str
+    choice: Choice
+    path: tuple[Step, ...] = ()
+
+
+def unknown(
+    asked: Asked, known: Collection[str], lines: Lines, file: str | None, grouped: Collection[str] = ()
+) -> list[Problem]:
+    """Tasks that an architecture names and that are not `known`; nothing is imported to tell.
+
+    What the `grouped` declarations stand for is known when the table is: NAME@GROUP passes until then.
+    """
+    return [
+        Problem(
+            f"'{key}' of '{asked.choice.name}' names tasks of the study",
+            f"{asked.where} names '{name}', which is none",
+            nearest(str(name), known),
+            file,
+            lines.of(*asked.path, key, name),
+        )
+        for key, said in asked.choice.params.items()
+        if isinstance(said, Mapping)
+        for name in said
+        if name not in known and str(name).partition("@")[0] not in grouped
+    ]
+
+
+def check(
+    asked: Iterable[Asked],
+    tasks: TaskSet,
+    aside: Collection[str] = (),
+    lines: Lines | None = None,
+    file: str | None = None,
+) -> None:
+    """Build every architecture for all tasks, at no cost; tasks set `aside` may be named and are left out.
 
     Raises ConfigError with the sizes that cannot be, names of tasks that are none, and tasks attached to a layer of
-    an architecture that has none to attach to.
+    an architecture that has none to attach to, each with its line of the study file.
     """
-    problems = [problem for where, choice in asked for problem in _problems(where, choice, tasks)]
+    lines = lines or Lines()
+    known = {*tasks.names, *(task.family for task in tasks if task.family is not None)}
+    known |= {*aside, *(name.partition("@")[0] for name in aside)}
+    problems: list[Problem] = []
+    for item in asked:
+        found = unknown(item, known, lines, file)
+        attached = [line for path, line in lines.at.items() if path[0] == "tasks" and path[2:] == ("at_layer",)]
+        line = lines.of(*item.path) or min(attached, default=None)
+        problems += found or [replace(p, file=file, line=line) for p in _problems(item.where, item.choice, tasks)]
     if problems:
         raise ConfigError(problems)
 
@@ -25,17 +72,9 @@ def _problems(where: str, choice: Choice, tasks: TaskSet) -> list[Problem]:
     from sharewise.models.build import placed
 
     kind = sharing.CATALOGUE.load(choice.name)
-    known = {*tasks.names, *(task.family for task in tasks if task.family is not None)}
     for key, said in choice.params.items():
-        if isinstance(said, Mapping):
-            if key not in kind.by_task:
-                return [Problem(f"'{key}' of '{choice.name}' is one value for all tasks", f"{where} maps tasks to it")]
-            unknown = [name for name in said if name not in known]
-            if unknown:
-                rule = f"'{key}' of '{choice.name}' names tasks of the study"
-                return [
-                    Problem(rule, f"{where} names '{name}', which is none", nearest(name, known)) for name in unknown
-                ]
+        if isinstance(said, Mapping) and key not in kind.by_task:
+            return [Problem(f"'{key}' of '{choice.name}' is one value for all tasks", f"{where} maps tasks to it")]
     layers = [task.at_layer for task in tasks]
     extra = {}
     if any(layers) and len(layers) > 1:

@@ -50,6 +50,7 @@ SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "Mapping[str, int]": ((dict,), "a mapping of tasks to whole numbers"),
     "Mapping[str, float]": ((dict,), "a mapping of tasks to numbers"),
     "Sequence[float]": ((list, tuple), "a list of numbers"),
+    "Sequence[int]": ((list, tuple), "a list of whole numbers"),
 }
 """Annotations whose values are checked here; others are checked when the sibling is built."""
 

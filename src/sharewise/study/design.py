@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,9 @@ def build(
         if trained:
             arms.append(Arm(other, Role.ALTERNATIVE, Plan(other, trained), kind.title, budget.trials))
     groups = sum(len(_trained(arm)) for arm in arms)
+    shared = most_groups(arms)
+    # A task is compared by its part of the chosen plan and by one baseline.
+    further = (budget.most_runs - budget.confirmation_runs) * (len(judged) + shared) if shared else 0
     record = DesignRecord(
         name=name,
         budget=budget.name,
@@ -275,6 +278,7 @@ def build(
         confirmation_runs=budget.confirmation_runs,
         most_runs=budget.most_runs,
         planned_runs=groups * (budget.trials + budget.selection_runs - 1 + budget.confirmation_runs),
+        further_runs=further,
         prefer_fewer_models=prefer_fewer_models,
         version=__version__,
         revision=revision,
@@ -319,6 +323,11 @@ def _alone(choice: Choice) -> Choice:
     from sharewise.models import sharing
 
     return sharing.CATALOGUE.load(choice.name).alone(choice)
+
+
+def most_groups(arms: Iterable[Arm]) -> int:
+    """Groups of the candidate that has the most of them; 0 where nothing is shared."""
+    return max((len(_trained(arm)) for arm in arms if arm.role is Role.CANDIDATE), default=0)
 
 
 def _trained(arm: Arm) -> list[str]:

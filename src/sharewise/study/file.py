@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from sharewise.errors import ConfigError, Problem, nearest
 from sharewise.models.alternatives import DEFAULT as ALTERNATIVES
 from sharewise.plan import Choice, Plan
-from sharewise.study import balancing
+from sharewise.study import architectures, balancing
 from sharewise.study.choices import ARCHITECTURE
 from sharewise.study.complaints import Lines, problems_of
 from sharewise.study.search_section import FOUND, SearchSection
@@ -99,6 +99,7 @@ class StudyFile(Section):
         problems += [] if made is None else transfer_problems(made.transfer, made.tasks, lines, file, made.search.apart)
         problems += [] if made is None else _weighed(made, lines, file)
         problems += [] if made is None else _limited(made, lines, file)
+        problems += [] if made is None else _named_by_architectures(made, lines, file)
         if made is None or problems:
             raise ConfigError(sorted(problems, key=lambda p: p.line or 0))
         made._file = file
@@ -172,9 +173,9 @@ class StudyFile(Section):
     def _input(self, n: int, said: InputSection) -> list[InputDeclaration]:
         """One column, or a pair's two."""
         line = self._lines.of("inputs", n)
-        if not said.columns:
-            return [InputDeclaration(said.name, said.kind, line, said.encoder)]
-        return [InputDeclaration(c, said.kind, line, said.encoder, said.name) for c in said.columns]
+        first, *also = said.encoder or (None,)
+        read = [InputDeclaration(c, said.kind, line, first, said.name, also=tuple(also)) for c in said.columns]
+        return read or [InputDeclaration(said.name, said.kind, line, first, also=tuple(also))]
 
     def _task(self, n: int, said: TaskSection) -> TaskDeclaration:
         return TaskDeclaration(
@@ -203,6 +204,20 @@ class StudyFile(Section):
         from sharewise.tables.split import SplitSpec
 
         return SplitSpec(self.split.by, self.split.validation, self.split.test)
+
+    @property
+    def architectures(self) -> list[architectures.Asked]:
+        """Every architecture that the file asks for."""
+        asked = [architectures.Asked("the study", self.architecture, ("architecture",))]
+        return asked + [
+            architectures.Asked(f"candidate '{c.name}'", c.architecture, ("candidates", n, "architecture"))
+            for n, c in enumerate(self.candidates)
+            if c.architecture is not None
+        ]
+
+    def check_architectures(self, tasks: TaskSet, aside: Collection[str]) -> None:
+        """Raises ConfigError where an architecture cannot be built for the table's tasks; some are set `aside`."""
+        architectures.check(self.architectures, tasks, aside, self._lines, self._file)
 
     def plan(self, candidate: CandidateSection, tasks: TaskSet) -> Plan:
         """A candidate's plan over the resolved tasks: the name of a grouped declaration stands for all its tasks;
@@ -284,6 +299,12 @@ def _limited(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
     except ConfigError as error:
         return [replace(problem, file=file, line=lines.of("search")) for problem in error.problems]
     return []
+
+
+def _named_by_architectures(made: StudyFile, lines: Lines, file: str | None) -> list[Problem]:
+    """Tasks that an architecture's settings name and the study does not have."""
+    known, grouped = [task.name for task in made.tasks], [task.name for task in made.tasks if task.by is not None]
+    return [p for asked in made.architectures for p in architectures.unknown(asked, known, lines, file, grouped)]
 
 
 def _balanced(study: StudyFile, lines: Lines, file: str | None) -> list[Problem]:

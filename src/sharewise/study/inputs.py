@@ -41,6 +41,10 @@ def encoder_config(codec: Codec, inputs: Inputs[Any], train: Rows, fusion: Mappi
         sample = inputs[encoder.own_block][rows]
         there = inputs["present"][rows, number] != 0
         parts.append({**encoder.part(sample[there]), "present": number})
+    words = [part for part in parts if part.get("block", "").startswith("tokens:")]
+    for part in words if len(words) > 1 else ():
+        # Tags stand beside the tokens of a single input: of several, none is tagged.
+        part["per_token"] = False
     return {"name": "mixed", "parts": parts, **fusion, **columns}
 
 
@@ -83,7 +87,7 @@ def seen_by(task: Task, codec: Codec, inputs: Inputs[Any]) -> Inputs[Any]:
             blocks[name] = np.zeros_like(inputs[name])
             blocks[name][:, kept] = inputs[name][:, kept]
     for encoder in codec.own_blocks:
-        if not {*encoder.columns, encoder.name.removesuffix(" as n-grams")} & set(task.inputs):
+        if not {*encoder.columns, encoder.input} & set(task.inputs):
             blocks[encoder.own_block] = np.zeros_like(inputs[encoder.own_block])
     return Inputs(blocks)
 
@@ -123,16 +127,17 @@ def stackable(config: Mapping[str, Any]) -> bool:
 def reading_of(schema: Schema, fusion: Mapping[str, Any]) -> dict[str, Any]:
     """How inputs are read whose kind leaves a choice, as a design keeps it; empty where none does."""
     chosen = {i.name: {"name": i.encoder.name, **i.encoder.params} for i in schema.inputs if i.encoder is not None}
+    also = {i.name: [{"name": c.name, **c.params} for c in i.also] for i in schema.inputs if i.also}
     pairs = {i.name: i.pair for i in schema.inputs if i.pair is not None}
     ids = sorted(i.name for i in schema.inputs if i.kind is InputKind.ID)
     if not chosen and not ids:
         return {}
-    return {"encoders": chosen, "pairs": pairs, "ids": ids, **fusion}
+    return {"encoders": chosen, **({"also": also} if also else {}), "pairs": pairs, "ids": ids, **fusion}
 
 
 def recipe_for(schema: Schema, epochs: int) -> dict[str, Any]:
     """How runs are trained: few passes of small batches where a transformer is trained, else many of larger ones."""
-    tuned = any(i.encoder is not None and i.encoder.params.get("train", "none") != "none" for i in schema.inputs)
+    tuned = any(c.params.get("train", "none") != "none" for i in schema.inputs for c in i.encoders)
     if not tuned:
         scratch = any(i.kind in (InputKind.IMAGE, InputKind.TOKENS) for i in schema.inputs)
         return {"epochs": epochs, "min_steps": SCRATCH_STEPS} if scratch else {"epochs": epochs}

@@ -42,7 +42,8 @@ def json_schema() -> dict[str, Any]:
         definitions[family.key] = _family(family)
     schema["properties"]["architecture"] = _ref("architecture")
     definitions["CandidateSection"]["properties"]["architecture"] = _ref("architecture")
-    definitions["InputSection"]["properties"]["encoder"] = _ref("encoder")
+    several = {"type": "array", "minItems": 1, "items": _ref("encoder")}
+    definitions["InputSection"]["properties"]["encoder"] = {"anyOf": [_ref("encoder"), several]}
     for key in ("text", "image", "tokens"):
         definitions["EncodersSection"]["properties"][key] = _ref("encoder")
     balance = definitions["BalanceSection"]["properties"]

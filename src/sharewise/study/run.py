@@ -172,7 +172,7 @@ class Conductor:
         return [
             self.run(phase, kind, arm, group, self.winners[kind, arm, group.tasks], number)
             for kind, arm, group in wanted
-            for number in range(1 if _deterministic(kind) else n_runs)
+            for number in range(1 if deterministic(kind) else n_runs)
         ]
 
     # --- phases -------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class Conductor:
 
     def selecting(self) -> list[Run]:
         """The runs that `select` makes beside the winning trials: more of each, where the budget has them."""
-        wanted = [item for item in self._contestants() if not _deterministic(item[0])]
+        wanted = [item for item in self._contestants() if not deterministic(item[0])]
         return self.repeated(Phase.SELECT, wanted, self.design.budget.selection_runs - 1)
 
     def select(
@@ -369,8 +369,8 @@ class Conductor:
             ids[0],
             ids[1],
             clusters=self.prepared.clusters_of(task, part),
-            baseline_deterministic=_deterministic(baseline),
-            candidate_deterministic=_deterministic(candidate),
+            baseline_deterministic=deterministic(baseline),
+            candidate_deterministic=deterministic(candidate),
         )
 
     def _predictions(self, record: RunRecord, part: str, task: str) -> Array:
@@ -534,6 +534,6 @@ class Conductor:
         return done[int(np.argmax(values))][0]
 
 
-def _deterministic(kind: str) -> bool:
+def deterministic(kind: str) -> bool:
     """Whether a kind of model, or the arm named after it, gives the same answers whatever the seed."""
     return kind in CATALOGUE and CATALOGUE.load(kind).deterministic

@@ -36,7 +36,7 @@ from sharewise.records import (
     to_json,
     write_atomic,
 )
-from sharewise.study.design import SEARCH, SINGLE, Design, describe_model, method_of
+from sharewise.study.design import SEARCH, SINGLE, Design, describe_model, method_of, most_groups
 from sharewise.study.estimate import Clock, at_most
 from sharewise.study.judge import judge
 from sharewise.study.latency import measured, told
@@ -113,9 +113,13 @@ def with_search(design: Design, said: SearchSection, prepared: Prepared, known: 
         max_models=limits.max_models,
         latency=latency,
     )
-    a_plan = design.budget.trials + design.budget.selection_runs - 1
-    planned = design.record.planned_runs + len(groups) + plan_models * a_plan
-    return replace(design, record=replace(design.record, search=record, planned_runs=planned))
+    budget = design.budget
+    a_plan = budget.trials + budget.selection_runs - 1
+    # What is confirmed may be a plan found, of more groups than any that is known by now.
+    groups_more = max(n // 2 - most_groups(design.candidates), 0)
+    planned = design.record.planned_runs + len(groups) + plan_models * a_plan + groups_more * budget.confirmation_runs
+    further = design.record.further_runs + groups_more * (budget.most_runs - budget.confirmation_runs)
+    return replace(design, record=replace(design.record, search=record, planned_runs=planned, further_runs=further))
 
 
 def known_latency(directory: Path) -> Latency | None:
@@ -274,6 +278,8 @@ class PlanSearch:
         """Scores of pairs (K, K) that suggested plans, where no group was measured."""
         self.found: list[Proposal] = []
         """The plans proposed so far, each with what was predicted of it before it was trained."""
+        self.known: list[int] = []
+        """How many groups had been measured when each was predicted."""
         self.runner_up: Proposal | None = None
         self.reason = ""
 
@@ -295,14 +301,18 @@ class PlanSearch:
             # The first is trained whatever its size.
             spent = sum(len(proposal.shared) for proposal in self.found)
             room = self.record.plan_models - spent if self.found else len(self.tasks)
-            if len(self.found) < min(self.record.n_plans, len(FOUND)):
+            most = min(self.record.n_plans, len(FOUND))
+            found = Found(None, None, f"The search tries at most {most} plan{'s' if most > 1 else ''}.")
+            if len(self.found) < most:
                 seed = self.conductor.design.record.seed
                 risk = self.record.risk
                 found = find(self.method, against, self.limits, risk=risk, room=room, seed=seed, tried=self._tried())
         if not self.found:
-            self.runner_up, self.reason = found.runner_up, found.reason
+            self.runner_up = found.runner_up
+        self.reason = found.reason
         if found.proposal is not None:
             self.found.append(found.proposal)
+            self.known.append(_n_groups(self.measured))
             self._say(found.proposal)
         elif not self.found:
             self.log(self.reason)
@@ -313,14 +323,15 @@ class PlanSearch:
         return arms[-1] if found.proposal is not None else None
 
     def _tried(self) -> list[tuple[Numbers, ...]]:
-        """The plans of all candidates whose models are built as the search's: those found before, and 'together'."""
+        """The plans of all candidates whose models are built as the search's: those found before, and 'together' where
+        no auxiliary task is among its tasks, which would make it another plan."""
         design, index = self.conductor.design, self.tasks.index
         made = []
         for arm in design.candidates:
             shared = [g.tasks for g in arm.plan.groups if len(g.tasks) > 1]
-            if design.variants[arm.name].key == design.variants[SEARCH].key:
-                known = [tuple(sorted(index(t) for t in g if t in self.tasks.names)) for g in shared]
-                made.append(tuple(sorted(g for g in known if len(g) > 1)))
+            ours = all(t in self.tasks.names for g in shared for t in g)
+            if ours and design.variants[arm.name].key == design.variants[SEARCH].key:
+                made.append(tuple(sorted(tuple(sorted(index(t) for t in g)) for g in shared)))
         return made
 
     def _fit(self, method: Affinity) -> Estimate:
@@ -509,7 +520,6 @@ class PlanSearch:
     def _told(self) -> GroupingRecord:
         measured, estimate = self.measured, self.estimate
         spread = np.sqrt(np.stack([np.diag(c)[1:] for c in estimate.covariance])) if len(measured.gain) else None
-        n_groups = len({tuple(row) for row in measured.members.tolist()})
         return GroupingRecord(
             method=self.record.method,
             tasks=self.tasks.names,
@@ -517,17 +527,22 @@ class PlanSearch:
             helps_sd=_rounded(spread) if spread is not None else (),
             sharing=tuple(round(float(v), 4) for v in estimate.intercept),
             behind=tuple(round(float(v), 4) for v in self.behind),
-            n_groups=n_groups,
+            n_groups=_n_groups(measured),
             n_gains=len(measured.gain),
-            plans=tuple(self._forecast(name, p) for name, p in zip(FOUND, self.found, strict=False)),
+            plans=tuple(self._forecast(*item) for item in zip(FOUND, self.found, self.known, strict=False)),
             runner_up=None if self.runner_up is None else self._forecast("runner-up", self.runner_up),
             reason=self.reason,
             suggested=() if self.scores is None else _table(self.scores),
         )
 
-    def _forecast(self, name: str, proposal: Proposal) -> Forecast:
+    def _forecast(self, name: str, proposal: Proposal, n_groups: int = 0) -> Forecast:
         groups = tuple(tuple(self.tasks.names[t] for t in g) for g in proposal.groups)
-        return Forecast(name, groups, round(proposal.gain, 4), round(proposal.sd, 4))
+        return Forecast(name, groups, round(proposal.gain, 4), round(proposal.sd, 4), n_groups)
+
+
+def _n_groups(measured: Measured) -> int:
+    """Different groups whose gains were measured."""
+    return len({tuple(row) for row in measured.members.tolist()})
 
 
 def _likeness(one: tuple[np.ndarray, np.ndarray] | None, other: tuple[np.ndarray, np.ndarray] | None) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from sharewise import metrics
@@ -50,6 +50,22 @@ def chosen(family: Family) -> BeforeValidator:
         return made
 
     return BeforeValidator(check)
+
+
+def _readings(said: object) -> object:
+    """One encoder, or several that read the same, as a list of choices."""
+    given = list(said) if isinstance(said, list | tuple) else [said]
+    made = [choice(READING, one) for one in given]
+    problems = [problem for _, found in made for problem in found]
+    choices = [one for one, _ in made if one is not None]
+    rule = "'encoder' is one, or a list of different ones"
+    if not given:
+        problems.append(Problem(rule, "the list is empty", "Name an encoder, or remove the key"))
+    twice = [one.name for n, one in enumerate(choices) if one in choices[:n]]
+    problems += [Problem(rule, f"'{name}' is named twice", "Remove one") for name in twice]
+    if problems:
+        raise problem_error(problems)
+    return tuple(choices)
 
 
 def ruled(key: str) -> BeforeValidator:
@@ -155,14 +171,18 @@ class InputSection(Section):
     name: Text
     kind: InputKind | None = Field(default=None, description="Inferred where it is left out.")
     columns: tuple[Text, ...] = Field(default=(), description="Two text columns that are read as a pair.")
-    encoder: Annotated[Choice, chosen(READING)] | None = Field(
-        default=None, description="How a text, a picture or tokens are read."
+    encoder: Annotated[tuple[Choice, ...], BeforeValidator(_readings)] | None = Field(
+        default=None, description="How a text, a picture or tokens are read; a text also by a list of several."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, said: object) -> object:
         return {"name": said} if isinstance(said, str) else said
+
+    @field_serializer("encoder")
+    def _one(self, said: tuple[Choice, ...] | None) -> Choice | tuple[Choice, ...] | None:
+        return said[0] if said is not None and len(said) == 1 else said
 
     @model_validator(mode="after")
     def _sound(self) -> InputSection:
@@ -171,7 +191,9 @@ class InputSection(Section):
             fact = f"input '{self.name}' is of kind {self.kind or 'unknown'} with {len(self.columns)} columns"
             problems.append(Problem("A pair is an input of kind text with two columns", fact, "Write kind: text"))
         if self.encoder is not None and self.kind is not None:
-            why = misplaced(self.encoder.name, self.kind)
+            kind, several = self.kind, len(self.encoder) > 1
+            reasons = (misplaced(one.name, kind, several=several) for one in self.encoder)
+            why = next((reason for reason in reasons if reason is not None), None)
             if why is not None:
                 rule = f"The encoder of input '{self.name}' must fit its kind"
                 problems.append(Problem(rule, why, "Remove 'encoder', or name another"))
@@ -190,6 +212,13 @@ class EncodersSection(Section):
         default="concat", description="side by side, a gated sum, or every input looking at the others."
     )
     width: Whole = Field(default=128, ge=4, description="Numbers that each of several inputs becomes.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> EncodersSection:
+        if self.fusion == "attention" and self.width % 4:
+            rule, fact = "The width of fusion by attention divides by its 4 heads", f"it is {self.width}"
+            raise problem_error([Problem(rule, fact, f"Write width: {4 * (self.width // 4 + 1)}")])
+        return self
 
 
 class ParentSection(Section):

@@ -23,7 +23,6 @@ from sharewise.plan import Group, Plan
 from sharewise.records import DataSummary, SetAside, Severity, StudySummary, to_json, write_atomic
 from sharewise.study import (
     advise,
-    architectures,
     balancing,
     challenge,
     enough,
@@ -184,9 +183,7 @@ class Session:
             self.log(shareable.said(known))
         if kept and shared:
             self.log(f"{shareable.meant(shared, tasks.names)}, by what 'apart' says.")
-        asked = [("the study", declared.architecture)]
-        asked += [(f"candidate '{w.name}'", w.architecture) for w in wanted if w.architecture is not None]
-        architectures.check(asked, tasks)
+        declared.check_architectures(tasks, checked.set_aside)
         design = build(
             name=Path(declared.file).stem if declared.file else "study",
             tasks=tasks,
@@ -327,7 +324,8 @@ class Session:
         if design.candidates and design.budget.most_runs > design.budget.confirmation_runs:
             more = tuning * (design.budget.most_runs - design.budget.confirmation_runs) / max(design.budget.trials, 1)
             most = f"up to {design.budget.most_runs} confirmation runs instead of {design.budget.confirmation_runs}"
-            self.log(f"Tasks that run luck leaves open take {most}: {at_most(more)} more.")
+            runs = f"at most {design.record.further_runs} further runs"
+            self.log(f"Tasks that run luck leaves open take {most}: {runs}, {at_most(more)}.")
         if self.declared.auto_remedy:
             self.log("What explains and remedies a harm (auto_remedy) comes on top; it is announced when there is one.")
         power = advise.power(advise.Subject(self.declared, self.checked))

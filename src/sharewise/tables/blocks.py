@@ -6,7 +6,7 @@ import math
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -57,6 +57,13 @@ class BlockEncoder(Encoder):
 
     block: ClassVar[str] = "own"
     columns: tuple[str, ...]
+    alias: str = field(default="", kw_only=True)
+    """The input, where the encoder is one of several that read it and has a name of its own."""
+
+    @property
+    def input(self) -> str:
+        """The input, or pair, that it reads."""
+        return self.alias or self.name
 
     @property
     def width(self) -> int:
@@ -133,4 +140,5 @@ class BlockEncoder(Encoder):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind.value, "reader": type(self).__name__, **asdict(self)}
+        said = {k: v for k, v in asdict(self).items() if k != "alias" or v}
+        return {"kind": self.kind.value, "reader": type(self).__name__, **said}

@@ -13,7 +13,7 @@ from sharewise.batch import Inputs, Targets
 from sharewise.errors import DataError, Problem
 from sharewise.plan import Choice
 from sharewise.tables import columns as col
-from sharewise.tables import lists, own
+from sharewise.tables import lists, own, shapes
 from sharewise.tables import targets as labels
 from sharewise.tables.blocks import BlockEncoder
 from sharewise.tables.columns import Floats
@@ -143,7 +143,8 @@ class Codec:
 
         Raises DataError with every input column that the table lacks, and with cells that should be lists.
         """
-        missing = [table.no_column(c) for e in self.encoders for c in own.columns_of(e) if c not in table.names]
+        read = dict.fromkeys(c for e in self.encoders for c in own.columns_of(e))
+        missing = [table.no_column(c) for c in read if c not in table.names]
         if missing:
             raise DataError(missing)
         for said in self.schema.inputs:
@@ -155,6 +156,17 @@ class Codec:
                 column = table.column(name)
                 settled = col.as_stored(column, kind)
                 table = table if settled is column else table.with_column(name, settled)
+        problems: list[Problem] = []
+        for said in self.schema.inputs:
+            column = table.column(said.name)
+            if column.null_count == len(column):
+                continue
+            try:
+                shapes.check(column, said.name, said.kind, "Write the column as the study's table had it")
+            except DataError as error:
+                problems += _placed(error, table)
+        if problems:
+            raise DataError(problems)
         return table
 
     def _write(self, piece: Table, rows: dict[str, Block]) -> dict[str, list[Problem]]:
@@ -288,10 +300,13 @@ def _input_to_json(said: Input) -> dict[str, Any]:
         made["encoder"] = {"name": said.encoder.name, "params": dict(said.encoder.params)}
     if said.separated:
         made["separated"] = True
+    if said.also:
+        made["also"] = [{"name": choice.name, "params": dict(choice.params)} for choice in said.also]
     return made if said.pair is None else {**made, "pair": said.pair}
 
 
 def _input_from_json(data: Mapping[str, Any]) -> Input:
     encoder = data.get("encoder")
     choice = None if encoder is None else Choice(encoder["name"], dict(encoder["params"]))
-    return Input(data["name"], InputKind(data["kind"]), choice, data.get("pair"), data.get("separated", False))
+    also = tuple(Choice(c["name"], dict(c["params"])) for c in data.get("also", ()))
+    return Input(data["name"], InputKind(data["kind"]), choice, data.get("pair"), data.get("separated", False), also)

@@ -196,7 +196,7 @@ def canonical(value: Label | None) -> str:
     """One label in the text form that `text` gives its column."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         return str(text(pa.chunked_array([pa.array([value])]))[0].as_py())
     return str(value)
 

@@ -204,6 +204,7 @@ class DatetimeEncoder(Encoder):
         values = col.dates(column, self.name)
         n_plain = 1 + int(self.indicator)
         write_scaled(values, self.centre, self.factor, self.indicator, out[:, :n_plain])
+        values = np.where(np.isfinite(values), values, np.nan)
         for i, cycle in enumerate(self.cycles):
             angle = 2 * np.pi * np.mod(values, self.CYCLES[cycle]) / self.CYCLES[cycle]
             out[:, n_plain + 2 * i] = np.nan_to_num(np.sin(angle))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,17 @@ def fit(table: Table, inputs: Sequence[Input], rows: Rows) -> tuple[Encoder, ...
         else:
             name, columns = said.pair, [(i.name, table.column(i.name)) for i in inputs if i.pair == said.pair]
         made[name] = encoder = _fitted(said, name, columns, rows, table.folder)
-        if isinstance(encoder, TransformerEncoder) and not encoder.frozen:
+        read = [encoder]
+        for number, choice in enumerate(said.also, 2):
+            another = f"{name} by {choice.name}"
+            another = f"{another}, {number}" if another in made else another
+            more = _fitted(replace(said, encoder=choice), another, columns, rows, table.folder)
+            read.append(more)
+            made[another] = replace(more, alias=name) if isinstance(more, BlockEncoder) else more
+        if all(isinstance(e, TransformerEncoder) and not e.frozen for e in read):
             # Trees and linear models cannot read tokens: they get the same text as n-grams.
-            made[f"{name} as n-grams"] = Ngrams().fit(f"{name} as n-grams", columns, rows).aside_of_network()
+            aside = f"{name} as n-grams"
+            made[aside] = replace(Ngrams().fit(aside, columns, rows).aside_of_network(), alias=name)
         if isinstance(encoder, SentenceTransformerEncoder):
             # Their rivals read the words themselves.
             aside = f"{name}{AS_WORDS}"
@@ -91,7 +100,7 @@ def places(encoders: Sequence[Encoder]) -> dict[str, dict[str, list[int]]]:
         if isinstance(encoder, BlockEncoder):
             number = ends.get("present", 0)
             ends["present"] = number + 1
-            for name in {*encoder.columns, encoder.name} if encoder.for_network else ():
+            for name in {*encoder.columns, encoder.input} if encoder.for_network else ():
                 made.setdefault(name, {}).setdefault("present", []).append(number)
         else:
             take(encoder.name, encoder.block, encoder.width)

@@ -12,8 +12,9 @@ from sharewise import metrics
 from sharewise.errors import DataError, Problem, nearest
 from sharewise.tables import classes as labels
 from sharewise.tables import columns as col
-from sharewise.tables import hierarchy, images, infer, pictures, sentences, suspicion, tags, texts, tokens
+from sharewise.tables import hierarchy, images, infer, pictures, sentences, shapes, suspicion, tags, texts, tokens
 from sharewise.tables.read import Table
+from sharewise.tables.readings import misplaced
 from sharewise.tables.schema import (
     Declaration,
     Input,
@@ -107,7 +108,8 @@ class _Resolver:
             kind = said.kind or infer.input_kind(self.table.column(said.name))
             rule = "An input must be of a kind that an encoder reads"
             if said.name in made:
-                self.add("An input is named once", f"'{said.name}' is named twice", "Remove one", said.line)
+                remedy = "Remove one; several encoders of one text are a list, encoder: [embedded, ngrams]"
+                self.add("A column is read as one input", f"'{said.name}' is named twice", remedy, said.line)
             elif said.name in targets:
                 fact = f"it is an input and the target of task '{targets[said.name]}'"
                 self.add("A target may not be an input", fact, "Remove it from inputs", said.line, said.name)
@@ -132,7 +134,8 @@ class _Resolver:
             choice = texts.default()
             better = "" if choice.name == "embedded" else "; the extra 'embedded' brings a stronger one"
             self.notes.append(f"Text '{name}' is read by '{choice.name}', the default here{better}.")
-        return Input(name, kind, choice, said.pair if said is not None else None)
+        pair, also = (said.pair, said.also) if said is not None else (None, ())
+        return Input(name, kind, choice, pair, also=also)
 
     def fits(self, said: InputDeclaration, kind: InputKind) -> bool:
         """True where every value of the column can be read as `kind`."""
@@ -145,28 +148,37 @@ class _Resolver:
         return True
 
     def check_encoder(self, said: InputDeclaration, kind: InputKind) -> None:
-        """Raises DataError where a column's encoder cannot be had; asked once a choice, whatever the columns."""
+        """Raises DataError where an encoder does not read the kind that a column turns out to be of, or cannot be had;
+        asked once a choice, whatever the columns."""
+        named = () if said.encoder is None else (said.encoder, *said.also)
+        for choice in named if said.kind is None else ():
+            why = misplaced(choice.name, kind, several=len(named) > 1)
+            if why is not None:
+                rule = f"The encoder of input '{said.name}' must fit its kind"
+                fact = f"the kind is not given, the column looks like {kind.value}, and {why}"
+                raise DataError(Problem(rule, fact, "Write the kind that is meant, or remove 'encoder'"))
         match kind:
             case InputKind.TEXT:
-                choice = said.encoder or self.said.text or texts.default()
-                check = texts.CATALOGUE.build(choice.name, **choice.params).check
+                asked = named or (self.said.text or texts.default(),)
+                checks = [texts.CATALOGUE.build(c.name, **c.params).check for c in asked]
             case InputKind.TOKENS:
-                choice = said.encoder or self.said.tokens or sentences.default()
-                check = sentences.CATALOGUE.build(choice.name, **choice.params).check_sentences
+                asked = named or (self.said.tokens or sentences.default(),)
+                checks = [sentences.CATALOGUE.build(c.name, **c.params).check_sentences for c in asked]
             case InputKind.IMAGE:
-                choice = said.encoder or self.said.image or images.default()
-                check = images.CATALOGUE.build(choice.name, **choice.params).check
+                asked = named or (self.said.image or images.default(),)
+                checks = [images.CATALOGUE.build(c.name, **c.params).check for c in asked]
             case _:
                 return
-        asked = f"{kind}: {choice}"
-        if asked not in self.checked:
-            try:
-                check()
-                self.checked[asked] = []
-            except DataError as error:
-                self.checked[asked] = list(error.problems)
-        if self.checked[asked]:
-            raise DataError(self.checked[asked])
+        for choice, check in zip(asked, checks, strict=True):
+            key = f"{kind}: {choice}"
+            if key not in self.checked:
+                try:
+                    check()
+                    self.checked[key] = []
+                except DataError as error:
+                    self.checked[key] = list(error.problems)
+            if self.checked[key]:
+                raise DataError(self.checked[key])
 
     def inferred_inputs(self) -> list[Input]:
         """Every column that is nothing else and that nothing speaks against; what is left out is noted."""
@@ -217,6 +229,9 @@ class _Resolver:
         if not tagging:
             return
         words = [i.name for i in inputs if i.kind is InputKind.TOKENS]
+        if not words and any(i.kind is InputKind.TOKENS for i in self.said.inputs or ()):
+            # What is wrong with the words is said already.
+            return
         if len(words) != 1:
             fact = "there is none" if not words else f"there are {len(words)}: {', '.join(words)}"
             self.add(
@@ -254,6 +269,13 @@ class _Resolver:
         found = [self.has(column, said.line) for column in needed]
         if not all(found):
             return []
+        if said.kind is not TaskKind.RECONSTRUCTION:
+            try:
+                for column in names:
+                    shapes.check_target(self.table.column(column), column)
+            except DataError as error:
+                self.take(error.problems, said.line)
+                return []
         several = TaskKind.MULTILABEL if len(names) > 1 else None
         kind = said.kind or several or infer.task_kind(self.table.column(names[0]), self.beside(said))
         if said.kind is None:
@@ -328,24 +350,19 @@ def _fitting(metric: str, said: TaskDeclaration, kind: TaskKind, made: tuple[Lab
 
 def _readable(column: pa.ChunkedArray, name: str, kind: InputKind) -> None:
     """Raises DataError with the first value that cannot be read as `kind`. Only text and lists need a look."""
+    shapes.check(column, name, kind, "Give it another kind")
     if kind is InputKind.TOKENS:
         tokens.text_lists(column, name)
     elif kind is InputKind.IMAGE:
         pictures.check_type(column, name)
     elif kind is InputKind.EMBEDDING:
-        width = col.list_width(column) if col.is_list(column.type) else None
+        width = col.list_width(column)
         if width is None:
-            fact = f"the column is of type {column.type}"
-            if col.is_list(column.type):
-                fact = "the lists are of different lengths"
             rule = "An embedding is a list of numbers, of one length in every row"
-            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+            raise DataError(Problem(rule, "the lists are of different lengths", "Give it another kind", column=name))
         col.vectors(column.slice(0, 1), name, width)
-    elif kind in (InputKind.CATEGORICAL, InputKind.TEXT, InputKind.ID):
-        if col.is_list(column.type) or pa.types.is_binary(column.type):
-            fact = f"the column holds {'lists' if col.is_list(column.type) else 'bytes'} ({column.type})"
-            rule = f"An input of kind {kind.value} holds one value a row"
-            raise DataError(Problem(rule, fact, "Give it another kind", column=name))
+    elif kind in shapes.WORDS:
+        return
     elif kind is InputKind.DATETIME:
         if not col.is_date(column.type):
             col.dates(column, name)

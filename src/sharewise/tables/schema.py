@@ -31,14 +31,21 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """A column that the models read; `encoder` is how, where its kind leaves a choice, `pair` the name under which two
-    text columns are read together, and `separated` says that its tokens are text which white space separates."""
+    """A column that the models read; `encoder` is how, where its kind leaves a choice, `also` are further encoders that
+    read the same, `pair` is the name under which two text columns are read together, and `separated` says that its
+    tokens are text which white space separates."""
 
     name: str
     kind: InputKind
     encoder: Choice | None = None
     pair: str | None = None
     separated: bool = False
+    also: tuple[Choice, ...] = ()
+
+    @property
+    def encoders(self) -> tuple[Choice, ...]:
+        """Every encoder that reads it, none where its kind leaves no choice."""
+        return () if self.encoder is None else (self.encoder, *self.also)
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,8 @@ class TaskDeclaration:
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind.
+    """An input as a person declares it; `kind` None means "infer it", `encoder` None the default of its kind, `also`
+    further encoders that read the same.
 
     `separated` is what the table adds: white space separates its tokens (`lists.listed`).
     """
@@ -112,6 +120,7 @@ class InputDeclaration:
     encoder: Choice | None = None
     pair: str | None = None
     separated: bool = False
+    also: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)

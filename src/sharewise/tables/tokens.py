@@ -65,7 +65,8 @@ class TokensEncoder(BlockEncoder):
     @classmethod
     def fit(cls, name: str, column: pa.ChunkedArray, rows: Rows) -> Self:
         """Words from the rows `rows`; the length from all rows, since it says nothing but how much room to keep."""
-        seen = tags.flat(text_lists(column.take(pa.array(rows)), name))[0]
+        column = text_lists(column, name)
+        seen = tags.flat(column.take(pa.array(rows)))[0]
         counts = [(str(c["values"]), int(c["counts"])) for c in pc.value_counts(pc.utf8_lower(seen)).to_pylist()]
         often = sorted(((n, w) for w, n in counts if n >= MIN_COUNT), key=lambda c: (-c[0], c[1]))[:MOST_WORDS]
         most = int(tags.lengths(column).max(initial=1))
@@ -133,11 +134,19 @@ def _bucket(kind: int, piece: str) -> int:
 
 
 def text_lists(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The column as lists of text, also where no row holds a word; raises DataError where it holds something else."""
+    """The column as lists of text, also where no row holds a word or the words are whole numbers, such as the ids of
+    what a person bought; raises DataError where it holds something else."""
     if pa.types.is_null(column.type) or (col.is_list(column.type) and pa.types.is_null(column.type.value_type)):
         return column.cast(pa.list_(pa.string()))
-    if not col.is_list(column.type) or not col.is_text(column.type.value_type):
-        rule = "A tokens input is a list of words in every row"
+    inside = column.type.value_type if col.is_list(column.type) else None
+    if inside is not None and pa.types.is_integer(inside):
+        return column.cast(pa.list_(pa.string()))
+    if inside is None or not col.is_text(inside):
+        rule = "A tokens input is a list of words, or of whole numbers, in every row"
+        fact = f"the column is of type {column.type}"
         remedy = "Write lists of words, or text that white space separates, or give it another kind"
-        raise DataError(Problem(rule, f"the column is of type {column.type}", remedy, column=name))
+        if inside is not None and col.is_number(inside):
+            fact = f"its lists hold numbers that need not be whole ({column.type})"
+            remedy = "Write them as text or as whole numbers; lists of one length may be of kind embedding"
+        raise DataError(Problem(rule, fact, remedy, column=name))
     return column

@@ -63,9 +63,12 @@ class TrainingData:
 
     @cached_property
     def lengths(self) -> np.ndarray | None:
-        """Tokens of every row (N,) where a block holds sentences."""
+        """Tokens of every row (N,), of its longest sentence, where blocks hold sentences."""
         blocks = [b for name, b in self.inputs.blocks.items() if name.startswith("tokens:")]
-        return (blocks[0][..., 0] != 0).sum(1).cpu().numpy() if blocks else None
+        if not blocks:
+            return None
+        longest: np.ndarray = np.max([(b[..., 0] != 0).sum(1).cpu().numpy() for b in blocks], axis=0)
+        return longest
 
     def rows_of(self, task: int, part: str) -> np.ndarray:
         """Row numbers of `part` with at least one labelled cell of a task, ascending as in the part."""

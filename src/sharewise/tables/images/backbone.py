@@ -43,7 +43,7 @@ class Backbone(Reading):
 
     def check(self) -> None:
         found, train = locate.vision(self.model), str(self.train)
-        check_train("vision backbone", train, found.layers, per_task=self.per_task)
+        check_train("vision backbone", train, found.layers, self.rank, per_task=self.per_task)
         if train == FROZEN and (self.shift or self.flip):
             rule = "Pictures are moved and mirrored where a network is trained on them"
             raise DataError(Problem(rule, "train is none", "Remove shift and flip, or set train"))

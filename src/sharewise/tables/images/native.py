@@ -22,6 +22,9 @@ from sharewise.tables.schema import InputKind
 LARGEST_SIDE = 64
 """Side that larger pictures are brought to where the study file names none."""
 
+GROUP = 8
+"""Channels that the network normalises together."""
+
 PROBE = 64
 """Train pictures from whose headers the side and the channels are told."""
 
@@ -49,8 +52,30 @@ class Native(Reading):
     shift: int = 2
     flip: bool = False
 
+    def check(self) -> None:
+        problems = []
+        if self.side and not 8 <= self.side <= 512:
+            problems.append(Problem("The side of a picture is 8 to 512 pixels", f"it is {self.side}"))
+        if self.channels not in (0, 1, 3):
+            problems.append(Problem("A picture has 1 or 3 channels", f"it is {self.channels}"))
+        whole = all(isinstance(w, int) and w >= 1 for w in self.widths)
+        if not self.widths or not whole or list(self.widths) != sorted(self.widths):
+            rule, fact = "The stages of the network have widths of at least 1 that do not fall", f"{[*self.widths]}"
+            problems.append(Problem(rule, f"widths is {fact}", "Name one a stage"))
+        elif any(width % GROUP for width in self.widths if width > GROUP):
+            rule, fact = f"Widths beyond {GROUP} are multiples of {GROUP}", f"widths is {[*self.widths]}"
+            problems.append(Problem(rule, fact, "Round them"))
+        if self.depth < 1 or self.grid < 1:
+            fact = f"they are {self.depth} and {self.grid}"
+            problems.append(Problem("The depth of a stage and the grid are at least 1", fact, "Use larger ones"))
+        if not 0 <= self.shift <= (self.side or LARGEST_SIDE) // 2:
+            fact = f"shift is {self.shift}"
+            problems.append(Problem("Pictures are moved by less than half their side", fact, "Use another one"))
+        if problems:
+            raise DataError(problems)
+
     def fit(self, name: str, column: pa.ChunkedArray, rows: Rows, folder: Path) -> PictureEncoder:
-        self._check(name)
+        self.check()
         pictures.check_unreadable(self.unreadable, name)
         column = pictures.unpacked(column, self.shape)
         raw = None if pictures.is_encoded(column.type) else pictures.raw_shape(column, name, self.shape)
@@ -61,15 +86,6 @@ class Native(Reading):
         shape = () if raw is None else raw.sizes
         network = (tuple(self.widths), self.depth, self.grid, self.shift, self.flip)
         return PictureEncoder(name, (name,), max(side, 8), channels, skip, shape, *network)
-
-    def _check(self, name: str) -> None:
-        problems = []
-        if self.side and not 8 <= self.side <= 512:
-            problems.append(Problem("The side of a picture is 8 to 512 pixels", f"it is {self.side}", column=name))
-        if self.channels not in (0, 1, 3):
-            problems.append(Problem("A picture has 1 or 3 channels", f"it is {self.channels}", column=name))
-        if problems:
-            raise DataError(problems)
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ def strings(column: pa.ChunkedArray, longest: int) -> list[str]:
     return made
 
 
-def check_train(network: str, train: str, layers: int, *, per_task: bool) -> None:
+def check_train(network: str, train: str, layers: int, rank: int, *, per_task: bool) -> None:
     """Raises DataError where `network`, of so many layers, is not trained so, or has no parts of single tasks."""
+    if rank < 1:
+        raise DataError(Problem("'rank' of LoRA is at least 1", f"it is {rank}", "Use a larger one, or remove it"))
     if train not in (FROZEN, "all", "lora") and not (train.isdigit() and 1 <= int(train) <= layers):
         rule = f"'train' of a {network} is none, all, lora or a number of its {layers} layers"
         raise DataError(Problem(rule, f"it is {train}"))

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from sharewise.errors import DataError, Problem
 from sharewise.tables.blocks import Array, BlockEncoder, Shape
 from sharewise.tables.encoders import Rows
 from sharewise.tables.schema import InputKind
@@ -34,6 +35,13 @@ class Ngrams(Reading):
     words: int = 2
     shortest: int = 2
     longest: int = 5
+
+    def check(self) -> None:
+        if min(self.features, self.words, self.shortest) < 1 or self.longest < self.shortest:
+            rule = "N-grams have features, words and characters, at least 1 of each, and shortest is at most longest"
+            now = (self.features, self.words, self.shortest, self.longest)
+            fact = "features, words, shortest and longest are {}, {}, {} and {}".format(*now)
+            raise DataError(Problem(rule, fact, "Correct them, or leave them out"))
 
     def fit(self, name: str, columns: Sequence[tuple[str, pa.ChunkedArray]], rows: Rows) -> NgramsEncoder:
         some = pa.array(rows[np.linspace(0, len(rows) - 1, min(len(rows), FIT_ROWS)).astype(int)])

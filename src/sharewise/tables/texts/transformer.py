@@ -42,6 +42,9 @@ class Transformer(Reading):
         if self.subwords is not None:
             fact = f"it is {self.subwords!r} of a text"
             raise DataError(Problem("'subwords' is for inputs of kind tokens", fact, "Remove it"))
+        if self.max_tokens < LEAST_TOKENS:
+            rule = f"Of a text at least {LEAST_TOKENS} sub-words are read"
+            raise DataError(Problem(rule, f"max_tokens is {self.max_tokens}", "Use a larger one"))
         self._check()
 
     def check_sentences(self) -> None:
@@ -56,7 +59,7 @@ class Transformer(Reading):
 
     def _check(self) -> None:
         backbone, train = locate.backbone(self.model), str(self.train)
-        check_train("transformer", train, backbone.layers, per_task=self.per_task)
+        check_train("transformer", train, backbone.layers, self.rank, per_task=self.per_task)
         if train == "lora":
             locate.need("peft", "text")
 
