@@ -218,7 +218,10 @@ def rivalled(raw: Raw) -> list[str]:
     if len(mine) == 1:
         only = mine[0]["task"] + (", the task that shares" if len(sharing(raw)) == 1 else "")
         return [f"{'is still' if mine[0]['low'] > 0 else 'is not shown to be'} better for {only}"]
-    return [f"better for {letters(sum(c['low'] > 0 for c in mine or found))} of"]
+    held = sum(c["low"] > 0 for c in mine or found)
+    if mine and held == len(mine) == len(sharing(raw)):
+        return [f"better for {'both' if held == 2 else f'all {held}'} tasks that share"]
+    return [f"better for {letters(held)} of"]
 
 
 def others_agree(raw: Raw) -> list[str]:

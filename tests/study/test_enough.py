@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,11 @@ from made_comparisons import comparison
 from scipy import stats
 
 from sharewise import Study
-from sharewise.records import Comparison, Outcome
-from sharewise.study.enough import EARLY, left_open
+from sharewise.plan import Group, Plan
+from sharewise.records import Comparison, Outcome, Phase
+from sharewise.study.enough import EARLY, further, left_open
 from sharewise.study.judge import judge
+from sharewise.study.work import Run
 
 MARGIN = 0.02
 
@@ -67,6 +71,47 @@ def test_its_own_run_luck_counts_not_the_moderated() -> None:
     sure = comparison(0.02, 0.002)
     assert not left_open(sure, 2000, 10)
     assert left_open(replace(sure, own_error=0.02, own_df=3.0), 2000, 10)
+
+
+def asked(open_tasks: set[str], made: dict[tuple[str, str], int]) -> dict[str, int]:
+    """Runs that `further` asks for, by group, of two tasks in one model; `made` runs by (arm, task)."""
+    plan = Plan("together", (Group("together", ("a", "b")),))
+    groups = {("together", t): plan.groups[0] for t in "ab"} | {("single", t): Group(f"single:{t}", (t,)) for t in "ab"}
+
+    def run(arm: str, group: Group, number: int) -> Run:
+        return Run(Phase.CONFIRM, arm, "neural", group, number, 0, {}, "key")
+
+    def compared(tasks: list[str]) -> tuple[list[Comparison], dict[str, str]]:
+        far = [comparison(0.02 if t in open_tasks else 0.5, 0.02, task=t) for t in tasks]
+        made_by = {t: {"n_baseline_runs": made["single", t], "n_candidate_runs": made["together", t]} for t in tasks}
+        return [replace(c, **made_by[c.task]) for c in far], {}
+
+    conductor = SimpleNamespace(
+        design=SimpleNamespace(
+            budget=SimpleNamespace(most_runs=10), arm=lambda name: SimpleNamespace(name=name, alone="single", plan=plan)
+        ),
+        judged=SimpleNamespace(names=("a", "b")),
+        pair=lambda task, *_: task,
+        compared=compared,
+        prepared=SimpleNamespace(rows_of=lambda task, part: range(2000)),
+        repeated=lambda phase, wanted, n: [run(arm, group, i) for _, arm, group in wanted for i in range(n)],
+    )
+    runs = [run(arm, group, i) for (arm, t), group in groups.items() for i in range(made[arm, t]) if t in group.tasks]
+    runs = list({r.run_id: r for r in runs}.values())
+    best = {"single": {"a": "single", "b": "single"}}
+    return dict(Counter(r.group.name for r in further(conductor, "together", best, runs)))  # type: ignore[arg-type]
+
+
+def test_of_a_task_left_open_the_model_with_the_fewer_runs_is_doubled() -> None:
+    three = {(arm, t): 3 for arm in ("together", "single") for t in "ab"}
+    assert asked(set(), three) == {}
+    assert asked({"a"}, three) == {"together": 3, "single:a": 3}
+    # The shared model has six for a by now; b asks for its own model's first.
+    grown = three | {("together", "a"): 6, ("together", "b"): 6, ("single", "a"): 6}
+    assert asked({"b"}, grown) == {"single:b": 3}
+    assert asked({"a", "b"}, grown) == {"together": 4, "single:a": 4, "single:b": 3}
+    most = grown | {("together", "a"): 10, ("together", "b"): 10, ("single", "a"): 10}
+    assert asked({"a", "b"}, most) == {"single:b": 3}
 
 
 # --- the errors of the whole procedure ----------------------------------------------------------------------

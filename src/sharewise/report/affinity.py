@@ -107,7 +107,11 @@ def _answer(g: GroupingRecord) -> Sentence:
 
 
 def _margins(value: float) -> str:
-    return f"{value:+.2f} margins"
+    return f"{_signed(value)} margins"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", words.MINUS)
 
 
 def _drawn(g: GroupingRecord, confirmed: str | None) -> Forecast | None:
@@ -227,7 +231,7 @@ def _pairs(g: GroupingRecord) -> Table:
         cells = (
             Cell(g.tasks[i], kind="task"),
             Cell(f"{'helped' if mean > 0 else 'harmed'} by {g.tasks[j]}", source=at),
-            Cell(_margins(mean), f"90 % interval {low:+.2f} to {high:+.2f}", at, kind="change"),
+            Cell(_margins(mean), f"90 % interval {_signed(low)} to {_signed(high)}", at, kind="change"),
         )
         made.append(cells)
     more = f" ({len(made)} of {len(ranked)})" if len(ranked) > len(made) else ""
@@ -249,9 +253,10 @@ def _plans(g: GroupingRecord, confirmed: str | None) -> Table:
 
 def _plan_row(plan: Forecast, at: str, note: str) -> tuple[Cell, ...]:
     shared = [group for group in plan.groups if len(group) > 1]
-    alone = len(plan.groups) - len(shared)
+    alone = [group[0] for group in plan.groups if len(group) == 1]
     said = "; ".join(words.listing(list(group), 8) for group in shared) or "none"
-    rest = f"{words.plural(alone, 'task')} alone" if alone else ""
+    # Plans found one after the other often differ by whom they leave alone.
+    rest = f"alone: {words.listing(alone, 8)}" if alone else ""
     return (
         Cell(plan.name, note, at, kind="task"),
         Cell(said, rest, at),

@@ -49,9 +49,11 @@ def _sharing_all(rows: Sequence[TaskRow]) -> Sentence:
         known = [gain for gain in gains if gain is not None]
         spans.append(f"between {words.change(min(known), scale)} and {words.change(max(known), scale)}")
     risk = max(row.decision.probability_harm or 0.0 for row in rows if row.decision is not None)
+    most = words.percent(risk)
+    most = most if most.startswith("under") else f"at most {most}"
     text = (
         f"The scores of the {words.count(len(rows))} tasks that share are expected to change by {words.parts(spans)} "
-        f"(plus is better); harm beyond the margin has a probability of at most {words.percent(risk)} for each."
+        f"(plus is better); harm beyond the margin has a probability of {most} for each."
     )
     return Sentence("sharing all", text, tuple(row.decision_at for row in rows))
 

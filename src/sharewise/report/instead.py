@@ -60,10 +60,10 @@ def against_ensemble(records: StudyRecords, rows: Sequence[TaskRow]) -> Sentence
         lost = [c.task for _, c in mine if c.high < 0]
         held = sum(c.low > 0 for _, c in mine)
         end = f"; {words.listing(lost, limit=6)} would be answered better by {_its(lost)} ensemble" if lost else ""
-        text = (
-            f"Against these ensembles, sharing is still better for {words.some_of(held)} of the "
-            f"{words.count(len(mine))} tasks that share{end}."
-        )
+        which = f"{words.some_of(held)} of the {words.count(len(mine))} tasks"
+        if held == len(mine) == len(shared):
+            which = f"{words.all_of(held)} tasks"
+        text = f"Against these ensembles, sharing is still better for {which} that share{end}."
         if len(mine) == 1:
             only, said = mine[0][1].task, "is still" if held else "is not shown to be"
             which = f"{only}, the task that shares" if len(shared) == 1 else only

@@ -437,7 +437,8 @@ def _plans(records: StudyRecords) -> Sentence | None:
     sources = ["design.json#/arms"]
     if sampled:
         judged = words.plural(sampled, "group that it sampled", "groups that it sampled")
-        text += f" The search judged the others by {judged}, trained once each."
+        more = ", and by the plans that it trained" if records.grouping is not None and records.grouping.plans else ""
+        text += f" The search judged the others by {judged}, trained once each{more}."
         sources.append("design.json#/search/groups")
     return Sentence("other plans", text, tuple(sources))
 

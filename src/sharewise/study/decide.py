@@ -43,8 +43,8 @@ def choose(options: Sequence[Option], *, prefer_fewer_models: bool = False) -> l
     carry a tenth that is harmed a little beyond the margin; with its own key turned too, a task harmed beyond the
     margin is shipped in at most 5 % of studies, whatever the others are like. Of those tasks, the least likely harmed
     share first, as long as their posterior probabilities of harm add up to at most 5 %, which bounds the probability
-    that the study ships any harmed task. Otherwise, and where nothing could be compared or the verdict is harm, its
-    best single model answers.
+    that the study ships any harmed task as far as the tasks are like one another as `beliefs` has it. Otherwise, and
+    where nothing could be compared or the verdict is harm, its best single model answers.
     """
     believed = _by_task([o.comparison for o in options if o.comparison is not None])
     routed = [_own_key(option, _route(option, believed.get(option.task), prefer_fewer_models)) for option in options]
