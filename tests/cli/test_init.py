@@ -69,6 +69,25 @@ def test_tasks_that_are_named(table: Path, tmp_path: Path, capsys: pytest.Captur
     assert schema.row_id == "id"
 
 
+def test_pairs_and_hierarchies_are_pointed_at(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    said = [f"one can see row number {i} here" for i in range(200)]
+    coarse, kind = draw.integers(0, 2, 200), draw.integers(0, 3, 200)
+    frame = pd.DataFrame({"left": said, "right": said[::-1], "odd": np.array(["no", "yes"])[coarse]})
+    frame["kind"] = [("a", "b", "c")[k] if c else None for c, k in zip(coarse, kind, strict=True)]
+    frame["other"] = draw.choice(["x", "y", "z"], 200)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    told = ["init", str(tmp_path / "t.csv"), "-o", str(tmp_path / "s.yaml")]
+    assert answer([*told, *(w for task in ("odd", "kind", "other") for w in ("--task", task))]) == 0
+    text = (tmp_path / "s.yaml").read_text()
+    assert "  # pair: {kind: text, columns: [left, right]}" in text
+    assert [line.split()[2] for line in text.splitlines() if "# parent:" in line] == ["odd"]
+    opened = text.replace("# parent:", "parent:").replace("# pair:", "pair:").replace("  left: text", "# ")
+    (tmp_path / "s.yaml").write_text(opened.replace("  right: text", "# "))
+    assert [i.pair for i in load(tmp_path / "s.yaml").declaration().inputs or ()] == ["pair", "pair"]
+    assert [t.parent for t in load(tmp_path / "s.yaml").declaration().tasks] == [None, "odd", None]
+
+
 def test_tasks_are_not_guessed(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "study.yaml"
     assert _init(table, "-o", out) == 0

@@ -169,6 +169,29 @@ CASES: dict[str, tuple[Change, str]] = {
         _text("kind: regression", "kind: regression, metric: auroc"),
         "study.yaml:6: A metric must fit the task's kind; however, 'auroc' of task 'worst_area' is not for regression",
     ),
+    "tags and tokens of unequal length": (
+        lambda f, s: (
+            f.assign(words='["a", "scan"]', tags=['["D"]' if i == 7 else '["D", "N"]' for i in range(len(f))]),
+            _said(s, {"inputs": "{words: tokens}", "kind": "kind: token_tagging, column: tags"}),
+        ),
+        "row 8, column 'tags': A row has a tag for each of its tokens in 'words'; however, it has 1 tag and 2 tokens.",
+    ),
+    "tokens that are fractions": (
+        _column("words", lambda f: ["[0.5, 1]", "[2.5]"] * (len(f) // 2) + ["[1]"], inputs="{words: tokens}"),
+        "study.yaml:2, column 'words': A tokens input is a list of words, or of whole numbers, in every row; however,",
+    ),
+    "encoder of another kind in a list": (
+        _text("[radius, texture, site]", "{site: {kind: text, encoder: [ngrams, words]}}"),
+        "study.yaml:2: The encoder of input 'site' must fit its kind; however, 'words' does not read inputs of kind",
+    ),
+    "setting of an encoder that cannot be": (
+        _text("[radius, texture, site]", "{site: {kind: text, encoder: {name: ngrams, features: 0}}}"),
+        "study.yaml:2, column 'site': N-grams have features, words and characters, at least 1 of each",
+    ),
+    "architecture that names no task": (
+        _text("budget: quick", "architecture: {name: hard, split: {grad: 1}}"),
+        "study.yaml:7: 'split' of 'hard' names tasks of the study; however, the study names 'grad', which is none. Did",
+    ),
     "text model that is not there": (
         _column(
             "note",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from sharewise.errors import ConfigError, DataError
 from sharewise.study.file import StudyFile
+from sharewise.tables.codec import Codec
 from sharewise.tables.read import Table
 from sharewise.tables.resolve import resolve
 
@@ -55,3 +57,11 @@ def test_settings_that_the_study_file_alone_tells() -> None:
         StudyFile.from_dict({**said, "inputs": picture})
     with pytest.raises(ConfigError, match="by attention divides by its 4 heads; however, it is 30"):
         StudyFile.from_dict({**said, "encoders": {"fusion": "attention", "width": 30}})
+
+
+def test_what_shows_only_when_pictures_are_opened_names_the_table() -> None:
+    table = Table(pa.table({"p": ["no picture"] * 12, "y": [0.5, 1.5, 2.5] * 4}), "t.csv")
+    said = {"data": "t.csv", "inputs": {"p": "image"}, "tasks": ["y"]}
+    schema = resolve(table, StudyFile.from_dict(said).declaration()).schema
+    with pytest.raises(DataError, match=r"^t\.csv, column 'p': Some of the train pictures must be readable"):
+        Codec.fit(table, schema, np.arange(12))

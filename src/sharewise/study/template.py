@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sharewise.errors import ConfigError, counted
+from sharewise.study import hints
 from sharewise.tables import columns as col
 from sharewise.tables import described, infer, lists, suspicion, texts
 from sharewise.tables.read import Table
@@ -175,6 +176,10 @@ def _inputs(table: Table, columns: list[_Column]) -> list[str]:
             lines.append(_noted(f"  {scalar(c.name)}: {kind}", _about(table, c)))
         else:
             lines.append(_noted(f"  # {scalar(c.name)}: {kind}", f"left out: {c.why}"))
+    texts_ = [scalar(c.name) for c in columns if c.why is None and c.kind is InputKind.TEXT]
+    if len(texts_) > 1:
+        pair = f"  # pair: {{kind: text, columns: [{texts_[0]}, {texts_[1]}]}}"
+        lines.append(_noted(pair, "instead of the two, where they are compared"))
     return lines
 
 
@@ -232,6 +237,10 @@ def _task(table: Table, said: Declaration, task: TaskDeclaration, words: Sequenc
     if task.by:
         n = len(pc.unique(table.column(task.by)))
         lines.append(_noted(f"    by: {scalar(task.by)}", f"a task of its own for each of its {n} values"))
+    grouped = _with_classes(table, said, words)
+    above = hints.coarser(table.arrow, task.name, grouped) if task.name in grouped else None
+    if above is not None:
+        lines.append(_noted(f"    # parent: {scalar(above)}", "its classes divide those of that task"))
     if task.classes:
         lines.append(f"    classes: [{', '.join(scalar(c) if isinstance(c, str) else str(c) for c in task.classes)}]")
     if task.positive is not None:
@@ -240,6 +249,13 @@ def _task(table: Table, said: Declaration, task: TaskDeclaration, words: Sequenc
         lines.append(_noted(f"    transform: {task.transform}", "for training; answers are in the original unit"))
     lines.append(f"    metric: {made.metric}")
     return lines
+
+
+def _with_classes(table: Table, said: Declaration, words: Sequence[str]) -> list[str]:
+    """Tasks that a row has one class of."""
+    beside = [table.column(name) for name in words]
+    kinds = {t.name: t.kind or infer.task_kind(table.column(t.name), beside) for t in said.tasks}
+    return [name for name, kind in kinds.items() if kind in (TaskKind.BINARY, TaskKind.MULTICLASS)]
 
 
 def _classes_note(made: Task) -> str:

@@ -45,7 +45,10 @@ class Codec:
     @classmethod
     def fit(cls, table: Table, schema: Schema, rows: Rows) -> Self:
         """Learn scales, categories and imputations from the rows `rows` (train); cost: one pass over each column."""
-        encoders = own.fit(table, schema.inputs, rows)
+        try:
+            encoders = own.fit(table, schema.inputs, rows)
+        except DataError as error:
+            raise DataError(_placed(error, table)) from None
         scales = {}
         fitted: dict[tuple[object, ...], tuple[Floats, Present]] = {}
         for task in schema.tasks:
