@@ -13,8 +13,12 @@ from sharewise.grouping.exact import MOST_BLOCKS, best_partitions
 from sharewise.grouping.local import LocalSearch
 from sharewise.grouping.objective import Objective
 
-AHEAD = 6
-"""Plans that are ranked beside those tried, of which the next is the best that fits."""
+RANKED = 30
+"""Best plans of which the next is the first that fits and is another."""
+
+ANOTHER = 0.25
+"""Share of the pairs of tasks with one model, in either plan, that must have it in one of the two only. A plan that
+takes one task from twenty is not worth a training: whether that task shares is settled by its own verdict anyway."""
 
 CHASED = 1.28
 """Standard errors that a predicted gain must be worth before its plan is trained: the one-sided 90 % bound. Of tables
@@ -74,7 +78,7 @@ def find(
     seed: int,
     tried: Collection[tuple[Group, ...]] = (),
 ) -> Found:
-    """The best plan at the study's price of harm that is not among those `tried` and whose groups fit into `room`
+    """The best plan at the study's price of harm that is another than those `tried` and whose groups fit into `room`
     models.
 
     Plans are found one after the other, each from an estimate that knows the gains of those before it: the best of very
@@ -82,12 +86,12 @@ def find(
     gain over all tasks alone is below its own error (`CHASED` standard deviations) is not chased, unless constraints
     rule out leaving the tasks alone.
     """
-    ranked = partitions(Objective(estimate, limits, risk), len(tried) + AHEAD, seed)
+    ranked = partitions(Objective(estimate, limits, risk), RANKED, seed)
     made = [_proposal(method, estimate, value, groups) for value, groups in ranked]
     runner_up = made[1] if len(made) > 1 else None
     # What is worth less than every task alone is not worth training, where leaving them alone is allowed.
     worth = made if limits.binding else list(itertools.takewhile(lambda p: p.shared, made))
-    fresh = (p for p in worth if p.shared and p.shared not in tried and len(p.shared) <= room)
+    fresh = (p for p in worth if p.shared and len(p.shared) <= room and _another(p.shared, tried))
     best = next(fresh, None)
     if not limits.binding:
         if not made[0].shared:
@@ -100,6 +104,16 @@ def find(
     if best is None:
         return Found(None, runner_up, "Every plan worth training within the search's budget was trained.")
     return Found(best, runner_up, "")
+
+
+def _another(shared: Collection[Group], tried: Collection[Collection[Group]]) -> bool:
+    """Whether a plan differs from all that were tried in a quarter of the pairs that share a model or more."""
+    mine = _pairs(shared)
+    return all(len(mine ^ other) >= ANOTHER * len(mine | other) for other in map(_pairs, tried) if mine | other)
+
+
+def _pairs(shared: Collection[Group]) -> set[tuple[int, ...]]:
+    return {pair for group in shared for pair in itertools.combinations(group, 2)}
 
 
 def _proposal(method: Affinity, estimate: Estimate, value: float, groups: list[Group]) -> Proposal:
