@@ -10,7 +10,7 @@ plan is retrained with fresh seeds and scored on 3,000 fresh rows (6 seeds; 12 w
 
 Printed: true gain of the chosen plan and of what ships, over the best of the plans alone, together, each planted
 cluster together or not, and the chosen plan; tasks shipped though harmed beyond the margin; adjusted Rand index of the
-best plan found over the tasks of clusters; models the search trained against 3 T + 20. That best of plans is picked by
+first plan found over the tasks of clusters; models the search trained against 3 T + 20. That best of plans is picked by
 the truth's own noisy means: beside it stands the gain, by the other half of the truth's seeds, of the plan that one half
 picks. And where the gain is lost: a study without a search that is told the right plan (`--map`: the same confirmation
 and the same rule for what ships) shows what a perfect search could ship; the best true gain among the plans that were
